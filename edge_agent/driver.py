@@ -1,0 +1,169 @@
+"""The contract a driver meets. With ``model``, ``errors`` and ``settings`` this page is all a driver sees.
+
+What is shared is a **link**: a TCP connection, a serial port, an OPC UA session. On it live **stations**: the
+devices of the configuration. The agent's supervisor of the link owns time, order, retries and reconnects; a
+driver owns bytes. The life of a link:
+
+    open_link(settings)          no I/O; a new object for every connection attempt
+      connect()                  once, under a deadline; LinkLost / LinkDenied
+      enrol(station)             once per station after connect and after each reconfiguration -> Limits
+      plan(...)                  pure; once per station and poll group, again after Replan or a new enrol
+      exchange(request)          many; one round trip each; never two at once on one link
+      prove(station, reserved)   after StationSilent or BadReply, before the station is trusted again
+      close()                    once or more, also before connect and after a cancellation; never raises
+
+The supervisor puts one absolute deadline around every await (``asyncio.timeout``). A driver therefore has no
+time-outs, no retries and no reconnects of its own, and switches those of its library off. When an exchange is
+cancelled by its deadline, the link must still be usable for the next one: a reply that comes late is
+recognised as such (transaction id, PDU reference, request handle) and thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from edge_agent.model import Tag, Value
+from edge_agent.settings import Duration, Problem, Settings
+
+API_VERSION = 1
+
+
+class DeviceSettings(Settings):
+    """The keys every device has beside ``device``, ``driver``, ``poll``, ``tags`` and ``windows``, which
+    the loader keeps. A driver's settings model derives from this one."""
+
+    timeout: Duration | None = Field(
+        default=None,
+        description="How long one request may take. Default: 1s, at most half the link's fastest period.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One round trip, decided at planning time.
+
+    ``tags``: positions, in the tag sequence the plan was made for, that this request serves.
+    ``body``: the driver's own; the supervisor hands it back untouched.
+    ``cost_s``: predicted time on the link. ``text``: what a technician reads in explain and debug output.
+    """
+
+    tags: tuple[int, ...]
+    body: Any
+    cost_s: float = 0.0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What one read of a poll group yields: one value and one quality byte per tag, in tag order.
+
+    ``source_ns``: the device's own UTC time stamps, None where it gave none; None as a whole for protocols
+    that have none. A value is None exactly where its quality is bad.
+    """
+
+    values: tuple[Value, ...]
+    quality: bytes
+    source_ns: tuple[int | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The fewest requests for a set of tags, and how to turn their replies into columns.
+
+    ``decode`` receives one item per request, in order: the object ``exchange`` returned, or a ``Quality``
+    where that exchange failed. It decodes by address, never by counting from a neighbour, and never raises
+    for what a device sent: an undecodable value is ``BAD_DECODE``, its neighbours are untouched.
+    """
+
+    requests: tuple[Request, ...]
+    decode: Callable[[Sequence[Any]], Columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Identities no plan uses on that station, for ``prove`` on streams without transaction ids: a readable
+    request with these counts, used in rotation."""
+
+    counts: tuple[int, ...] = ()
+    request: Any = None
+
+
+class Link(Protocol):
+    """One connection. Errors: ``LinkLost`` from anywhere; the station errors from enrol, exchange, prove."""
+
+    async def connect(self) -> None: ...
+
+    async def enrol(self, station: Any) -> Any:
+        """Negotiates whatever belongs to one station and returns the driver's limits (PDU size, operation
+        limits, namespace table). ``station`` is that device's settings. Free of I/O where there is nothing
+        to negotiate."""
+        ...
+
+    async def exchange(self, request: Request) -> Any:
+        """One round trip. Returns only a reply that was checked against its request: identity, station,
+        function, count, length, item codes."""
+        ...
+
+    async def prove(self, station: Any, reserved: Reserved) -> None:
+        """Restores trust in a station. Returns at once where replies carry an identity of their own."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DriverPlugin:
+    """What an entry point in the group ``edge_agent.drivers`` names.
+
+    ``settings``: derived from ``DeviceSettings``; its fields are the configuration keys of a device.
+    ``link_key``: devices with equal keys share one link.
+    ``link_options``: names of settings that devices on one link must agree on.
+    ``check``: offline; every mistake in the settings and tags, none is fatal to finding the next.
+    ``plan``: pure; (settings, tags of one poll group, limits or None before a connection, learned or None).
+    ``open_link``: no I/O.
+    ``address_hint``: for people: what an address looks like in this protocol.
+    """
+
+    settings: type[DeviceSettings]
+    link_key: Callable[[Any], str]
+    check: Callable[[Any, Sequence[Tag]], list[Problem]]
+    plan: Callable[[Any, Sequence[Tag], Any, Any], Plan]
+    open_link: Callable[[Any], Link]
+    link_options: frozenset[str] = frozenset()
+    address_hint: str = ""
+    api: int = API_VERSION
+    summary: Mapping[str, str] = field(default_factory=dict)  # {"en": ..., "zh": ...} for `drivers`
+
+
+# Abilities a link may have beside the contract; the agent asks once, with isinstance.
+
+
+@runtime_checkable
+class Writer(Protocol):
+    async def write(self, station: Any, tag: Tag, raw: Value) -> None:
+        """Writes one raw value. Called only by the guarded write pipeline."""
+        ...
+
+
+Sink = Callable[[Columns], None]
+
+
+@runtime_checkable
+class Subscriber(Protocol):
+    async def subscribe(self, station: Any, tags: Sequence[Tag], period_s: float, sink: Sink) -> float:
+        """Starts change reports for one poll group: the sink receives columns in which unchanged tags are
+        NOT_REPORTED. Returns the liveness deadline in seconds: if neither data nor keep-alive came for that
+        long, the supervisor takes the subscription for dead and raises LinkLost on the link's behalf."""
+        ...
+
+
+@runtime_checkable
+class Browser(Protocol):
+    async def browse(self, station: Any, start: str) -> Sequence[Tag]: ...
+
+
+Scanner = Callable[[str, Callable[[str], Awaitable[None]]], Awaitable[Sequence[Mapping[str, Any]]]]

@@ -1,0 +1,130 @@
+"""Every error the agent raises on purpose, named by what the caller must do.
+
+LinesideError
+├── ConfigurationError      show its problems to a person; exit 78, or keep the last good configuration
+├── DriverError             raised by a Link; the supervisor of that link acts
+│   ├── StationError        concerns one station; its neighbours on the link are untouched
+│   │   ├── StationSilent   no reply in time            -> its tags are bad, prove it before trusting it
+│   │   ├── BadReply        a reply that does not fit   -> the same, and count it
+│   │   ├── Busy            "later" (Modbus 5, 6)       -> ask again, not sooner than retry_after_s
+│   │   ├── Refused         "never, as configured"      -> slow retry, and say so
+│   │   └── Replan          plan again with .learned    -> a hole in the address space, a smaller limit
+│   └── LinkLost            the connection is gone      -> new Link object after a back-off
+│       └── LinkDenied      credentials or certificate  -> the same, but slowly (60 s), and say so
+├── UplinkError             raised by an Uplink; forwarding acts
+│   ├── Unreachable         back off and connect again
+│   ├── Denied              slow retry and alarm: credentials or certificate
+│   ├── TooLarge            send the same items in halves
+│   └── Unacceptable        one of the items is poison  -> bisect, then quarantine it alone
+└── StorageError            raised by the buffer; its writer acts
+    ├── StorageFull         no room                     -> shrink, keep in memory, account for losses
+    └── StorageBroken       not a sound database        -> set it aside, new epoch, go on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_agent.settings import Problem
+
+
+class LinesideError(Exception):
+    """Base of all. ``str()`` of any of them is a sentence fit for a person."""
+
+
+class ConfigurationError(LinesideError):
+    """The configuration cannot be used. ``problems`` holds every mistake, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{len(self.problems)} configuration problem(s)")
+
+
+class DriverError(LinesideError):
+    """Base of what a driver may raise. Anything else that leaves a driver is a bug in it.
+
+    ``reason`` is one of the fixed labels of ``edgeagent_device_request_failures_total``.
+    """
+
+    reason = "other"
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        if reason is not None:
+            self.reason = reason
+
+
+class StationError(DriverError):
+    """Concerns the station that was asked and nobody else on the link."""
+
+
+class StationSilent(StationError):
+    reason = "timeout"
+
+
+class BadReply(StationError):
+    reason = "mismatch"
+
+
+class Busy(StationError):
+    reason = "busy"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(StationError):
+    reason = "illegal_address"
+
+
+class Replan(StationError):
+    """``learned`` is handed to the driver's ``plan`` in place of what it had learned before."""
+
+    reason = "illegal_address"
+
+    def __init__(self, message: str, learned: Any) -> None:
+        super().__init__(message)
+        self.learned = learned
+
+
+class LinkLost(DriverError):
+    reason = "reset"
+
+
+class LinkDenied(LinkLost):
+    reason = "auth"
+
+
+class UplinkError(LinesideError):
+    """Base of what an uplink may raise."""
+
+
+class Unreachable(UplinkError):
+    pass
+
+
+class Denied(UplinkError):
+    pass
+
+
+class TooLarge(UplinkError):
+    pass
+
+
+class Unacceptable(UplinkError):
+    pass
+
+
+class StorageError(LinesideError):
+    pass
+
+
+class StorageFull(StorageError):
+    pass
+
+
+class StorageBroken(StorageError):
+    pass

@@ -1,0 +1,146 @@
+"""The contract an uplink meets: how confirmed delivery is told to the agent.
+
+Forwarding owns order, lanes, retries, bisection and cursors; an uplink owns one destination's wire. Its life:
+
+    plugin.open(settings, host)      no I/O; a new object after every Unreachable or Denied
+      connect()                      Unreachable: back off; Denied: slow retry and an alarm
+      send(items) -> verdicts        one verdict per item, in order; never two calls at once
+      close()                        idempotent, never raises
+
+An item is acknowledged when the destination has said so *for that key*; an HTTP 200, a full socket buffer or
+a broker's word for a subscriber are not that. What is confirmed later than ``send`` returns is answered
+``PENDING`` and reported through ``host.acknowledged``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from edge_agent.model import Batch, Event, Schema
+from edge_agent.settings import Settings
+
+API_VERSION = 1
+
+
+class Stream(StrEnum):
+    """What kind of data; each has a sequence of its own."""
+
+    SAMPLES = "samples"
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    EVENT = "event"
+
+
+class Lane(StrEnum):
+    LIVE = "live"
+    BACKLOG = "backlog"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """The identity of one stored unit, unique for ever together with the agent's id. The same key always
+    means the same bytes: the epoch rises at every start and with every new database, before anything is
+    sent under it."""
+
+    stream: str
+    epoch: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.stream}/{self.epoch}/{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One stored unit on its way: a segment (batches of one schema, in time order) or one event."""
+
+    key: Key
+    lane: Lane
+    samples: int = 0
+    schema: Schema | None = None
+    batches: tuple[Batch, ...] = ()
+    event: Event | None = None
+
+
+class Answer(StrEnum):
+    ACKNOWLEDGED = "acknowledged"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one item. ``after_s`` with RETRY: not before; ``reason`` with REJECTED and RETRY."""
+
+    answer: Answer
+    reason: str = ""
+    after_s: float = 0.0
+
+
+ACKNOWLEDGED = Verdict(Answer.ACKNOWLEDGED)
+PENDING = Verdict(Answer.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request that came in through an uplink (write a set-point, set the time, start a pump)."""
+
+    kind: str
+    source: str
+    detail: dict[str, Any]
+
+
+class Host(Protocol):
+    """What the agent offers a destination. All methods may be called from the event loop at any time."""
+
+    @property
+    def agent(self) -> str:
+        """The agent's id: 32 hex digits, made at the first start, for ever the same."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The uplink's name in the configuration."""
+        ...
+
+    def acknowledged(self, keys: Sequence[Key]) -> None: ...
+
+    def current(self) -> Sequence[Batch]:
+        """The newest batch of every poll group."""
+        ...
+
+    def history(self, stream: str, start_ns: int, end_ns: int) -> AsyncIterator[Batch]: ...
+
+    async def ask(self, command: Command) -> Verdict:
+        """Hands an inbound request to the guarded pipeline. Refused and recorded unless armed."""
+        ...
+
+
+class Uplink(Protocol):
+    async def connect(self) -> None: ...
+
+    async def send(self, items: Sequence[Envelope]) -> Sequence[Verdict]:
+        """Raises Unreachable, Denied, TooLarge (send halves) or Unacceptable (one of them is poison, the
+        destination did not say which: bisect)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class UplinkSettings(Settings):
+    """Base of every uplink's settings. ``name`` and ``type`` are the loader's."""
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkPlugin:
+    """What an entry point in the group ``edge_agent.uplinks`` names."""
+
+    settings: type[UplinkSettings]
+    open: Callable[[Any, Host], Uplink]
+    endpoint: Callable[[Any], str]  # for people and logs; without credentials
+    api: int = API_VERSION
