@@ -89,9 +89,9 @@ class UplinkRow:
     """One destination. ``acknowledged_samples`` and the others count since start; ``pending_*`` are now."""
 
     __slots__ = (
-        "acknowledged_samples", "acknowledged_segments", "duration", "endpoint", "failures", "last_success_ns",
-        "name", "oldest_pending_ns", "pending_samples", "pending_segments", "quarantined_samples",
-        "quarantined_segments", "reason", "sends", "since_ns", "type", "up",
+        "acknowledged_samples", "acknowledged_segments", "duration", "endpoint", "failures",
+        "last_success_ns", "name", "oldest_pending_ns", "pending_samples", "pending_segments",
+        "quarantined_samples", "quarantined_segments", "reason", "sends", "since_ns", "type", "up",
     )  # fmt: skip
 
     def __init__(self, name: str, type_: str, endpoint: str) -> None:

@@ -1,0 +1,50 @@
+# The four words of this house: demo, test, check, bench. Needed beforehand: Python >= 3.11 with venv, git, make.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?=
+SEED ?=
+
+.PHONY: demo test check bench test-faults test-crash lock tools clean help
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: $$($(PYTHON) --version)"; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/run.stamp ## The simulated line, the agent, a park and a live view (SECONDS=25 ends by itself)
+	@$(BIN)/edge-agent demo $(if $(SECONDS),--seconds $(SECONDS))
+
+check: $(VENV)/dev.stamp ## ruff, mypy --strict, import contracts
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 3
+
+tools: ## Programs the tests need from Debian's packages (only when allowed to install)
+	@tests/tools.sh
+
+test: $(VENV)/dev.stamp tools ## All tests but the long fault and crash suites
+	@$(BIN)/python -m pytest -q
+
+test-faults: $(VENV)/dev.stamp ## Faults on real processes: kill -9, dead devices (RUNS=50 SEED=1)
+	@$(BIN)/python -m tests.faults $(if $(RUNS),--kills $(RUNS)) $(if $(SEED),--seed $(SEED))
+
+bench: $(VENV)/dev.stamp ## Whole-way cost beside a bare client (QUICK=1 is one short pair)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+
+lock: ## Locks the dependencies anew, with hashes and without an index host
+	@$(BIN)/python -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.lock requirements.in
+	@$(BIN)/python -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements-dev.lock requirements-dev.in
+
+clean: ## Removes what was made here
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,17 @@
+"""Polling: one worker per link, scheduling single exchanges by earliest deadline.
+
+    LinkWorker ── owns ──> Link (driver)          connect, reconnect, one deadline around every await
+        │
+        ├── Station per device                    breaker, trust, limits, learned
+        │      └── Cycle per poll group           slot on the monotonic grid, plan, replies so far
+        └── sink(driver, Batch)                   called in the event loop; must not block
+
+Nothing here waits for storage, uplink or page: the sink is synchronous and what it does is bounded.
+"""
+
+from edge_agent.acquisition.gate import ConnectGate
+from edge_agent.acquisition.host import Speaker, WorkerHost
+from edge_agent.acquisition.once import read_once
+from edge_agent.acquisition.worker import LinkWorker
+
+__all__ = ["ConnectGate", "LinkWorker", "Speaker", "WorkerHost", "read_once"]

@@ -1,0 +1,82 @@
+"""What a worker tells the rest: batches to the sink, states to the board, breaks and heals to the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_agent.model import Batch, Quality
+
+if TYPE_CHECKING:
+    from edge_agent.acquisition.cycle import Cycle
+    from edge_agent.acquisition.host import WorkerHost
+    from edge_agent.acquisition.station import Station
+    from edge_agent.driver import Columns, Request
+    from edge_agent.errors import DriverError
+
+
+class Reports:
+    """One per worker. Each state change is logged once; what repeats in between only counts."""
+
+    def __init__(self, host: WorkerHost, link_key: str) -> None:
+        self._host = host
+        self._link_key = link_key
+
+    def batch(self, station: Station, cycle: Cycle, columns: Columns) -> None:
+        """Stamps columns and hands them out. The stamp is the arrival of the last reply, to within the
+        time this call takes."""
+        clock = self._host.clock
+        time_ns = clock.time_ns()
+        offsets = None
+        if columns.source_ns is not None:
+            offsets = tuple(None if s is None else s - time_ns for s in columns.source_ns)
+        self._host.sink(
+            station.device.driver,
+            Batch(
+                cycle.schema,
+                time_ns,
+                clock.mono_ns(),
+                columns.values,
+                columns.quality,
+                offsets,
+                clock.state(),
+            ),
+        )
+
+    def failed(self, station: Station, error: DriverError) -> None:
+        station.row.failures[error.reason] += 1
+
+    def answered(self, station: Station) -> None:
+        if station.row.turn("up", "", self._host.clock.time_ns()):
+            self._host.speaker.healed(
+                f"device:{station.device.name}",
+                "device answers",
+                device=station.device.name,
+                link=self._link_key,
+            )
+
+    def silent(self, station: Station, error: DriverError) -> None:
+        """A breaker opened: the device counts as dead, its neighbours go on."""
+        self._bad(station, "silent", error)
+
+    def down(self, station: Station, error: DriverError) -> None:
+        """The link is gone, and with it the device."""
+        self._bad(station, "refused" if error.reason in ("auth", "cert") else "down", error)
+
+    def refused(self, station: Station, request: Request, error: DriverError) -> None:
+        self._host.speaker.broke(
+            f"refused:{station.device.name}:{request.text}",
+            "the device refuses a request; its tags are bad, retry in 60 s",
+            device=station.device.name,
+            request=request.text,
+            error=str(error),
+        )
+
+    def _bad(self, station: Station, state: str, error: DriverError) -> None:
+        """Every tag of the device turns bad, once: readers and windows must not wait for staleness."""
+        name = station.device.name
+        if station.row.turn(state, str(error), self._host.clock.time_ns()):
+            for cycle in station.cycles:
+                self.batch(station, cycle, cycle.all_bad(Quality.BAD_COMM))
+        self._host.speaker.broke(
+            f"device:{name}", "device does not answer", device=name, link=self._link_key, error=str(error)
+        )

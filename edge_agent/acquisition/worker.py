@@ -1,0 +1,109 @@
+"""The worker of one link: connects, lets a session poll, says what broke, waits, starts over.
+
+``run`` never raises except for cancellation. Library retries and reconnects are off; this loop owns both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge_agent.acquisition.breaker import ProbeBudget
+from edge_agent.acquisition.gate import Backoff
+from edge_agent.acquisition.reports import Reports
+from edge_agent.acquisition.session import Session
+from edge_agent.acquisition.station import Station, set_timeouts
+from edge_agent.errors import DriverError, LinkDenied, LinkLost
+from edge_agent.status import DeviceRow
+
+if TYPE_CHECKING:
+    from edge_agent.acquisition.host import WorkerHost
+    from edge_agent.config.model import Device
+    from edge_agent.driver import Link
+
+CONNECT_TIMEOUT_S = 3.0
+CLOSE_TIMEOUT_S = 3.0
+DENIED_RETRY_S = 60.0
+BUG_RETRY_S = 5.0
+
+
+class LinkWorker:
+    """``devices`` share one link. ``phases``: share of a period by which each device's grid is shifted, so
+    that polls spread over time. The devices' rows are put on the board at once."""
+
+    def __init__(
+        self, key: str, devices: Sequence[Device], version: str, host: WorkerHost, phases: Sequence[float]
+    ) -> None:
+        self.key = key
+        self.devices = tuple(devices)
+        self._host = host
+        self._clock = host.clock
+        self._reports = Reports(host, key)
+        self._backoff = Backoff(host.random)
+        self._budget = ProbeBudget()
+        self._stations = self._make_stations(version, phases)
+        set_timeouts(self._stations)
+
+    def _make_stations(self, version: str, phases: Sequence[float]) -> list[Station]:
+        first = self.devices[0]
+        endpoint = first.plugin.link_key(first.settings)
+        origin_ns = self._clock.mono_ns()
+        stations = []
+        for device, phase in zip(self.devices, phases, strict=True):
+            row = self._host.board.devices[device.name] = DeviceRow(device.name, device.driver, endpoint)
+            row.since_ns = self._clock.time_ns()
+            stations.append(Station(device, row, version, origin_ns=origin_ns, phase=phase))
+        return stations
+
+    async def run(self) -> None:
+        while True:
+            delay_s = await self._connection()
+            self._host.attempted(self.key)
+            await self._clock.sleep_until(self._clock.mono_ns() + round(delay_s * 1e9))
+
+    async def _connection(self) -> float:
+        """One connection from opening to loss; returns how long to wait before the next."""
+        first = self.devices[0]
+        link = first.plugin.open_link(first.settings)
+        session = Session(self.key, link, self._stations, self._budget, self._host, self._reports)
+        try:
+            await self._connect(link)
+            await session.run()
+        except LinkLost as error:
+            self._down(error)
+            if isinstance(error, LinkDenied):
+                return DENIED_RETRY_S
+        except Exception as error:  # noqa: BLE001 - outermost loop: a driver's bug must not stop other links
+            self._down(LinkLost(f"internal error in driver {first.driver}: {error!r}", reason="other"))
+            return BUG_RETRY_S
+        finally:
+            await self._close(link)
+        if session.answers:
+            self._backoff.reset()
+        return self._backoff.next_s()
+
+    async def _connect(self, link: Link) -> None:
+        await self._host.gate.wait()
+        self._host.attempted(self.key)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await link.connect()
+        except TimeoutError:
+            raise LinkLost(f"no connection within {CONNECT_TIMEOUT_S:g} s", reason="timeout") from None
+
+    def _down(self, error: LinkLost) -> None:
+        for station in self._stations:
+            if station.row.up:
+                station.row.disconnects += 1
+            self._reports.failed(station, error)
+            self._reports.down(station, error)
+
+    async def _close(self, link: Link) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await link.close()
+        except (TimeoutError, DriverError, OSError) as error:
+            self._host.speaker.broke(
+                f"close:{self.key}", "a link did not close", link=self.key, error=str(error)
+            )
