@@ -37,7 +37,7 @@ class Name:
     """One metric family. A label whose value is empty is left out, which means the same to Prometheus."""
 
     name: str
-    kind: str  # gauge, counter, histogram, or summary: one (count, sum) without quantiles
+    kind: str  # gauge, counter or histogram
     help: str
     labels: tuple[str, ...] = ()
 
@@ -102,33 +102,46 @@ SERIES_DROPPED = _gauge("metrics_series_dropped", "Tags left out because of web.
 
 WINDOW_STATE = _gauge("window_state", "1 for the state the process window is in, else 0.", "window", "state")
 WINDOW_SECONDS = _counter(
-    "window_seconds", "Time the window spent in a state, since start.", "window", "state"
+    "window_seconds", "Time the window spent in a state; outlives restarts.", "window", "state"
 )
-WINDOW_EXCURSIONS = _counter("window_excursions", "Excursions that began since start.", "window")
+WINDOW_EXCURSIONS = _counter("window_excursions", "Excursions that began; outlives restarts.", "window")
+WINDOW_ACTIVE = _gauge(
+    "window_excursion_active", "Whether an excursion is active; it stays so while unknown.", "window"
+)
 WINDOW_LIMIT = _gauge("window_limit", "Limit in force, in engineering units.", "window", "bound")
 
 BUFFER = {  # key of the buffer's own report -> metric
     "segments": _gauge("buffer_segments", "Segments on disk."),
     "samples": _gauge("buffer_samples", "Samples on disk."),
-    "bytes": _gauge("buffer_bytes", "Size of the buffer on disk."),
+    "bytes": _gauge("buffer_bytes", "Space used in the store on disk."),
     "quota_bytes": _gauge("buffer_capacity_bytes", "Size at which the oldest data is removed."),
-    "memory_samples": _gauge("buffer_memory_samples", "Samples not yet on disk."),
+    "in_memory_samples": _gauge("buffer_memory_samples", "Samples not yet on disk."),
     "memory_bytes": _gauge("buffer_memory_bytes", "Memory used by samples not yet on disk."),
-    "flushes": _counter("buffer_flushes", "Flushes to disk since start."),
-    "lost_samples": _counter("buffer_lost_samples", "Samples written off in the loss ledger."),
+    "appended_samples": _counter("buffer_appended_samples", "Samples handed to the store."),
+    "committed_samples": _counter("buffer_committed_samples", "Samples written to disk."),
+    "flushes": _counter("buffer_flushes", "Flushes to disk."),
+    "corrupt_segments": _counter("buffer_corrupt_segments", "Segments that no longer pass their checksum."),
+    "databases_set_aside": _counter("buffer_databases_set_aside", "Broken stores replaced by a new one."),
 }
-BUFFER_COMMIT = Name("edgeagent_buffer_commit_duration_seconds", "summary", "Time spent committing to disk.")
+BUFFER_DEGRADED = _gauge("buffer_degraded", "Whether the store cannot write to disk at the moment.")
+BUFFER_FLUSHED = _gauge("buffer_last_flush_timestamp_seconds", "Newest flush to disk, Unix time.")
+BUFFER_COMMIT = _histogram("buffer_commit_duration_seconds", "Time one commit to disk took.")
+BUFFER_LOST = _counter("buffer_lost_samples", "Samples written off in the loss ledger.", "reason")
+BUFFER_UNKNOWN = _counter("buffer_losses_unknown_extent", "Losses of unknown size.", "reason")
+# Exported from the start with 0: Prometheus cannot see a counter rise from nothing.
+LOSSES = ("memory", "quota", "corrupt", "uplink_removed", "unencodable")
+LOSSES_UNKNOWN = ("unclean_stop", "quarantined_database", "missing_database")
 
 UPLINK_UP = _gauge("uplink_up", "Whether the destination accepts data.", "uplink")
 UPLINK_INFO = _gauge("uplink_info", "What the destination is; always 1.", "uplink", "type", "endpoint")
 UPLINK_SENDS = _counter("uplink_sends", "Messages sent to the destination.", "uplink")
 UPLINK_FAILURES = _counter("uplink_send_failures", "Messages that failed, by reason.", "uplink", "reason")
 UPLINK_ACKNOWLEDGED = _counter(
-    "uplink_acknowledged_samples", "Samples the destination has confirmed since start.", "uplink"
+    "uplink_acknowledged_samples", "Samples the destination has confirmed.", "uplink"
 )
 UPLINK_PENDING = _gauge("uplink_pending_samples", "Samples committed but not yet confirmed.", "uplink")
 UPLINK_QUARANTINED = _gauge(
-    "uplink_quarantined_samples", "Samples the destination refused, kept aside since start.", "uplink"
+    "uplink_quarantined_samples", "Samples the destination refused, kept aside.", "uplink"
 )
 UPLINK_OLDEST = _gauge(
     "uplink_oldest_pending_timestamp_seconds", "Oldest sample not yet confirmed, Unix time.", "uplink"
@@ -222,14 +235,7 @@ def _family(name: Name, rows: Iterable[Row]) -> Metric:
     names, samples = name.labels, metric.samples
     for values, value in rows:
         labels = {key: text for key, text in zip(names, values, strict=True) if text}
-        if name.kind == "summary":
-            count, total = value
-            samples += [
-                Sample(f"{name.name}_count", labels, count),
-                Sample(f"{name.name}_sum", labels, total),
-            ]
-        else:
-            samples.append(Sample(name.name, labels, value))
+        samples.append(Sample(name.name, labels, value))
     return metric
 
 
@@ -288,7 +294,9 @@ def _tag_counts(device: DeviceRow, mono_ns: int) -> list[Row]:
     total = {"good": 0, "uncertain": 0, "bad": 0, "stale": 0}
     for group in device.groups.values():
         for quality, count in quality_counts(group, mono_ns).items():
-            total[quality] += count
+            # What a device said before it went is old, however young: tags and values must not contradict.
+            live = device.up or quality == "bad"
+            total[quality if live else "stale"] += count
     return [((device.name, quality), count) for quality, count in total.items()]
 
 
@@ -348,6 +356,7 @@ def _windows(rows: Iterable[Mapping[str, Any]]) -> Iterator[Family]:
         [((w["name"], state), spent) for w in rows for state, spent in w.get("seconds", {}).items()],
     )
     yield WINDOW_EXCURSIONS, [((w["name"],), w["excursions"]) for w in rows if "excursions" in w]
+    yield WINDOW_ACTIVE, [((w["name"],), int(w["active"])) for w in rows if "active" in w]
     yield (
         WINDOW_LIMIT,
         [
@@ -364,8 +373,17 @@ def _buffer(numbers: Mapping[str, Any]) -> Iterator[Family]:
     for key, name in BUFFER.items():
         if numbers.get(key) is not None:
             yield name, [((), numbers[key])]
-    if numbers.get("commits") is not None and numbers.get("commit_seconds") is not None:
-        yield BUFFER_COMMIT, [((), (numbers["commits"], numbers["commit_seconds"]))]
+    if "state" in numbers:
+        yield BUFFER_DEGRADED, [((), int(numbers["state"] != "ok"))]
+    if numbers.get("last_flush_ns"):
+        yield BUFFER_FLUSHED, [((), numbers["last_flush_ns"] / 1e9)]
+    if (spent := numbers.get("commit_seconds")) is not None:
+        yield BUFFER_COMMIT, [((), (tuple(spent["bounds"]), tuple(spent["counts"]), spent["sum"]))]
+    if (losses := numbers.get("losses")) is not None:
+        samples = dict.fromkeys(LOSSES, 0) | losses["samples"]
+        unknown = dict.fromkeys(LOSSES_UNKNOWN, 0) | losses["unknown_extent"]
+        yield BUFFER_LOST, [((reason,), count) for reason, count in samples.items()]
+        yield BUFFER_UNKNOWN, [((reason,), count) for reason, count in unknown.items()]
 
 
 def _uplinks(rows: list[UplinkRow]) -> Iterator[Family]:

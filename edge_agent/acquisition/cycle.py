@@ -24,8 +24,8 @@ class Cycle:
     """
 
     __slots__ = (
-        "_asked", "_learned", "_plan", "_refused", "_replies", "_todo", "due_ns", "not_before_ns", "period_ns", "row",
-        "schema", "started", "started_ns", "tags",
+        "_asked", "_learned", "_plan", "_refused", "_replies", "_todo", "due_ns", "not_before_ns",
+        "period_ns", "row", "schema", "started", "started_ns", "tags",
     )  # fmt: skip
 
     def __init__(self, schema: Schema, tags: Sequence[Tag], row: GroupRow, *, origin_ns: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge_agent.acquisition.gate import ConnectGate
 from edge_agent.clock import Clock
@@ -16,9 +16,9 @@ from edge_agent.status import Board
 class Speaker(Protocol):
     """Says once that something broke and once that it healed (``log.Once``)."""
 
-    def broke(self, key: str, message: str, **fields: object) -> None: ...
+    def broke(self, key: str, message: str, /, **fields: Any) -> None: ...
 
-    def healed(self, key: str, message: str, **fields: object) -> None: ...
+    def healed(self, key: str, message: str, /, **fields: Any) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,137 @@
+"""Addresses: OPC UA node ids in their standard text form -> what identifies a node. Pure, without asyncua.
+
+``nsu=URI;s=Name`` is the form to use: a server may renumber its namespaces at any restart, so the index in
+``ns=2;s=Name`` can point somewhere else tomorrow. ``;`` and ``%`` in a URI are written ``%3B`` and ``%25``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from dataclasses import dataclass
+
+from edge_agent.model import Tag
+from edge_agent.settings import Problem, Text
+
+Identifier = int | str | uuid.UUID | bytes
+
+_FORM = re.compile(r"(?:nsu=([^;]+);|ns=(\d{1,9});)?([isgb])=(.+)", re.ASCII | re.DOTALL)
+_INDEX_MAX = 65_535
+_NUMERIC_MAX = 2**32 - 1
+_STRING_MAX = 4096  # Part 3: the longest identifier a client need handle
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddress:
+    """A node. ``uri``: its namespace, still to be resolved to an index; else ``index`` is the namespace."""
+
+    kind: str  # i, s, g or b
+    identifier: Identifier
+    index: int = 0
+    uri: str | None = None
+
+    def __str__(self) -> str:
+        space = f"nsu={self.uri};" if self.uri is not None else f"ns={self.index};" if self.index else ""
+        text = (
+            base64.b64encode(self.identifier).decode()
+            if isinstance(self.identifier, bytes)
+            else self.identifier
+        )
+        return f"{space}{self.kind}={text}"
+
+    def resolved(self, namespaces: tuple[str, ...]) -> NodeAddress | None:
+        """With the namespace's index in that table; None where the server does not have the namespace."""
+        if self.uri is None:
+            return self
+        if self.uri not in namespaces:
+            return None
+        return NodeAddress(self.kind, self.identifier, namespaces.index(self.uri))
+
+
+def parse(text: str) -> NodeAddress:
+    """Raises ValueError for anything that is not a node id."""
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not a node id: {text!r}")
+    uri = None if match[1] is None else match[1].replace("%3B", ";").replace("%25", "%")
+    index = int(match[2] or 0)
+    if index > _INDEX_MAX:
+        raise ValueError(f"namespace index beyond {_INDEX_MAX}: {text!r}")
+    return NodeAddress(match[3], _identifier(match[3], match[4]), index, uri)
+
+
+def tag_problems(tag: Tag) -> list[Problem]:
+    """Every mistake in one tag, and a warning where its namespace is named by index."""
+    problems = []
+    try:
+        address = parse(tag.address)
+    except ValueError:
+        problems.append(_not_a_node_id(tag))
+    else:
+        if address.uri is None and address.index > 0:
+            problems.append(_index_is_not_stable(tag))
+    if tag.byte_order:
+        problems.append(_byte_order(tag))
+    return problems
+
+
+def _identifier(kind: str, text: str) -> Identifier:
+    if kind == "i":
+        if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or int(text) > _NUMERIC_MAX:
+            raise ValueError(f"not a numeric identifier: {text!r}")
+        return int(text)
+    if kind == "g":
+        return uuid.UUID(text)
+    if kind == "b":
+        try:
+            return base64.b64decode(text, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"not base64: {text!r}") from error
+    if len(text) > _STRING_MAX:
+        raise ValueError(f"an identifier of {len(text)} characters")
+    return text
+
+
+def _not_a_node_id(tag: Tag) -> Problem:
+    return Problem(
+        "E-OPCUA-ADDRESS",
+        ("tags", tag.name, "address"),
+        Text(
+            en=f"'{tag.address[:80]}' is not an OPC UA node id.",
+            zh=f"“{tag.address[:80]}”不是 OPC UA 节点标识。",
+        ),
+        Text(
+            en="Copy it from an OPC UA browser: nsu=URI;s=Name, nsu=URI;i=1001, ns=2;s=Name or i=2258.",
+            zh="请从 OPC UA 浏览器复制:nsu=URI;s=名称、nsu=URI;i=1001、ns=2;s=名称 或 i=2258。",
+        ),
+    )
+
+
+def _index_is_not_stable(tag: Tag) -> Problem:
+    return Problem(
+        "E-OPCUA-NS-INDEX",
+        ("tags", tag.name, "address"),
+        Text(
+            en=f"'{tag.address[:80]}' names its namespace by number: a server may renumber it.",
+            zh=f"“{tag.address[:80]}”用序号指定命名空间:服务器重启后序号可能改变。",
+        ),
+        Text(
+            en="Write the namespace's URI instead: nsu=URI;...",
+            zh="请改写为命名空间的 URI:nsu=URI;...",
+        ),
+        warning=True,
+    )
+
+
+def _byte_order(tag: Tag) -> Problem:
+    return Problem(
+        "E-OPCUA-BYTE-ORDER",
+        ("tags", tag.name, "byte_order"),
+        Text(
+            en=f"byte_order '{tag.byte_order}' has no meaning for OPC UA: its values carry their type.",
+            zh=f"byte_order“{tag.byte_order}”对 OPC UA 无意义:其数值自带类型。",
+        ),
+        Text(en="Leave byte_order empty.", zh="请将 byte_order 留空。"),
+    )

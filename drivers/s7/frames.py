@@ -1,0 +1,134 @@
+"""TPKT (RFC 1006) and COTP class 0 (ISO 8073): S7 PDUs <-> the bytes of a TCP stream. No I/O in here.
+
+TPKT   03 00 LL LL                      length of the whole packet
+COTP   02 F0 80 | payload               DT: data; without the 80 bit more of the same PDU follows
+       LI E0 / D0 ...                   CR / CC: connect, confirm, with TSAPs and TPDU size
+       LI 80 ... reason                 DR: the peer disconnects
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edge_agent.errors import LinkLost
+
+CONFIRM = 0xD0
+DATA = 0xF0
+_DISCONNECT = 0x80
+_ERROR = 0x70
+_TPKT = 4
+_DT = b"\x02\xf0"
+_CONNECTION_KIND = {"pg": 1, "op": 2, "basic": 3}
+_TPDU_SIZE_CODE = 0x0A  # we ask for 1024 bytes: the largest PDU (960) and its header in one piece
+_TPDU_SIZE_DEFAULT = 128  # ISO 8073, when the confirm does not say
+_REASONS = {
+    0: "no reason given",
+    1: "congestion: no connection resource free",
+    2: "no session at that TSAP: check rack, slot and connection",
+    3: "address unknown: check rack and slot",
+    128: "normal disconnect",
+    129: "congestion in the controller",
+    130: "negotiation failed",
+    133: "protocol error",
+    135: "reference overflow",
+    136: "connection refused",
+    138: "invalid header",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tpdu:
+    """One thing the peer said: ``CONFIRM`` (payload: the raw CC) or ``DATA`` (payload: one whole S7 PDU)."""
+
+    kind: int
+    payload: bytes
+
+
+def connect_request(connection: str, rack: int, slot: int) -> bytes:
+    """A COTP CR from TSAP 01.00 to the TSAP that names connection type, rack and slot."""
+    called = bytes((_CONNECTION_KIND[connection], rack << 5 | slot))
+    parameters = b"\xc0\x01" + bytes((_TPDU_SIZE_CODE,)) + b"\xc1\x02\x01\x00" + b"\xc2\x02" + called
+    return _packet(bytes((6 + len(parameters),)) + b"\xe0\x00\x00\x00\x01\x00" + parameters)
+
+
+def tpdu_size(confirm: bytes) -> int:
+    """Bytes per TPDU that a CC grants. Raises LinkLost for a malformed CC."""
+    at = 7
+    while at < len(confirm):
+        if at + 2 > len(confirm) or at + 2 + confirm[at + 1] > len(confirm):
+            raise LinkLost("the controller's connect confirm is malformed", reason="mismatch")
+        if confirm[at] == 0xC0 and confirm[at + 1] == 1 and 7 <= confirm[at + 2] <= 13:
+            return 1 << confirm[at + 2]
+        at += 2 + confirm[at + 1]
+    return _TPDU_SIZE_DEFAULT
+
+
+def wrap(pdu: bytes, size: int) -> bytes:
+    """One S7 PDU as TPKT packets, none with more than ``size`` bytes of COTP."""
+    room = size - 3
+    pieces = [pdu[at : at + room] for at in range(0, len(pdu), room)]
+    last = len(pieces) - 1
+    return b"".join(
+        _packet(_DT + (b"\x80" if number == last else b"\x00") + piece) for number, piece in enumerate(pieces)
+    )
+
+
+class Reassembler:
+    """Bytes in any chunks -> whole TPDUs. Every length is checked before anything is collected.
+
+    ``limit``: the longest S7 PDU to accept, in bytes. Raises LinkLost where the framing is broken or the
+    peer disconnects; after that the object must not be used again.
+    """
+
+    def __init__(self, limit: int = 4096) -> None:
+        self.limit = limit
+        self._buffer = bytearray()
+        self._pdu = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Tpdu]:
+        self._buffer += data
+        while self._buffer:
+            if self._buffer[0] != 3:
+                raise LinkLost("what the controller sent is not ISO-on-TCP", reason="mismatch")
+            if len(self._buffer) < _TPKT:
+                return
+            length = int.from_bytes(self._buffer[2:4])
+            if not 7 <= length <= self.limit + 7:
+                raise LinkLost(f"the controller announced a packet of {length} bytes", reason="mismatch")
+            if len(self._buffer) < length:
+                return
+            packet = bytes(self._buffer[_TPKT:length])
+            del self._buffer[:length]
+            tpdu = self._take(packet)
+            if tpdu is not None:
+                yield tpdu
+
+    def _take(self, packet: bytes) -> Tpdu | None:
+        header, kind = packet[0] + 1, packet[1] & 0xF0
+        if header > len(packet) or header < 3:
+            raise LinkLost("the controller sent a broken COTP header", reason="mismatch")
+        if kind == DATA:
+            return self._data(packet[header:], bool(packet[2] & 0x80))
+        if kind == CONFIRM and header >= 7:
+            return Tpdu(CONFIRM, packet[:header])
+        if kind == _DISCONNECT and header >= 7:
+            reason = _REASONS.get(packet[6], f"reason {packet[6]}")
+            raise LinkLost(f"the controller refused or ended the connection ({reason})")
+        if kind == _ERROR:
+            raise LinkLost("the controller reported an error in the transport protocol", reason="mismatch")
+        raise LinkLost(f"the controller sent an unknown COTP packet (0x{packet[1]:02X})", reason="mismatch")
+
+    def _data(self, payload: bytes, complete: bool) -> Tpdu | None:
+        if len(self._pdu) + len(payload) > self.limit:
+            raise LinkLost(f"the controller sent a PDU longer than {self.limit} bytes", reason="mismatch")
+        self._pdu += payload
+        if not complete:
+            return None
+        pdu = bytes(self._pdu)
+        self._pdu.clear()
+        return Tpdu(DATA, pdu)
+
+
+def _packet(cotp: bytes) -> bytes:
+    return b"\x03\x00" + (_TPKT + len(cotp)).to_bytes(2) + cotp

@@ -1,0 +1,151 @@
+"""S7 PDUs: Setup Communication and Read Var, and the checks every reply must pass. No I/O in here.
+
+header   32 | ROSCTR | 00 00 | reference | parameter length | data length [| error class, code]
+Read Var parameter   04 | item count | items of 12 bytes (request only)
+Read Var data        per item: return code | transport size | length | data, padded to even but the last
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from edge_agent.errors import BadReply, Busy, DriverError, Refused
+from edge_agent.model import Quality
+
+ITEMS_MAX = 20
+"""No controller takes more variables in one request."""
+REQUEST_HEAD = 12
+REQUEST_ITEM = 12
+REPLY_HEAD = 14
+REPLY_ITEM = 4
+SMALLEST = 240
+"""The shortest PDU any controller grants; assumed before a connection."""
+
+_PROTOCOL = 0x32
+_JOB, _ACK, _ACK_DATA = 1, 2, 3
+_READ, _SETUP = 0x04, 0xF0
+_HEADER = struct.Struct(">BBHHHHBB")
+_JOB_HEADER = struct.Struct(">BBHHHH")
+_ITEM = struct.Struct(">BBBBHHI")
+_ITEM_HEAD = struct.Struct(">BBH")
+_SETUP_PARAMETER = struct.Struct(">BBHHH")
+_DATA_BLOCK = 0x84
+_GOOD = 0xFF
+_IN_BITS, _IN_BYTES = (0x04, 0x05), (0x06, 0x07, 0x09)
+_QUALITY = {0x0A: Quality.BAD_ADDRESS, 0x05: Quality.BAD_ADDRESS, 0x03: Quality.BAD_CONFIG}
+_NO_ERROR = 0
+
+
+def setup_request(reference: int, pdu: int) -> bytes:
+    """Setup Communication asking for PDUs of ``pdu`` bytes, one job at a time."""
+    parameter = _SETUP_PARAMETER.pack(_SETUP, 0, 1, 1, pdu)
+    return _JOB_HEADER.pack(_PROTOCOL, _JOB, 0, reference, len(parameter), 0) + parameter
+
+
+def read_request(ranges: Sequence[tuple[int, int, int]]) -> bytes:
+    """Read Var for (data block, first byte, bytes) ranges, with reference 0; ``with_reference`` sets it."""
+    items = b"".join(
+        _ITEM.pack(0x12, 0x0A, 0x10, 0x02, length, db, _DATA_BLOCK << 24 | start << 3)
+        for db, start, length in ranges
+    )
+    parameter = bytes((_READ, len(ranges))) + items
+    return _JOB_HEADER.pack(_PROTOCOL, _JOB, 0, 0, len(parameter), 0) + parameter
+
+
+def with_reference(pdu: bytes, reference: int) -> bytes:
+    return pdu[:4] + reference.to_bytes(2) + pdu[6:]
+
+
+def reply_length(lengths: Sequence[int]) -> int:
+    """Bytes of a Read Var reply in which every item is good."""
+    padding = sum(length % 2 for length in lengths[:-1])
+    return REPLY_HEAD + REPLY_ITEM * len(lengths) + sum(lengths) + padding
+
+
+def reference_of(pdu: bytes) -> int | None:
+    """The PDU reference, or None where this is no S7 PDU at all."""
+    if len(pdu) < 10 or pdu[0] != _PROTOCOL:
+        return None
+    return int.from_bytes(pdu[4:6])
+
+
+def parse_setup(reply: bytes) -> tuple[int, int]:
+    """(PDU length granted, parallel jobs). Raises BadReply, Refused, Busy."""
+    parameter, data = _sections(reply)
+    if len(parameter) != _SETUP_PARAMETER.size or data or parameter[0] != _SETUP:
+        raise BadReply("the controller's answer to Setup Communication does not fit the request")
+    _, _, jobs, _, pdu = _SETUP_PARAMETER.unpack(parameter)
+    return pdu, jobs
+
+
+def parse_read(reply: bytes, lengths: Sequence[int]) -> tuple[bytes | Quality, ...]:
+    """The data of every item asked for, exactly as long as asked, or the quality its return code means.
+
+    Raises BadReply where count, lengths or total do not fit the request; Refused or Busy where the
+    controller refused the whole of it.
+    """
+    parameter, data = _sections(reply)
+    if len(parameter) != 2 or parameter[0] != _READ:
+        raise BadReply("the controller answered another function than the one asked")
+    if parameter[1] != len(lengths):
+        raise BadReply(f"asked for {len(lengths)} items, the controller answered {parameter[1]}")
+    results = []
+    at = 0
+    for number, length in enumerate(lengths):
+        result, used = _parse_item(data, at, length, number)
+        results.append(result)
+        at += used
+        if number < len(lengths) - 1:
+            at += used % 2
+    if at != len(data):
+        raise BadReply(f"the controller sent {len(data)} bytes of data where {at} were announced")
+    return tuple(results)
+
+
+def _parse_item(data: bytes, at: int, length: int, number: int) -> tuple[bytes | Quality, int]:
+    """One item -> its result and the bytes it took, padding excluded."""
+    if at + REPLY_ITEM > len(data):
+        raise BadReply(f"the controller's answer ends before item {number + 1}")
+    code, size, announced = _ITEM_HEAD.unpack_from(data, at)
+    if code != _GOOD:  # no data follows, whatever the length field says
+        return _QUALITY.get(code, Quality.BAD_DEVICE), REPLY_ITEM
+    if size in _IN_BITS and announced % 8 == 0:
+        announced //= 8
+    elif size not in _IN_BYTES:
+        raise BadReply(f"item {number + 1} has transport size 0x{size:02X}, which was not asked for")
+    end = at + REPLY_ITEM + length
+    if announced != length or end > len(data):
+        raise BadReply(f"item {number + 1} has {announced} bytes, {length} were asked for")
+    return data[at + REPLY_ITEM : end], REPLY_ITEM + length
+
+
+def _sections(reply: bytes) -> tuple[bytes, bytes]:
+    """Parameter and data of an acknowledgement whose lengths add up and whose header reports no error."""
+    if len(reply) < _HEADER.size or reply[1] not in (_ACK, _ACK_DATA):
+        raise BadReply("the controller's answer is not an acknowledgement with data")
+    _, kind, _, _, parameter_length, data_length, error_class, error_code = _HEADER.unpack_from(reply)
+    if len(reply) != _HEADER.size + parameter_length + data_length:
+        raise BadReply(f"the controller's answer is {len(reply)} bytes long and says otherwise")
+    if (error_class, error_code) != (_NO_ERROR, _NO_ERROR):
+        raise _refusal(error_class, error_code)
+    if kind != _ACK_DATA:
+        raise BadReply("the controller acknowledged without data")
+    split = _HEADER.size + parameter_length
+    return reply[_HEADER.size : split], reply[split:]
+
+
+def _refusal(error_class: int, error_code: int) -> DriverError:
+    """What an error in the header asks of the caller."""
+    number = f"error 0x{error_class:02X}{error_code:02X}"
+    if (error_class, error_code) == (0x81, 0x04):
+        return Refused(f"the controller does not allow this access ({number}): is PUT/GET permitted?")
+    if error_class == 0x83:
+        return Busy(f"the controller has no resources free ({number})")
+    if error_class == 0x85:
+        return BadReply(f"the controller says that the PDU length is wrong ({number})")
+    if error_class == 0xD6:
+        return Refused(f"the controller is protected by a password ({number})", reason="auth")
+    if error_class in (0x81, 0x82, 0x84, 0x87, 0xD2, 0xD4):
+        return Refused(f"the controller refuses the request ({number})")
+    return BadReply(f"the controller reports an unknown {number}")

@@ -1,0 +1,200 @@
+"""One running agent: makes the parts from a configuration, joins them, reloads, ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+from edge_agent import __version__
+from edge_agent.acquisition import ConnectGate, WorkerHost
+from edge_agent.agent.destinations import Destinations
+from edge_agent.agent.figures import Figures, refresh_rows
+from edge_agent.agent.flow import Flow
+from edge_agent.agent.links import Links
+from edge_agent.agent.tasks import Tasks
+from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
+from edge_agent.buffer import Buffer, EventStore
+from edge_agent.control import Control
+from edge_agent.status import Board
+from edge_agent.systemd import Progress
+from edge_agent.web.routes import Sources
+from edge_agent.web.server import Web
+
+if TYPE_CHECKING:
+    from edge_agent.clock import Clock
+    from edge_agent.config.model import Configuration
+    from edge_agent.log import Once
+    from edge_agent.model import Event
+    from edge_agent.systemd import Notifier
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 3.0
+TICK_MAX_AGE_S = 5.0
+JOURNAL_MAX_AGE_S = 30.0
+
+
+class Agent:
+    """``configuration`` must be valid. ``run`` returns after ``stop`` was set, with everything closed and the
+    buffer flushed; ``board`` may be read at any time, ``figures`` after ``run``. ``reload``: a loop run
+    beside the others that may call ``apply``."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        clock: Clock,
+        notifier: Notifier,
+        speaker: Once,
+        stop: asyncio.Event,
+        reload: Callable[[Agent], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        self.configuration = configuration
+        self.board = Board()
+        self.ready = asyncio.Event()
+        self.figures = Figures()
+        self._clock = clock
+        self._notifier = notifier
+        self._speaker = speaker
+        self._stop = stop
+        self._reload = reload
+        self._progress = Progress()
+        self._web: Web | None = None
+        self.web_port = 0
+
+    async def run(self) -> None:
+        configuration, clock = self.configuration, self._clock
+        names = [uplink.name for uplink in configuration.uplinks]
+        directory = configuration.state_dir
+        self._buffer = await Buffer.open(directory, configuration.buffer, clock, names)
+        self._journal = await EventStore.open(directory, clock, names, self._buffer.epoch)
+        self._control = self._make_control(self._journal.window_states())
+        self._flow = Flow(
+            self.board, self._control, self._buffer, self._journal, clock, lambda: self.configuration.version
+        )
+        self._fill_board()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._live(Tasks(group))
+        finally:
+            await self._buffer.close()
+            await self._journal.close()
+            self.figures.closed(self._buffer, self.board)
+
+    def _make_control(self, states: dict[str, Any]) -> Control:
+        now = {"mono_ns": self._clock.mono_ns(), "time_ns": self._clock.time_ns()}
+        control = Control(self.configuration.windows, self.configuration.version, **now)
+        control.restore(states, **now)
+        return control
+
+    def _fill_board(self) -> None:
+        board, configuration = self.board, self.configuration
+        board.line, board.version = configuration.line, __version__
+        board.agent_id = self._buffer.agent
+        board.started_ns = board.config_reloaded_ns = self._clock.time_ns()
+        board.config_version = configuration.version
+        board.windows = lambda: self._control.rows(self._clock.mono_ns())
+        board.buffer = self._buffer.info
+
+    async def _live(self, tasks: Tasks) -> None:
+        """From the first task to the last; ends when ``stop`` is set."""
+        host = WorkerHost(
+            self._clock,
+            self.board,
+            ConnectGate(self._clock),
+            self._speaker,
+            SystemRandom(),
+            self._flow.take,
+            lambda key: self._progress.mark(f"link {key}", self._clock.mono_ns()),
+        )
+        self._links = Links(host, tasks, self._progress)
+        self._destinations = Destinations(
+            tasks, (self._journal, self._buffer), self._flow, self.board, self._clock, self._speaker
+        )
+        upkeep = self._start_upkeep(tasks)
+        await self._start_web()
+        await self._destinations.apply(self.configuration)
+        await self._links.apply(self.configuration)
+        self.ready.set()
+        self._notifier.ready()
+        await self._stop.wait()
+        await self._wind_down(tasks, upkeep)
+
+    def _start_upkeep(self, tasks: Tasks) -> list[asyncio.Task[None]]:
+        flush_s = self.configuration.buffer.flush_s
+        mono_ns = self._clock.mono_ns
+        self._progress.expect("buffer writer", max(3 * flush_s, 15.0))
+        self._progress.expect("control", TICK_MAX_AGE_S)
+        self._progress.expect("event journal", JOURNAL_MAX_AGE_S)
+        loops = [
+            tasks.start("flush", flush_loop(self._buffer, self._clock, flush_s, self._progress)),
+            tasks.start(
+                "tick", tick_loop(self._flow, self.board, self._clock, self._progress, self._refresh)
+            ),
+            tasks.start("watchdog", watchdog_loop(self._notifier, self._progress, self._clock)),
+            tasks.start(
+                "journal", self._flow.journal(lambda: self._progress.mark("event journal", mono_ns()))
+            ),
+        ]
+        if self._reload is not None:
+            loops.append(tasks.start("reload", self._reload(self)))
+        return loops
+
+    async def _start_web(self) -> None:
+        sources = Sources(
+            self.board,
+            self._clock,
+            selected=self._selected,
+            events=self._recent,
+            not_ready=lambda: () if self.ready.is_set() else ("starting",),
+        )
+        self._web = Web(self.configuration.web, sources)
+        await self._web.start()
+        self.web_port = self._web.port
+
+    def _selected(self) -> set[tuple[str, str]]:
+        return {(d.name, t.name) for d in self.configuration.devices for t in d.tags if t.metric}
+
+    async def _recent(self, limit: int) -> Sequence[Event]:
+        return [event for _, event in self._journal.recent(limit)]
+
+    def _refresh(self) -> None:
+        refresh_rows(self.board, self._buffer)
+        up = sum(d.up for d in self.board.devices.values())
+        self._notifier.status(f"{up}/{len(self.board.devices)} devices up")
+
+    async def apply(self, new: Configuration) -> None:
+        """A reload. Untouched links, window states and the buffer stay as they are."""
+        old, self.configuration = self.configuration, new
+        if _needs_restart(old) != _needs_restart(new):
+            log.warning("state_dir, buffer and the address of web take effect at the next start")
+        now = {"mono_ns": self._clock.mono_ns(), "time_ns": self._clock.time_ns()}
+        self._flow.announce(self._control.reconfigure(new.windows, new.version, **now))
+        await self._links.apply(new)
+        names = [uplink.name for uplink in new.uplinks]
+        await self._buffer.register(names)
+        await self._journal.register(names)
+        await self._destinations.apply(new)
+        if self._web is not None:
+            self._web.reconfigure(new.web)
+        self.board.line, self.board.config_version = new.line, new.version
+        self._flow.event("config_changed", "configuration", {"from": old.version, "to": new.version})
+
+    async def _wind_down(self, tasks: Tasks, upkeep: Sequence[asyncio.Task[None]]) -> None:
+        """Polls end first, then everything read is committed, then the park gets one polite last try."""
+        self._notifier.stopping()
+        await self._links.stop()
+        for task in upkeep:
+            await tasks.stop(task)
+        await self._flow.settle()
+        await self._buffer.flush()
+        await self._destinations.drain(DRAIN_S)
+        if self._web is not None:
+            await self._web.close()
+
+
+def _needs_restart(configuration: Configuration) -> tuple[object, ...]:
+    return configuration.state_dir, configuration.buffer, configuration.web.host, configuration.web.port

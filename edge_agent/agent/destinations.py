@@ -1,0 +1,69 @@
+"""Forwarders come and go with the configuration; unchanged destinations are left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge_agent.forwarding import Forwarder, Hooks
+from edge_agent.status import UplinkRow
+
+if TYPE_CHECKING:
+    from edge_agent.agent.flow import Flow
+    from edge_agent.agent.tasks import Tasks
+    from edge_agent.clock import Clock
+    from edge_agent.config.model import Configuration, UplinkConfig
+    from edge_agent.forwarding import Store
+    from edge_agent.log import Once
+    from edge_agent.model import Batch
+    from edge_agent.status import Board
+
+
+class Destinations:
+    def __init__(
+        self, tasks: Tasks, stores: Sequence[Store], flow: Flow, board: Board, clock: Clock, speaker: Once
+    ) -> None:
+        self._tasks = tasks
+        self._stores = stores
+        self._hooks = Hooks(event=flow.event, current=self._current)
+        self._board = board
+        self._clock = clock
+        self._speaker = speaker
+        self._running: dict[str, tuple[UplinkConfig, Forwarder, asyncio.Task[None]]] = {}
+
+    def _current(self) -> Sequence[Batch]:
+        return [g.latest for d in self._board.devices.values() for g in d.groups.values() if g.latest]
+
+    async def apply(self, configuration: Configuration) -> None:
+        wanted = {u.name: u for u in configuration.uplinks}
+        for name in [n for n, (config, _, _) in self._running.items() if wanted.get(n) != config]:
+            await self._tasks.stop(self._running.pop(name)[2])
+            del self._board.uplinks[name]
+        for name, config in wanted.items():
+            if name in self._running:
+                continue
+            row = UplinkRow(name, config.type, config.plugin.endpoint(config.settings))
+            self._board.uplinks[name] = row
+            forwarder = self._forwarder(config, configuration.line, row)
+            self._running[name] = (config, forwarder, self._tasks.start(f"uplink {name}", forwarder.run()))
+
+    def _forwarder(self, config: UplinkConfig, line: str, row: UplinkRow) -> Forwarder:
+        return Forwarder(
+            config,
+            self._stores,
+            agent=self._board.agent_id,
+            line=line,
+            clock=self._clock,
+            row=row,
+            log=self._speaker,
+            hooks=self._hooks,
+        )
+
+    async def drain(self, deadline_s: float) -> None:
+        """Stops all, after one polite last try each for what is committed."""
+        for _, _, task in self._running.values():
+            await self._tasks.stop(task)
+        for _, forwarder, _ in self._running.values():
+            await forwarder.drain(deadline_s)
+        self._running.clear()

@@ -1,0 +1,53 @@
+"""Numbers that join several parts: the buffer's on the board, and the account at the end of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_agent.buffer import Buffer
+    from edge_agent.status import Board
+
+_PENDING = (
+    "pending_segments",
+    "pending_samples",
+    "oldest_pending_ns",
+    "acknowledged_segments",
+    "acknowledged_samples",
+    "quarantined_segments",
+    "quarantined_samples",
+)
+
+
+def refresh_rows(board: Board, buffer: Buffer) -> None:
+    """Copies each destination's position from the buffer to its row."""
+    positions = buffer.info().get("uplinks", {})
+    for name, row in board.uplinks.items():
+        position = positions.get(name, {})
+        for field in _PENDING:
+            if field in position:
+                setattr(row, field, position[field])
+
+
+class Figures:
+    """The account of one run, filled in when the agent has closed: for ``demo`` and tests."""
+
+    def __init__(self) -> None:
+        self.account: dict[str, Any] = {}
+
+    def closed(self, buffer: Buffer, board: Board) -> None:
+        refresh_rows(board, buffer)
+        row = next(iter(board.uplinks.values()), None)
+        info = buffer.info()
+        self.account = {
+            "devices_up": sum(d.up for d in board.devices.values()),
+            "samples_read": board.samples_read,
+            "samples_delivered": row.acknowledged_samples if row else 0,
+            "samples_buffered": (row.pending_samples if row else info["committed_samples"])
+            + info["in_memory_samples"],
+            "samples_quarantined": row.quarantined_samples if row else 0,
+            "samples_lost": info["lost_samples"],
+            "excursions": board.events_total["excursion_begin"],
+            "requests": sum(d.requests for d in board.devices.values()),
+            "by_protocol": {name: board.samples_good[name] for name in ("modbus", "s7", "opcua")},
+        }

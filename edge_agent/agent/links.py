@@ -1,0 +1,64 @@
+"""Link workers come and go with the configuration; those whose devices did not change are left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from edge_agent.acquisition import LinkWorker, WorkerHost
+
+if TYPE_CHECKING:
+    from edge_agent.agent.tasks import Tasks
+    from edge_agent.config.model import Configuration, Device
+    from edge_agent.systemd import Progress
+
+CONNECT_AND_BACKOFF_S = 75.0  # the longest a healthy worker is without an attempt: a denied link waits 60 s
+
+
+class Links:
+    def __init__(self, host: WorkerHost, tasks: Tasks, progress: Progress) -> None:
+        self._host = host
+        self._tasks = tasks
+        self._progress = progress
+        self._running: dict[str, tuple[tuple[Device, ...], asyncio.Task[None]]] = {}
+
+    async def apply(self, configuration: Configuration) -> None:
+        """Starts, stops and keeps workers so that they are those of ``configuration``."""
+        wanted = _by_link(configuration)
+        for key in [k for k, (devices, _) in self._running.items() if wanted.get(k) != devices]:
+            await self._stop(key, keep=[d.name for d in configuration.devices])
+        spread = {
+            device.name: i / max(len(configuration.devices), 1)
+            for i, device in enumerate(configuration.devices)
+        }
+        for key, devices in wanted.items():
+            if key in self._running:
+                continue
+            slowest_s = max(p for d in devices for p in d.periods_s.values())
+            self._progress.expect(f"link {key}", CONNECT_AND_BACKOFF_S + 3 * slowest_s)
+            worker = LinkWorker(
+                key, devices, configuration.version, self._host, [spread[d.name] for d in devices]
+            )
+            self._running[key] = (devices, self._tasks.start(f"link {key}", worker.run()))
+        order = [d.name for d in configuration.devices]
+        rows = self._host.board.devices
+        self._host.board.devices = {name: rows[name] for name in order}
+
+    async def stop(self) -> None:
+        for key in list(self._running):
+            await self._stop(key, keep=list(self._host.board.devices))
+
+    async def _stop(self, key: str, keep: list[str]) -> None:
+        devices, task = self._running.pop(key)
+        await self._tasks.stop(task)
+        self._progress.forget(f"link {key}")
+        for device in devices:
+            if device.name not in keep:
+                del self._host.board.devices[device.name]
+
+
+def _by_link(configuration: Configuration) -> dict[str, tuple[Device, ...]]:
+    links: dict[str, tuple[Device, ...]] = {}
+    for device in configuration.devices:
+        links[device.link_key] = (*links.get(device.link_key, ()), device)
+    return links

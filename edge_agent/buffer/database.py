@@ -1,0 +1,226 @@
+"""One SQLite file: how it is opened, checked, set aside and written. Blocking; belongs to one thread.
+
+Exactly one connection writes (SQLite up to 3.51.2 can corrupt a WAL with two writers that checkpoint), and it
+alone checkpoints: rarely, because a card that lies about its flushes does harm mostly during a checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.buffer import tables
+from edge_agent.buffer.epoch import sync_directory
+from edge_agent.errors import StorageBroken, StorageError, StorageFull
+
+PAGE = 4096
+_SIDES = ("", "-wal", "-shm")
+_KEPT = 2
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What tests set otherwise. Times in seconds of the machine's own clock."""
+
+    checkpoint_pages: int = 4000
+    checkpoint_s: float = 600.0
+    journal_limit_bytes: int = 33_554_432
+    check_s: float = 10.0
+    busy_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """``used_bytes`` counts against the quota; the file itself keeps freed pages for reuse."""
+
+    used_bytes: int = 0
+    file_bytes: int = 0
+    wal_bytes: int = 0
+
+
+class Database:
+    """The writing connection of one file."""
+
+    def __init__(self, path: Path, shape: tables.Shape, tuning: Tuning) -> None:
+        self.path = path
+        self._shape = shape
+        self._tuning = tuning
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StorageError(f"{self.path.name} is not open")
+        return self._connection
+
+    def exists(self) -> bool:
+        """Also true if only its write-ahead log is left."""
+        return any(os.path.lexists(self._side(side)) for side in _SIDES[:2])
+
+    def empty(self) -> bool:
+        """A file without a byte: what a power cut during the very first start leaves."""
+        return self.path.is_file() and not self.path.stat().st_size and not self._side("-wal").exists()
+
+    def open(self, *, fresh: bool) -> None:
+        """``fresh``: there was no file, make one. Otherwise what is there must be whole: StorageBroken if
+        not. StorageFull or StorageError where the disk refuses; the file is then left as it is."""
+        self.close()
+        with storage_errors(self.path):
+            if not fresh and not (self.path.is_file() and self.path.stat().st_size):
+                raise StorageBroken(f"{self.path.name} is empty or no file")
+            self._connection = connect(self.path, self._tuning)
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            blank = not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if blank and not version:
+                tables.create(self._connection, self._shape)
+                sync_directory(self.path.parent)
+            tables.verify(self._connection, self._shape)
+            self._inode = self.path.stat().st_ino
+
+    def check(self) -> None:
+        """After an unclean stop. Cut off after a time: a large file must not keep the agent from starting,
+        and every segment has a checksum of its own."""
+        deadline = time.monotonic() + self._tuning.check_s
+        with storage_errors(self.path):
+            self.connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
+            try:
+                (verdict,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                verdict = "ok"
+            finally:
+                self.connection.set_progress_handler(None, 0)
+        if verdict != "ok":
+            raise StorageBroken(f"{self.path.name}: {verdict}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commits at the end; after any error nothing of it may be relied upon, and the connection is closed:
+        an fsync that failed is never tried again on the same handle."""
+        with storage_errors(self.path):
+            connection = self.connection
+            self._still_ours()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                self.close()
+                raise
+
+    def _still_ours(self) -> None:
+        try:
+            inode = self.path.stat().st_ino
+        except FileNotFoundError:
+            inode = 0
+        if inode != self._inode:
+            raise StorageBroken(f"{self.path.name} was removed or replaced while in use")
+
+    def checkpoint(self, mode: str = "PASSIVE") -> int:
+        """Returns how many pages of the write-ahead log still wait for the next one."""
+        with storage_errors(self.path):
+            try:
+                _, log, done = self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            except BaseException:
+                self.close()
+                raise
+        return max(int(log) - int(done), 0)
+
+    def usage(self) -> Usage:
+        with storage_errors(self.path):
+            (pages,) = self.connection.execute("PRAGMA page_count").fetchone()
+            (free,) = self.connection.execute("PRAGMA freelist_count").fetchone()
+            wal = self._side("-wal")
+            return Usage((pages - free) * PAGE, pages * PAGE, wal.stat().st_size if wal.exists() else 0)
+
+    def close(self) -> None:
+        """Idempotent; never raises."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def set_aside(self, number: int) -> str:
+        """Renames the file and its log to ``NAME.broken-NUMBER`` for whoever wants to look at it, keeps the
+        two newest of them. Returns the new name."""
+        self.close()
+        name = f"{self.path.name}.broken-{number}"
+        with storage_errors(self.path):
+            while os.path.lexists(self.path.with_name(name)):
+                number += 1
+                name = f"{self.path.name}.broken-{number}"
+            for side in _SIDES:
+                if os.path.lexists(self._side(side)):
+                    self._side(side).rename(self.path.with_name(name + side))
+            self._forget_old()
+            sync_directory(self.path.parent)
+        return name
+
+    def _forget_old(self) -> None:
+        pattern = re.compile(re.escape(self.path.name) + r"\.broken-(\d+)(-wal|-shm)?")
+        found = [(m, p) for p in self.path.parent.iterdir() if (m := pattern.fullmatch(p.name))]
+        newest = sorted({int(match[1]) for match, _ in found})[-_KEPT:]
+        for match, path in found:
+            if int(match[1]) not in newest:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _side(self, side: str) -> Path:
+        return self.path.with_name(self.path.name + side)
+
+
+def connect(path: Path, tuning: Tuning) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=tuning.busy_s)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {tuning.journal_limit_bytes}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_readonly(path: Path, timeout_s: float = 2.0) -> sqlite3.Connection:
+    """Never writes, not even a recovery. Raises sqlite3.Error."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=timeout_s, isolation_level=None
+    )
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """What SQLite and the operating system say, named by what the caller must do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise storage_error(path, error) from error
+    except OSError as error:
+        kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+        raise kind(f"{path.name}: {error.strerror or error}") from error
+
+
+def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    message = f"{path.name}: {error}"
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFull(message)
+    if code in _BROKEN:
+        return StorageBroken(message)
+    return StorageError(message)

@@ -1,0 +1,130 @@
+"""The rows of ``events.db``: what one commit writes, and how they are read back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_agent.buffer.positions import Unit
+from edge_agent.model import Event
+from edge_agent.uplink import Key
+
+RECENT = 200
+OUTLINE = "SELECT seq, epoch, 1, time_ns, time_ns FROM event"
+
+
+class Entry:
+    """One event on its way; ``key`` once it is durable."""
+
+    __slots__ = ("event", "key")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.key: Key | None = None
+
+
+@dataclass(slots=True)
+class Commit:
+    """The job of one commit; see ``vault.Job``."""
+
+    units: list[Unit]
+    entries: list[Entry]
+    states: dict[str, Any]
+    deleted: list[Unit]
+    when_done: Callable[[Commit], None]
+    when_undone: Callable[[Commit], None]
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        gone = [(unit.seq,) for unit in self.deleted]
+        connection.executemany("DELETE FROM event WHERE seq = ?", gone)
+        connection.executemany("DELETE FROM quarantine WHERE seq = ?", gone)
+        connection.executemany(
+            "INSERT INTO event (seq, epoch, kind, source, time_ns, crc32, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            map(_row, self.units, self.entries),
+        )
+        connection.executemany(
+            "INSERT INTO window_state (name, body) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+            [(name, json.dumps(state, default=str)) for name, state in self.states.items()],
+        )
+
+    def done(self) -> None:
+        self.when_done(self)
+
+    def undone(self) -> None:
+        self.when_undone(self)
+
+
+def _row(unit: Unit, entry: Entry) -> tuple[object, ...]:
+    event = entry.event
+    body = json.dumps(
+        [event.mono_ns, event.config_version, event.detail],
+        ensure_ascii=False,
+        separators=(",", ":"),
+        default=str,
+    )
+    crc = _crc(unit, event.kind, event.source, body)
+    return unit.seq, unit.epoch, event.kind, event.source, event.time_ns, crc, body
+
+
+def _crc(unit: Unit, kind: str, source: str, body: str) -> int:
+    text = json.dumps([unit.seq, unit.epoch, unit.t0_ns, kind, source, body])
+    return zlib.crc32(text.encode())
+
+
+def _event_of(row: Sequence[Any]) -> tuple[Unit, Event | None]:
+    """None if the row is not what was stored."""
+    seq, epoch, kind, source, time_ns, crc, body = row
+    unit = Unit(seq, epoch, 1, time_ns, time_ns)
+    try:
+        if _crc(unit, kind, source, body) != crc:
+            return unit, None
+        mono_ns, config_version, detail = json.loads(body)
+    except (ValueError, TypeError):
+        return unit, None
+    return unit, Event(kind, source, time_ns, mono_ns, config_version, detail)
+
+
+def read(
+    connection: sqlite3.Connection, ranges: Iterable[Sequence[int]], limit: int
+) -> list[tuple[Unit, Event | None]]:
+    out: list[tuple[Unit, Event | None]] = []
+    for first, last in ranges:
+        rows = connection.execute(
+            "SELECT seq, epoch, kind, source, time_ns, crc32, body FROM event"
+            " WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+            (first, last, limit - len(out)),
+        )
+        out += [_event_of(row) for row in rows]
+        if len(out) >= limit:
+            break
+    return out
+
+
+def state_and_recent(connection: sqlite3.Connection) -> tuple[dict[str, Any], list[tuple[Unit, Event]]]:
+    states = {}
+    for name, body in connection.execute("SELECT name, body FROM window_state"):
+        try:
+            states[name] = json.loads(body)
+        except (ValueError, TypeError):
+            continue  # that window starts as unknown
+    rows = connection.execute(
+        "SELECT seq, epoch, kind, source, time_ns, crc32, body FROM event ORDER BY seq DESC LIMIT ?",
+        (RECENT,),
+    )
+    recent = [(unit, event) for unit, event in map(_event_of, rows) if event is not None]
+    return states, recent
+
+
+def newest_units(connection: sqlite3.Connection) -> list[Unit]:
+    rows = connection.execute(f"{OUTLINE} ORDER BY seq DESC LIMIT 64").fetchall()
+    return [Unit(*row) for row in reversed(rows)]
+
+
+def unit_of(connection: sqlite3.Connection, seq: int) -> Unit | None:
+    row = connection.execute(f"{OUTLINE} WHERE seq = ?", (seq,)).fetchone()
+    return Unit(*row) if row else None

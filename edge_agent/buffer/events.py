@@ -1,0 +1,325 @@
+"""``EventStore``: events and the windows' states in ``events.db``, each commit at once and in one
+transaction.
+
+Small and rare, hence simpler than the samples: no memory window, no reader thread, no compression.
+Annunciation does not wait for it: an event the disk refuses is kept in memory, in order, and goes out with
+the next commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from edge_agent.buffer.database import Tuning
+from edge_agent.buffer.event_rows import (
+    OUTLINE,
+    RECENT,
+    Commit,
+    Entry,
+    newest_units,
+    read,
+    state_and_recent,
+    unit_of,
+)
+from edge_agent.buffer.ledger import Loss
+from edge_agent.buffer.positions import Unit
+from edge_agent.buffer.retention import Retention, limited
+from edge_agent.buffer.tables import EVENTS
+from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
+from edge_agent.buffer.writer import Head, Nothing
+from edge_agent.clock import Clock
+from edge_agent.errors import StorageError
+from edge_agent.model import Event
+from edge_agent.uplink import Envelope, Key, Lane, Stream
+
+_WAITING = 10_000
+_RANGES_PER_READ = 16
+_DELETIONS_PER_COMMIT = 500
+_SAVE_POSITIONS_S = 10.0
+
+
+class EventStore:
+    """Implements forwarding's ``Store`` for the stream ``event``; one event is one unit and counts as one
+    sample.
+
+    ``epoch`` is the samples' epoch of this run: open the ``Buffer`` first.
+    """
+
+    def __init__(self, directory: Path, clock: Clock, epoch: int, quota_rows: int, tuning: Tuning) -> None:
+        """Use ``open``."""
+        self.committed_samples = 0
+        self.lost_samples = 0
+        self._clock = clock
+        self._quota_rows = quota_rows
+        self._waiting: deque[Entry] = deque()
+        self._flying: list[Entry] = []
+        self._states: dict[str, Any] = {}
+        self._changed: dict[str, Any] = {}
+        self._recent: deque[tuple[Key, Event]] = deque(maxlen=RECENT)
+        self._live: list[Envelope] = []
+        self._newest = 0
+        self._corrupt = 0
+        self._generation = 0
+        self._read_states = False
+        self._closed = False
+        self._watchers: list[Callable[[], None]] = []
+        self._lock = asyncio.Lock()
+        self._vault = Vault(
+            directory / "events.db",
+            EVENTS,
+            Head(newest_units, unit_of),
+            clock,
+            epoch_of=lambda seen: max(epoch, seen),  # numbers go on within a file, so a key never repeats
+            expected=lambda: epoch > 1,
+            tuning=tuning,
+        )
+        self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path,
+        clock: Clock,
+        uplinks: Iterable[str],
+        epoch: int,
+        *,
+        quota_rows: int = 100_000,
+        tuning: Tuning | None = None,
+    ) -> EventStore:
+        """Never raises for a damaged, missing or unwritable store (as ``Buffer.open``)."""
+        store = cls(directory, clock, epoch, quota_rows, tuning or Tuning())
+        store._vault.want(uplinks)
+        await store._ready()
+        return store
+
+    @property
+    def stream(self) -> str:
+        return Stream.EVENT
+
+    @property
+    def epoch(self) -> int:
+        return self._vault.epoch
+
+    @property
+    def in_memory_samples(self) -> int:
+        """Events the disk has not taken yet."""
+        return len(self._waiting) + len(self._flying)
+
+    async def commit(self, events: Sequence[Event], window_states: Mapping[str, Any]) -> Sequence[Key]:
+        """Events and the given windows' states (JSON-able; others stay as they are) in one transaction.
+        Returns the keys of ``events``, or () if the disk refused: they are kept and go with the next
+        ``commit`` or ``retry``."""
+        entries = [Entry(event) for event in events]
+        self._waiting.extend(entries)
+        self._changed.update(window_states)
+        self._states.update(window_states)
+        self._drop_beyond_limit()
+        await self.retry()
+        keys = [entry.key for entry in entries if entry.key is not None]
+        return keys if len(keys) == len(entries) else ()
+
+    async def retry(self) -> None:
+        """Commits what waits: events, states, and positions older than ten seconds. Call it every few
+        seconds."""
+        if not self._closed:
+            async with self._lock:
+                await self._commit_waiting()
+
+    def window_states(self) -> dict[str, Any]:
+        """The newest state of every window, as of the last commit before the start and updated since."""
+        return dict(self._states)
+
+    def recent(self, count: int) -> Sequence[tuple[Key, Event]]:
+        """The newest events, newest first; at most two hundred are at hand."""
+        return list(islice(reversed(self._recent), count))
+
+    async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
+        position = self._vault.accounts.uplinks.get(uplink)
+        if position is None or max_items < 1:
+            return ()
+        if lane is Lane.LIVE:
+            live = [e for e in self._live if e.key.seq not in position.settled]
+            return live[: limited((1 for _ in live), max_items, max_samples)]
+        return await self._take_backlog(uplink, min(max_items, max(max_samples, 1)))
+
+    def acknowledge(self, uplink: str, keys: Sequence[Key]) -> None:
+        for key in keys:
+            if key.stream == self.stream:
+                self._vault.accounts.acknowledge(uplink, key.seq, key.epoch)
+
+    def quarantine(self, uplink: str, key: Key, reason: str) -> None:
+        if key.stream == self.stream:
+            self._vault.accounts.quarantine(uplink, key.seq, key.epoch, reason, self._clock.time_ns())
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        self._watchers.append(callback)
+
+    async def register(self, uplinks: Iterable[str]) -> None:
+        """As ``Buffer.register``."""
+        async with self._lock:
+            self._vault.want(uplinks)
+            await self._commit_waiting(force=True)
+
+    def unreported_losses(self) -> list[Loss]:
+        """As ``Buffer.unreported_losses``: events that were lost."""
+        return self._vault.ledger.unreported()
+
+    def mark_reported(self, losses: Iterable[Loss]) -> None:
+        self._vault.ledger.mark(losses)
+
+    def info(self) -> dict[str, Any]:
+        vault, accounts = self._vault, self._vault.accounts
+        return {
+            "state": "degraded" if vault.degraded else "ok",
+            "reason": vault.reason,
+            "epoch": vault.epoch,
+            "head": accounts.head,
+            "events": accounts.store.pending_segments,
+            "quota_rows": self._quota_rows,
+            "bytes": vault.usage.used_bytes,
+            "waiting": self.in_memory_samples,
+            "committed_samples": self.committed_samples,
+            "lost_samples": self.lost_samples,
+            "corrupt": self._corrupt,
+            "commits": vault.commits,
+            "last_commit_ns": vault.last_commit_ns,
+            "last_commit_s": vault.last_commit_s,
+            "commit_seconds": {
+                "bounds": COMMIT_SECONDS,
+                "counts": tuple(vault.commit_counts),
+                "sum": vault.commit_seconds,
+            },
+            "databases_set_aside": vault.set_aside,
+            "losses": {"samples": dict(vault.ledger.samples), "unknown_extent": dict(vault.ledger.unknown)},
+            "uplinks": {name: vault.uplink_info(name) for name in accounts.uplinks},
+        }
+
+    async def close(self) -> None:
+        """Idempotent; bounded even if the disk hangs."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            async with asyncio.timeout(10), self._lock:
+                await self._commit_waiting(force=True)
+                if not self.in_memory_samples and await self._ready():
+                    await self._vault.commit(Nothing(), clean=True)
+        except TimeoutError:
+            pass
+        await self._vault.close()
+
+    # -- committing
+
+    async def _ready(self) -> bool:
+        ready = await self._vault.ready()
+        if self._vault.generation != self._generation:
+            self._generation = self._vault.generation
+            self._retention.forget()
+            self._live.clear()
+            self._newest = self._vault.accounts.head + 1
+            if self._read_states:
+                self._changed = {**self._states, **self._changed}  # a new, empty file
+            elif ready:
+                await self._read_state_and_recent()
+        return ready
+
+    async def _read_state_and_recent(self) -> None:
+        try:
+            states, recent = await self._vault.ask(state_and_recent)
+        except StorageError:
+            return
+        self._states = {**states, **self._changed}
+        self._recent.extendleft((Key(self.stream, u.epoch, u.seq), event) for u, event in recent)
+        self._read_states = True
+
+    async def _commit_waiting(self, *, force: bool = False) -> None:
+        for _ in range(2):  # a second time with a reopened or new file
+            if not await self._ready():
+                return
+            vault = self._vault
+            late = vault.dirty and (force or vault.unsaved_s >= _SAVE_POSITIONS_S)
+            if not (self._waiting or self._changed or vault.ledger.dirty or late):
+                return
+            if await self._commit_once():
+                return
+
+    async def _commit_once(self) -> bool:
+        vault, accounts = self._vault, self._vault.accounts
+        excess = accounts.store.pending_segments + len(self._waiting) - self._quota_rows
+        try:
+            last = min(self._newest, accounts.head) - 1
+            await self._retention.choose(min(excess, _DELETIONS_PER_COMMIT), last, unsettled=True)
+        except StorageError:
+            return False
+        self._flying = list(self._waiting)
+        self._waiting.clear()
+        states, self._changed = self._changed, {}
+        units = [
+            Unit(seq, vault.epoch, 1, entry.event.time_ns, entry.event.time_ns)
+            for seq, entry in enumerate(self._flying, start=accounts.head + 1)
+        ]
+        job = Commit(units, self._flying, states, self._retention.doomed, self._done, self._undone)
+        return await vault.commit(job)
+
+    def _done(self, job: Commit) -> None:
+        self._flying = []
+        self._retention.deleted(job.deleted)
+        if not job.units:
+            return
+        self.committed_samples += len(job.units)
+        self._newest = job.units[0].seq
+        self._live = []
+        for unit, entry in zip(job.units, job.entries, strict=True):
+            entry.key = Key(self.stream, unit.epoch, unit.seq)
+            self._live.append(Envelope(entry.key, Lane.LIVE, 1, event=entry.event))
+            self._recent.append((entry.key, entry.event))
+        for callback in self._watchers:
+            callback()
+
+    def _undone(self, job: Commit) -> None:
+        self._flying = []
+        self._waiting.extendleft(reversed(job.entries))
+        self._changed = {**job.states, **self._changed}
+        self._drop_beyond_limit()
+
+    def _drop_beyond_limit(self) -> None:
+        while len(self._waiting) > _WAITING:
+            event = self._waiting.popleft().event
+            self.lost_samples += 1
+            self._vault.ledger.record(
+                Loss("memory", self.epoch, None, None, None, 1, event.time_ns, event.time_ns)
+            )
+
+    # -- taking
+
+    async def _take_backlog(self, uplink: str, max_items: int) -> Sequence[Envelope]:
+        vault = self._vault
+        while (position := vault.accounts.uplinks.get(uplink)) is not None and not self._closed:
+            ranges = list(islice(position.settled.gaps(1, self._newest - 1), _RANGES_PER_READ))
+            generation = vault.generation
+            if not ranges:
+                return ()
+            try:
+                rows = await vault.ask(lambda c: read(c, ranges, max_items))  # noqa: B023 - awaited here
+            except StorageError:
+                return ()
+            if generation != vault.generation or uplink not in vault.accounts.uplinks:
+                return ()
+            corrupt = [unit for unit, event in rows if event is None]
+            self._corrupt += len(corrupt)
+            self._retention.doom(corrupt, "corrupt")
+            vault.accounts.remember(unit for unit, event in rows if event is not None)
+            settled = vault.accounts.uplinks[uplink].settled
+            out = [
+                Envelope(Key(self.stream, unit.epoch, unit.seq), Lane.BACKLOG, 1, event=event)
+                for unit, event in rows
+                if event is not None and unit.seq not in settled
+            ]
+            if out or not rows:
+                return out
+        return ()

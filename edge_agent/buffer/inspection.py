@@ -1,0 +1,83 @@
+"""What stands on the disk, read without the daemon and without disturbing it: ``edge-agent buffer info``."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from edge_agent.buffer.database import connect_readonly
+from edge_agent.buffer.epoch import read_identity
+from edge_agent.buffer.positions import STORE, load_positions
+
+_LIMIT_S = 2.0
+
+
+def inspect(directory: Path) -> dict[str, Any]:
+    """Plain data about ``buffer.db`` and ``events.db`` in ``directory``; never writes, never waits longer
+    than two seconds per file. A file that cannot be read has the key ``error`` and nothing else to say."""
+    agent, epoch = read_identity(directory)
+    return {
+        "directory": str(directory),
+        "agent": agent,
+        "epoch": epoch,
+        "samples": _inspect(directory / "buffer.db", "segment"),
+        "events": _inspect(directory / "events.db", "event"),
+        "set_aside": sorted(p.name for p in directory.glob("*.db.broken-*") if p.name[-1].isdigit()),
+    }
+
+
+def _inspect(path: Path, table: str) -> dict[str, Any]:
+    if not path.exists():
+        return {"error": f"{path} does not exist"}
+    try:
+        with closing(_connect(path)) as connection:
+            deadline = time.monotonic() + _LIMIT_S
+            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
+            return _describe(connection, path, table)
+    except (sqlite3.Error, OSError, ValueError) as error:
+        return {"error": f"{path}: {error}"}
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A file that was closed cleanly has no log, and without one only ``immutable`` reads it unchanged."""
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists():
+        return connect_readonly(path, _LIMIT_S)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, timeout=_LIMIT_S)
+
+
+def _describe(connection: sqlite3.Connection, path: Path, table: str) -> dict[str, Any]:
+    from sqlite_utils import Database
+
+    database = Database(connection, execute_plugins=False)
+    positions, revision = load_positions(connection)
+    store = positions.pop(STORE, None)
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    sql = f"SELECT (SELECT min(seq) FROM {table}) AS first_seq, (SELECT max(seq) FROM {table}) AS last_seq"
+    return {
+        "bytes": (pages - free) * size,
+        "file_bytes": path.stat().st_size,
+        "revision": revision,
+        "units": store.pending_segments if store else 0,
+        "samples": store.pending_samples if store else 0,
+        **next(database.query(sql)),
+        "run": next(database.query("SELECT * FROM run ORDER BY epoch DESC LIMIT 1"), None),
+        "uplinks": {
+            name: {
+                "pending_segments": p.pending_segments,
+                "pending_samples": p.pending_samples,
+                "acknowledged_samples": p.acknowledged.samples,
+                "quarantined_samples": p.quarantined.samples,
+                "lost_samples": p.lost.samples,
+            }
+            for name, p in positions.items()
+        },
+        "quarantined": list(database.query("SELECT * FROM quarantine ORDER BY at_ns DESC LIMIT 100")),
+        "losses": list(database.query("SELECT * FROM loss ORDER BY id DESC LIMIT 100")),
+    }

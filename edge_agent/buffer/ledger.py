@@ -1,0 +1,180 @@
+"""The loss ledger: every sample that was read and will not be delivered stands in a row, with extent and
+reason.
+
+Reasons: ``memory`` (no room in memory, the disk refused or was too slow), ``quota`` (the oldest went),
+``corrupt`` (a stored unit no longer passes its checksum), ``uplink_removed``, ``unclean_stop`` (what memory
+held when the process died), ``quarantined_database``, ``missing_database``, ``unencodable`` (a bug: a batch
+that is none).
+
+``uplink`` None: lost before it was committed, hence for every uplink. ``n_samples`` None: extent unknown.
+Rows of one kind grow into one row until somebody takes them to report; a row once handed out never changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from edge_agent.model import Event
+
+_KEPT = 10_000  # reported rows beyond this are dropped at the next start; the totals stay in the positions
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One row. ``from_seq`` and ``to_seq`` are None for what never had a number."""
+
+    reason: str
+    epoch: int
+    uplink: str | None
+    from_seq: int | None
+    to_seq: int | None
+    n_samples: int | None
+    t0_ns: int
+    t1_ns: int
+    id: int = 0
+
+    def joined(self, other: Loss) -> Loss:
+        return replace(
+            self,
+            from_seq=_least(self.from_seq, other.from_seq),
+            to_seq=other.to_seq if self.to_seq is None else max(self.to_seq, other.to_seq or 0),
+            n_samples=(self.n_samples or 0) + (other.n_samples or 0),
+            t0_ns=min(self.t0_ns, other.t0_ns),
+            t1_ns=max(self.t1_ns, other.t1_ns),
+        )
+
+
+def _least(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else min(a, b)
+
+
+def loss_event(loss: Loss, stream: str, config_version: str, time_ns: int, mono_ns: int) -> Event:
+    """The event that tells a park of a loss; ``time_ns`` is now, the extent stands in ``detail``."""
+    detail = {
+        "stream": stream,
+        "reason": loss.reason,
+        "epoch": loss.epoch,
+        "uplink": loss.uplink,
+        "from_seq": loss.from_seq,
+        "to_seq": loss.to_seq,
+        "samples": loss.n_samples,
+        "from_us": loss.t0_ns // 1000,
+        "to_us": loss.t1_ns // 1000,
+    }
+    return Event("data_lost", loss.uplink or "buffer", time_ns, mono_ns, config_version, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRows:
+    """What the next commit has to write."""
+
+    losses: tuple[Loss, ...]
+    reported: tuple[int, ...]
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "INSERT OR REPLACE INTO loss"
+            " (id, epoch, from_seq, to_seq, uplink, n_samples, reason, t0_ns, t1_ns, reported)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            [
+                (x.id, x.epoch, x.from_seq, x.to_seq, x.uplink, x.n_samples, x.reason, x.t0_ns, x.t1_ns)
+                for x in self.losses
+            ],
+        )
+        connection.executemany("UPDATE loss SET reported = 1 WHERE id = ?", [(i,) for i in self.reported])
+
+
+class Ledger:
+    """The event loop's side: what is new, what is not yet reported. Bounded: equal kinds share a row."""
+
+    def __init__(self) -> None:
+        self._next_id = 1
+        self._rows: dict[int, Loss] = {}  # unreported
+        self._unsaved: set[int] = set()
+        self._handed: set[int] = set()
+        self._reported: set[int] = set()
+        self.samples: Counter[str] = Counter()  # by reason, since start
+        self.unknown: Counter[str] = Counter()  # rows of unknown extent by reason, since start
+
+    def load(self, rows: Sequence[Loss], next_id: int) -> None:
+        """What the file holds; rows made before it could be opened get numbers after those."""
+        early = [self._rows[i] for i in sorted(self._rows)]
+        self._rows = {row.id: row for row in rows}
+        self._unsaved.clear()
+        self._handed.clear()
+        self._next_id = next_id
+        for row in early:
+            self._put(replace(row, id=self._take_id()))
+
+    def restart(self) -> None:
+        """A new, empty file: everything not yet reported has to be written again."""
+        self._unsaved.update(self._rows)
+        self._reported.clear()
+
+    def record(self, loss: Loss) -> None:
+        if loss.n_samples is None:
+            self.unknown[loss.reason] += 1
+        else:
+            self.samples[loss.reason] += loss.n_samples
+        open_row = self._open_row(loss)
+        self._put(open_row.joined(loss) if open_row else replace(loss, id=self._take_id()))
+
+    def rows(self) -> LedgerRows:
+        return LedgerRows(tuple(self._rows[i] for i in sorted(self._unsaved)), tuple(sorted(self._reported)))
+
+    def saved(self, rows: LedgerRows) -> None:
+        for row in rows.losses:
+            if self._rows.get(row.id) == row:
+                self._unsaved.discard(row.id)
+        self._reported.difference_update(rows.reported)
+        for number in rows.reported:
+            self._rows.pop(number, None)
+            self._handed.discard(number)
+
+    def unreported(self) -> list[Loss]:
+        """Durable rows nobody has reported yet, oldest first. Stays so until ``mark``."""
+        ready = [i for i in sorted(self._rows) if i not in self._unsaved and i not in self._reported]
+        self._handed.update(ready)
+        return [self._rows[i] for i in ready]
+
+    def mark(self, losses: Iterable[Loss]) -> None:
+        self._reported.update(loss.id for loss in losses if loss.id in self._rows)
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self._unsaved or self._reported)
+
+    def _open_row(self, loss: Loss) -> Loss | None:
+        if loss.n_samples is None:
+            return None
+        kind = (loss.reason, loss.epoch, loss.uplink)
+        for number, row in self._rows.items():
+            if (
+                number not in self._handed
+                and (row.reason, row.epoch, row.uplink) == kind
+                and row.n_samples is not None
+            ):
+                return row
+        return None
+
+    def _put(self, loss: Loss) -> None:
+        self._rows[loss.id] = loss
+        self._unsaved.add(loss.id)
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+
+def load_losses(connection: sqlite3.Connection) -> tuple[list[Loss], int]:
+    """Unreported rows and the next free id; forgets reported rows beyond the newest ten thousand."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM loss").fetchone()
+    connection.execute("DELETE FROM loss WHERE reported = 1 AND id <= ?", (last - _KEPT,))
+    rows = connection.execute(
+        "SELECT reason, epoch, uplink, from_seq, to_seq, n_samples, t0_ns, t1_ns, id"
+        " FROM loss WHERE reported = 0 ORDER BY id"
+    ).fetchall()
+    return [Loss(*row) for row in rows], last + 1

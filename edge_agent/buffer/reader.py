@@ -1,0 +1,159 @@
+"""Reads stored segments for the backlog, in a thread and over a read-only connection of its own.
+
+Every read is one short statement per range, so that no reader ever pins the write-ahead log. Decoding
+happens here as well: the event loop receives finished batches.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_agent.buffer.database import connect_readonly, storage_errors
+from edge_agent.buffer.positions import Unit
+from edge_agent.buffer.ranges import Range
+from edge_agent.buffer.segment import Codec, SegmentCorrupt, checksum
+from edge_agent.buffer.worker import Worker
+from edge_agent.model import Batch, Schema
+
+_SCHEMAS = 64
+_MISSING = 10_000  # looked at per read
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One sound segment."""
+
+    unit: Unit
+    schema: Schema
+    batches: tuple[Batch, ...]
+
+
+@dataclass(slots=True)
+class Found:
+    """``corrupt``: rows that are there but not sound. ``missing``: numbers without a row."""
+
+    sound: list[Stored] = field(default_factory=list)
+    corrupt: list[Unit] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    samples: int = 0
+
+
+class Reader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._worker = Worker(f"{path.name} reader")
+        self._connection: sqlite3.Connection | None = None
+        self._generation = 0
+        self._codec = Codec()
+        self._schemas: dict[str, Schema] = {}
+
+    async def read(
+        self, ranges: Sequence[Range], generation: int, *, max_items: int, max_samples: int
+    ) -> Found:
+        """The oldest units within ``ranges``, up to both limits but at least one. Raises StorageError."""
+        return await self._worker.run(lambda: self._read(ranges, generation, max_items, max_samples))
+
+    async def release(self) -> None:
+        """Closes the connection, so that the writer's is the last one."""
+        await self._worker.run(self._close)
+
+    def stop(self) -> None:
+        self._worker.submit(self._close)
+        self._worker.stop()
+
+    def _read(self, ranges: Sequence[Range], generation: int, max_items: int, max_samples: int) -> Found:
+        found = Found()
+        with storage_errors(self._path):
+            connection = self._connect(generation)
+            for first, last in ranges:
+                if not self._read_range(connection, found, first, last, max_items, max_samples):
+                    break
+        return found
+
+    def _read_range(
+        self,
+        connection: sqlite3.Connection,
+        found: Found,
+        first: int,
+        last: int,
+        max_items: int,
+        max_samples: int,
+    ) -> bool:
+        """True if the range was read to its end and there is room for more."""
+        room = max_items - len(found.sound)
+        rows = connection.execute(
+            "SELECT seq, epoch, n_samples, t0_ns, t1_ns, schema, crc32, body FROM segment"
+            " WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+            (first, last, room),
+        ).fetchall()
+        expected = first
+        for row in rows:
+            unit = _unit(row[:5], expected)
+            found.missing.extend(range(expected, unit.seq))
+            expected = unit.seq + 1
+            try:
+                stored = self._decode(connection, unit, *row[5:])
+            except SegmentCorrupt:
+                found.corrupt.append(unit)
+                continue
+            if found.sound and found.samples + unit.samples > max_samples:
+                return False
+            found.sound.append(stored)
+            found.samples += unit.samples
+        if len(rows) == room:
+            return False
+        found.missing.extend(range(expected, min(last, expected + _MISSING) + 1))
+        return True
+
+    def _decode(
+        self, connection: sqlite3.Connection, unit: Unit, digest: object, crc: object, body: object
+    ) -> Stored:
+        if not isinstance(digest, str) or not isinstance(body, bytes):
+            raise SegmentCorrupt("row is damaged")
+        if checksum(body, unit.epoch, unit.seq, digest, unit.samples) != crc:
+            raise SegmentCorrupt("checksum does not match")
+        schema = self._schema(connection, digest)
+        batches = self._codec.decode(schema, body)
+        if sum(batch.samples for batch in batches) != unit.samples:
+            raise SegmentCorrupt("wrong number of samples")
+        return Stored(unit, schema, batches)
+
+    def _schema(self, connection: sqlite3.Connection, digest: str) -> Schema:
+        schema = self._schemas.get(digest)
+        if schema is None:
+            row = connection.execute("SELECT body FROM schema WHERE digest = ?", (digest,)).fetchone()
+            try:
+                schema = Schema.from_dict(json.loads(row[0]))
+            except (TypeError, ValueError, KeyError) as error:
+                raise SegmentCorrupt(f"schema {digest} cannot be read") from error
+            if schema.digest != digest:
+                raise SegmentCorrupt(f"schema {digest} is damaged")
+            if len(self._schemas) >= _SCHEMAS:
+                self._schemas.clear()
+            self._schemas[digest] = schema
+        return schema
+
+    def _connect(self, generation: int) -> sqlite3.Connection:
+        if self._connection is None or generation != self._generation:
+            self._close()
+            self._connection = connect_readonly(self._path)
+            self._generation = generation
+        return self._connection
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+def _unit(columns: Sequence[object], expected: int) -> Unit:
+    """Also of a damaged row: then with counts that are at least numbers."""
+    seq, *numbers = (column if isinstance(column, int) else 0 for column in columns)
+    epoch, samples, t0_ns, t1_ns = numbers
+    return Unit(max(seq, expected), epoch, max(samples, 0), t0_ns, t1_ns)

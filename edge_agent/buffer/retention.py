@@ -1,0 +1,79 @@
+"""What is deleted, and in which order: the oldest history first; then, with a ledger row for every uplink it
+concerns, the oldest of all. The newest units are never deleted.
+
+Units are *doomed* in memory first (from then on nobody is given them) and deleted by the next commit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from edge_agent.buffer.positions import Unit
+from edge_agent.buffer.ranges import Range
+from edge_agent.buffer.vault import Vault
+
+
+class Retention:
+    """``outline``: SELECT of (seq, epoch, samples, t0, t1) that ends in a condition on ``seq BETWEEN ? AND
+    ?``."""
+
+    def __init__(self, vault: Vault, outline: str) -> None:
+        self._vault = vault
+        self._outline = f"{outline} ORDER BY seq LIMIT ?"
+        self._doomed: dict[int, Unit] = {}
+
+    @property
+    def doomed(self) -> list[Unit]:
+        return list(self._doomed.values())
+
+    async def choose(self, wanted: int, last: int, *, unsettled: bool) -> None:
+        """Dooms up to ``wanted`` units up to the number ``last``. While an earlier choice still waits for
+        its commit nothing is added. Raises StorageError."""
+        if self._doomed or wanted <= 0:
+            return
+        accounts = self._vault.accounts
+        units = await self._find(accounts.history(last), wanted)
+        if len(units) < wanted and unsettled:
+            oldest = await self._find(list(accounts.store.settled.gaps(1, last)), wanted)
+            units += [unit for unit in oldest if unit not in units][: wanted - len(units)]
+        self.doom(units, "quota")
+
+    def doom(self, units: Iterable[Unit], reason: str) -> None:
+        accounts = self._vault.accounts
+        for unit in units:
+            if unit.seq not in accounts.store.settled:
+                accounts.lose(unit, reason)
+                accounts.delete(unit)
+                self._doomed[unit.seq] = unit
+
+    def deleted(self, units: Iterable[Unit]) -> None:
+        for unit in units:
+            self._doomed.pop(unit.seq, None)
+
+    def forget(self) -> None:
+        """Another file: they are gone with the old one."""
+        self._doomed.clear()
+
+    async def _find(self, ranges: Sequence[Range], limit: int) -> list[Unit]:
+        return await self._vault.ask(lambda connection: self._select(connection, ranges, limit))
+
+    def _select(self, connection: sqlite3.Connection, ranges: Sequence[Range], limit: int) -> list[Unit]:
+        out: list[Unit] = []
+        for first, last in ranges:
+            rows = connection.execute(self._outline, (first, last, limit - len(out)))
+            out += [Unit(*row) for row in rows]
+            if len(out) >= limit:
+                break
+        return out
+
+
+def limited(sizes: Iterable[int], max_items: int, max_samples: int) -> int:
+    """How many from the front fit into both limits, but at least one if there is any."""
+    count = total = 0
+    for size in sizes:
+        total += size
+        if count >= max_items or (count and total > max_samples):
+            break
+        count += 1
+    return count

@@ -1,0 +1,399 @@
+"""``Buffer``: the samples' store. What the agent and forwarding see of it; everything here runs in the
+event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from edge_agent.buffer.database import PAGE, Tuning, storage_errors
+from edge_agent.buffer.epoch import Identity
+from edge_agent.buffer.ledger import Loss
+from edge_agent.buffer.memory import Memory, groups
+from edge_agent.buffer.positions import Unit
+from edge_agent.buffer.reader import Found, Reader
+from edge_agent.buffer.retention import Retention, limited
+from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_of
+from edge_agent.buffer.segment import Codec
+from edge_agent.buffer.tables import SAMPLES
+from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
+from edge_agent.buffer.writer import Head, Nothing
+from edge_agent.clock import Clock
+from edge_agent.config.model import BufferConfig
+from edge_agent.errors import StorageBroken, StorageError
+from edge_agent.model import Batch
+from edge_agent.uplink import Envelope, Key, Lane, Stream
+
+_RANGES_PER_READ = 16
+_DELETIONS_PER_FLUSH = 500
+_SAVE_POSITIONS_S = 10.0
+
+
+class Buffer:
+    """Keeps every batch until all uplinks have settled it, and as history after that until the quota.
+
+    ``append`` never blocks and never fails; ``flush`` is called by the agent every ``config.flush_s`` and
+    never raises for the disk: while it refuses, ``info()["state"]`` is ``degraded`` and batches wait in
+    memory, at most ``config.memory_bytes`` of them. Implements forwarding's ``Store``.
+
+    Counters since start: ``appended_samples`` = ``committed_samples`` + ``in_memory_samples`` +
+    ``lost_samples``. Per uplink, for ever: committed = acknowledged + pending + quarantined + lost
+    (``info()["uplinks"]``).
+    """
+
+    def __init__(self, directory: Path, config: BufferConfig, clock: Clock, tuning: Tuning) -> None:
+        """Use ``open``."""
+        self.appended_samples = 0
+        self.committed_samples = 0
+        self.lost_samples = 0
+        self.config = config
+        self._memory = Memory(config.memory_bytes)
+        self._clock = clock
+        self._directory = directory
+        self._identity: Identity | None = None
+        self._live: list[Envelope] = []
+        self._newest = 0  # the first number of the newest flush; everything below is backlog
+        self._stored_schemas: set[str] = set()
+        self._codec = Codec()
+        self._watchers: list[Callable[[], None]] = []
+        self._lock = asyncio.Lock()
+        self._closed = False
+        self._corrupt = 0
+        self._generation = 0
+        path = directory / "buffer.db"
+        self._vault = Vault(
+            path,
+            SAMPLES,
+            Head(newest_units, unit_of),
+            clock,
+            epoch_of=self._raise_epoch,
+            expected=lambda: not self._known_identity().first_start,
+            tuning=tuning,
+        )
+        self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
+        self._reader = Reader(path)
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path,
+        config: BufferConfig,
+        clock: Clock,
+        uplinks: Iterable[str],
+        *,
+        tuning: Tuning | None = None,
+    ) -> Buffer:
+        """Never raises for a damaged, missing or unwritable store: a broken file is set aside; a disk that
+        refuses leaves the buffer degraded, and every flush tries again."""
+        buffer = cls(directory, config, clock, tuning or Tuning())
+        buffer._vault.want(uplinks)
+        await buffer._ready()
+        return buffer
+
+    @property
+    def stream(self) -> str:
+        return Stream.SAMPLES
+
+    @property
+    def agent(self) -> str:
+        """32 hex digits; "" while the state directory can neither be read nor written."""
+        return self._identity.agent if self._identity else ""
+
+    @property
+    def epoch(self) -> int:
+        """0 until the store could be opened."""
+        return self._vault.epoch
+
+    @property
+    def in_memory_samples(self) -> int:
+        return self._memory.samples
+
+    def append(self, batch: Batch) -> None:
+        """Takes a batch into memory; beyond ``memory_bytes`` the oldest unflushed ones are dropped, with a
+        ledger row."""
+        self.appended_samples += batch.samples
+        self._lose(self._memory.append(batch), "memory")
+
+    async def flush(self) -> None:
+        """One commit for everything in memory, all positions and deletions. Watchers hear of it
+        afterwards."""
+        if self._closed:
+            return
+        async with self._lock:
+            await self._flush()
+
+    async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
+        if uplink not in self._vault.accounts.uplinks or max_items < 1:
+            return ()
+        if lane is Lane.LIVE:
+            live = self._unsettled(uplink, self._live)
+            return live[: limited((e.samples for e in live), max_items, max_samples)]
+        return await self._take_backlog(uplink, max_items, max_samples)
+
+    def acknowledge(self, uplink: str, keys: Sequence[Key]) -> None:
+        for key in keys:
+            if key.stream == self.stream:
+                self._vault.accounts.acknowledge(uplink, key.seq, key.epoch)
+
+    def quarantine(self, uplink: str, key: Key, reason: str) -> None:
+        if key.stream == self.stream:
+            self._vault.accounts.quarantine(uplink, key.seq, key.epoch, reason, self._clock.time_ns())
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        self._watchers.append(callback)
+
+    async def register(self, uplinks: Iterable[str]) -> None:
+        """After a reload: a removed uplink's data is written off in the ledger, a new one starts here: it
+        gets what is committed from now on, the batches in memory included."""
+        async with self._lock:
+            self._vault.want(uplinks)
+            await self._flush(force=True)
+
+    def unreported_losses(self) -> list[Loss]:
+        """Durable ledger rows nobody has been told of. Commit an event for each (``loss_event``), then call
+        ``mark_reported``; after a crash in between they come again. Cheap: call it after every flush."""
+        return self._vault.ledger.unreported()
+
+    def mark_reported(self, losses: Iterable[Loss]) -> None:
+        self._vault.ledger.mark(losses)
+
+    def info(self) -> dict[str, Any]:
+        """From memory only, as plain data. ``commit_seconds``: bucket bounds and counts, not cumulative."""
+        vault, accounts = self._vault, self._vault.accounts
+        return {
+            "state": "degraded" if vault.degraded else "ok",
+            "reason": vault.reason,
+            "epoch": vault.epoch,
+            "head": accounts.head,
+            "segments": accounts.store.pending_segments,
+            "samples": accounts.store.pending_samples,
+            "bytes": vault.usage.used_bytes,
+            "file_bytes": vault.usage.file_bytes,
+            "wal_bytes": vault.usage.wal_bytes,
+            "quota_bytes": self.config.quota_bytes,
+            "memory_batches": self._memory.batches,
+            "memory_bytes": self._memory.bytes,
+            "appended_samples": self.appended_samples,
+            "committed_samples": self.committed_samples,
+            "in_memory_samples": self.in_memory_samples,
+            "lost_samples": self.lost_samples,
+            "corrupt_segments": self._corrupt,
+            "flushes": vault.commits,
+            "last_flush_ns": vault.last_commit_ns,
+            "last_flush_s": vault.last_commit_s,
+            "commit_seconds": {
+                "bounds": COMMIT_SECONDS,
+                "counts": tuple(vault.commit_counts),
+                "sum": vault.commit_seconds,
+            },
+            "checkpoints": vault.checkpoints,
+            "databases_set_aside": vault.set_aside,
+            "losses": {"samples": dict(vault.ledger.samples), "unknown_extent": dict(vault.ledger.unknown)},
+            "uplinks": {name: vault.uplink_info(name) for name in accounts.uplinks},
+        }
+
+    async def close(self) -> None:
+        """Final flush and checkpoint, and the mark that tells the next start that nothing was lost.
+        Idempotent; bounded even if the disk hangs."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            async with asyncio.timeout(10), self._lock:
+                await self._flush(force=True)
+                if self._memory.empty and await self._ready():
+                    await self._vault.commit(Nothing(), clean=True)
+                await self._reader.release()
+        except TimeoutError:
+            pass
+        self._reader.stop()
+        await self._vault.close()
+
+    # -- flushing
+
+    async def _ready(self) -> bool:
+        ready = await self._vault.ready()
+        if (
+            self._vault.generation != self._generation
+        ):  # another file: nothing remembered of the old one holds
+            self._generation = self._vault.generation
+            self._stored_schemas.clear()
+            self._retention.forget()
+            self._live.clear()
+            self._newest = self._vault.accounts.head + 1
+        return ready
+
+    async def _flush(self, *, force: bool = False) -> None:
+        for _ in range(2):  # a second time with a reopened, shrunk or new file
+            if not await self._ready():
+                return
+            vault = self._vault
+            waited = vault.unsaved_s >= _SAVE_POSITIONS_S
+            if (
+                not self._memory.waiting
+                and not vault.ledger.dirty
+                and not (vault.dirty and (waited or force))
+            ):
+                return
+            if await self._flush_once():
+                return
+
+    async def _flush_once(self) -> bool:
+        flying = self._memory.take_off()
+        try:
+            encoded = await self._vault.run(lambda: self._encode(flying))
+            await self._make_room(sum(len(e.body or b"") for e in encoded))
+        except BaseException as error:
+            self._lose(self._memory.back(), "memory")
+            if isinstance(error, StorageError):
+                return False
+            raise
+        job = self._job(encoded)
+        pages = sum(len(e.body or b"") // PAGE + 1 for e in job.segments)
+        return await self._vault.commit(job, pages=pages)
+
+    def _encode(self, flying: Sequence[Batch]) -> list[Encoded]:
+        """In the writer thread."""
+        out = []
+        for batches in groups(flying):
+            try:
+                body = self._codec.encode(batches)
+            except ValueError:
+                body = None
+            samples = sum(batch.samples for batch in batches)
+            out.append(Encoded(batches[0].schema, batches, samples, body))
+        return out
+
+    def _job(self, encoded: Sequence[Encoded]) -> Flush:
+        vault = self._vault
+        segments = [e for e in encoded if e.body is not None]
+        units = [
+            Unit(
+                seq,
+                vault.epoch,
+                e.samples,
+                min(b.time_ns for b in e.batches),
+                max(b.time_ns for b in e.batches),
+            )
+            for seq, e in enumerate(segments, start=vault.accounts.head + 1)
+        ]
+        new = {e.schema.digest: e.schema for e in segments if e.schema.digest not in self._stored_schemas}
+        schemas = [(digest, json.dumps(s.as_dict(), ensure_ascii=False)) for digest, s in new.items()]
+        unfit = [e for e in encoded if e.body is None]
+        return Flush(
+            vault.epoch,
+            units,
+            segments,
+            unfit,
+            self._retention.doomed,
+            schemas,
+            self._flushed,
+            self._returned,
+        )
+
+    def _flushed(self, job: Flush) -> None:
+        """The commit holds."""
+        self._memory.landed()
+        self.committed_samples += sum(unit.samples for unit in job.units)
+        for segment in job.unfit:
+            self._lose(segment.batches, "unencodable")
+        self._retention.deleted(job.deleted)
+        self._stored_schemas.update(digest for digest, _ in job.schemas)
+        if job.units:
+            self._newest = job.units[0].seq
+            self._live = [
+                Envelope(Key(self.stream, u.epoch, u.seq), Lane.LIVE, u.samples, s.schema, s.batches)
+                for u, s in zip(job.units, job.segments, strict=True)
+            ]
+            for callback in self._watchers:
+                callback()
+
+    def _returned(self, job: Flush) -> None:
+        """The commit does not hold; what it was to delete, the next one deletes."""
+        self._lose(self._memory.back(), "memory")
+
+    # -- losing
+
+    def _lose(self, batches: Sequence[Batch], reason: str) -> None:
+        """Lost before it had a number."""
+        if not batches:
+            return
+        samples = sum(batch.samples for batch in batches)
+        self.lost_samples += samples
+        times = [batch.time_ns for batch in batches]
+        self._vault.ledger.record(Loss(reason, self.epoch, None, None, None, samples, min(times), max(times)))
+
+    async def _make_room(self, incoming_bytes: int) -> None:
+        """Freed pages are used again: deleting keeps the file from growing."""
+        vault, accounts = self._vault, self._vault.accounts
+        used, stored = vault.usage.used_bytes, accounts.store.pending_segments
+        excess = used + incoming_bytes + 8 * PAGE - self.config.quota_bytes
+        wanted = -(-excess * stored // max(used, 1)) if excess > 0 else 0
+        if vault.full:  # the disk, not the quota: history makes room, what was not delivered does not
+            wanted = max(wanted, 16 + stored // 100)
+        last = min(self._newest, accounts.head) - 1
+        await self._retention.choose(min(wanted, _DELETIONS_PER_FLUSH), last, unsettled=excess > 0)
+
+    # -- taking
+
+    def _unsettled(self, uplink: str, envelopes: Iterable[Envelope]) -> list[Envelope]:
+        settled = self._vault.accounts.uplinks[uplink].settled
+        return [e for e in envelopes if e.key.seq not in settled]
+
+    async def _take_backlog(self, uplink: str, max_items: int, max_samples: int) -> Sequence[Envelope]:
+        vault = self._vault
+        while (position := vault.accounts.uplinks.get(uplink)) is not None and not self._closed:
+            ranges = list(islice(position.settled.gaps(1, self._newest - 1), _RANGES_PER_READ))
+            if not ranges:
+                return ()
+            generation = vault.generation
+            try:
+                found = await self._reader.read(
+                    ranges, generation, max_items=max_items, max_samples=max_samples
+                )
+            except StorageBroken as error:
+                vault.suspect(str(error))
+                return ()
+            except StorageError:  # the next flush will say why
+                return ()
+            if generation != vault.generation or uplink not in vault.accounts.uplinks:
+                return ()
+            self._write_off(found)
+            envelopes = [
+                Envelope(
+                    Key(self.stream, s.unit.epoch, s.unit.seq),
+                    Lane.BACKLOG,
+                    s.unit.samples,
+                    s.schema,
+                    s.batches,
+                )
+                for s in found.sound
+            ]
+            vault.accounts.remember(s.unit for s in found.sound)
+            if left := self._unsettled(uplink, envelopes):
+                return left
+            if not (found.corrupt or found.missing or found.sound):
+                return ()
+        return ()
+
+    def _write_off(self, found: Found) -> None:
+        self._corrupt += len(found.corrupt)
+        self._retention.doom(found.corrupt, "corrupt")
+        now_ns = self._clock.time_ns()
+        self._retention.doom((Unit(seq, self.epoch, 0, now_ns, now_ns) for seq in found.missing), "corrupt")
+
+    # -- identity, in the writer thread
+
+    def _known_identity(self) -> Identity:
+        if self._identity is None:
+            with storage_errors(self._directory):
+                self._identity = Identity(self._directory)
+        return self._identity
+
+    def _raise_epoch(self, seen: int) -> int:
+        with storage_errors(self._directory):
+            return self._known_identity().raise_epoch(seen, self._clock.time_ns() // 1_000_000_000)

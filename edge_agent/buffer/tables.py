@@ -1,0 +1,132 @@
+"""The tables of both databases, and how they come to be. Blocking; belongs to the writer thread.
+
+sqlite-utils makes and migrates them and is imported only then: the daemon of every later start does
+not pay for it. ``PRAGMA user_version`` tells which shape a file has.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge_agent.errors import StorageBroken
+
+Columns = Mapping[str, type]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``tables``: name -> columns; the first columns (as many as ``keys`` says, usually one) are the key."""
+
+    version: int
+    tables: Mapping[str, Columns]
+    keys: Mapping[str, int]
+
+    def key(self, table: str) -> tuple[str, ...]:
+        return tuple(self.tables[table])[: self.keys.get(table, 1)]
+
+
+_COMMON: dict[str, Columns] = {
+    "meta": {"name": str, "value": str},
+    "run": {"epoch": int, "boot_id": str, "started_ns": int, "clean": int},
+    "position": {
+        "uplink": str,
+        "revision": int,
+        "settled_to": int,
+        "ranges": str,
+        "committed_segments": int,
+        "committed_samples": int,
+        "acknowledged_segments": int,
+        "acknowledged_samples": int,
+        "quarantined_segments": int,
+        "quarantined_samples": int,
+        "lost_segments": int,
+        "lost_samples": int,
+    },
+    "quarantine": {"uplink": str, "seq": int, "reason": str, "at_ns": int, "n_samples": int},
+    "loss": {
+        "id": int,
+        "epoch": int,
+        "from_seq": int,
+        "to_seq": int,
+        "uplink": str,
+        "n_samples": int,
+        "reason": str,
+        "t0_ns": int,
+        "t1_ns": int,
+        "reported": int,
+    },
+}
+
+# No secondary index anywhere, and seq is given by the writer instead of AUTOINCREMENT: each of them would
+# write a further page at every flush. The newest segment is never deleted, so the highest seq is always
+# known.
+SAMPLES = Shape(
+    1,
+    _COMMON
+    | {
+        "schema": {"digest": str, "body": str},
+        "segment": {
+            "seq": int,
+            "epoch": int,
+            "schema": str,
+            "t0_ns": int,
+            "t1_ns": int,
+            "mono0_ns": int,
+            "clock": int,
+            "n_rows": int,
+            "n_samples": int,
+            "codec": int,
+            "crc32": int,
+            "body": bytes,
+        },
+    },
+    {"quarantine": 2},
+)
+EVENTS = Shape(
+    1,
+    _COMMON
+    | {
+        "event": {
+            "seq": int,
+            "epoch": int,
+            "kind": str,
+            "source": str,
+            "time_ns": int,
+            "crc32": int,
+            "body": str,
+        },
+        "window_state": {"name": str, "body": str},
+    },
+    {"quarantine": 2},
+)
+
+
+def create(connection: sqlite3.Connection, shape: Shape) -> None:
+    """All tables or none: a power cut during the first start leaves an empty file."""
+    from sqlite_utils import Database  # costs memory: only when there is something to make
+
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        database = Database(connection, execute_plugins=False)
+        for name, columns in shape.tables.items():
+            key = shape.key(name)
+            database.table(name).create(dict(columns), pk=key[0] if len(key) == 1 else key)
+        connection.execute(f"PRAGMA user_version = {shape.version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def verify(connection: sqlite3.Connection, shape: Shape) -> None:
+    """Raises StorageBroken unless the file has this shape. Versions before ours would be migrated here."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > shape.version:
+        raise StorageBroken(f"made by a newer program (format {version}, this one knows {shape.version})")
+    for name, columns in shape.tables.items():
+        found = [row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')]
+        if found != list(columns):
+            raise StorageBroken(f"table {name} is not as expected")

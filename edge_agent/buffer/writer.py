@@ -1,0 +1,206 @@
+"""The writer thread's side of a vault: everything here blocks, and runs in that thread only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from edge_agent.buffer.database import Database, Tuning, Usage, storage_errors
+from edge_agent.buffer.ledger import LedgerRows, Loss, load_losses
+from edge_agent.buffer.positions import STORE, Position, PositionRows, Unit, load_positions
+from edge_agent.buffer.tables import Shape
+from edge_agent.errors import LinesideError, StorageBroken, StorageError
+
+T = TypeVar("T")
+
+
+class Job(Protocol):
+    """What one commit adds."""
+
+    @property
+    def units(self) -> Sequence[Unit]: ...
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """In the writer thread, inside the transaction; must not change anything in memory."""
+        ...
+
+    def done(self) -> None:
+        """In the event loop: durable."""
+        ...
+
+    def undone(self) -> None:
+        """In the event loop: not durable, and it never will be by itself."""
+        ...
+
+
+class Nothing:
+    """A job without rows of its own: only positions and ledger are to be saved."""
+
+    units: Sequence[Unit] = ()
+
+    def write(self, connection: sqlite3.Connection) -> None: ...
+
+    def done(self) -> None: ...
+
+    def undone(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a kind of store knows about its own rows. ``newest``: the newest stored units, the last one
+    last."""
+
+    newest: Callable[[sqlite3.Connection], list[Unit]]
+    unit: Callable[[sqlite3.Connection, int], Unit | None]
+
+
+@dataclass(slots=True)
+class Opened:
+    """What the writer thread found when it opened the file for the first time."""
+
+    epoch: int = 0
+    fault: str = ""  # a ledger reason, if the file was not as it should be
+    positions: dict[str, Position] = field(default_factory=dict)
+    oldest_ns: dict[str, int] = field(default_factory=dict)
+    revision: int = 0
+    losses: list[Loss] = field(default_factory=list)
+    next_loss: int = 1
+    newest: list[Unit] = field(default_factory=list)
+    last_run: tuple[int, int, int] | None = None  # epoch, started_ns, clean
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One commit, as handed to the writer thread."""
+
+    revision: int
+    job: Job
+    positions: PositionRows
+    ledger: LedgerRows
+    run: tuple[int, str, int] | None
+    clean: bool
+    checkpoint: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    error: LinesideError | None = None
+    usage: Usage | None = None
+    wal_left: int | None = None  # None: no checkpoint was made
+    checkpoint_error: LinesideError | None = None
+
+
+class Writer:
+    """``epoch_of(seen)`` returns the epoch of this run, durable and above ``seen``; ``expected()`` tells
+    whether the agent has run here before, so that a file that is not there is a loss."""
+
+    def __init__(
+        self,
+        path: Path,
+        shape: Shape,
+        head: Head,
+        tuning: Tuning,
+        epoch_of: Callable[[int], int],
+        expected: Callable[[], bool],
+    ) -> None:
+        self._database = Database(path, shape, tuning)
+        self._head = head
+        self._epoch_of = epoch_of
+        self._expected = expected
+
+    def first_open(self) -> Opened:
+        opened = Opened()
+        expected = self._expected()
+        fresh = not self._database.exists() or (not expected and self._database.empty())
+        try:
+            self._database.open(fresh=fresh)
+            self._read_all(opened)
+            if opened.last_run is not None and not opened.last_run[2]:
+                self._database.check()
+        except StorageBroken:
+            seen = opened.last_run[0] if opened.last_run else 0
+            self._database.set_aside(seen)
+            opened = Opened(fault="quarantined_database", last_run=opened.last_run)
+            opened.epoch = self._epoch_of(seen)
+            self._database.open(fresh=True)
+        else:
+            if fresh and expected:
+                opened.fault = "missing_database"
+            seen = max([u.epoch for u in opened.newest] + [opened.last_run[0] if opened.last_run else 0])
+            opened.epoch = self._epoch_of(seen)
+        opened.usage = self._database.usage()
+        return opened
+
+    def _read_all(self, opened: Opened) -> None:
+        with storage_errors(self._database.path):
+            connection = self._database.connection
+            opened.positions, opened.revision = load_positions(connection)
+            opened.losses, opened.next_loss = load_losses(connection)
+            opened.newest = self._head.newest(connection)
+            opened.last_run = connection.execute(
+                "SELECT epoch, started_ns, clean FROM run ORDER BY epoch DESC LIMIT 1"
+            ).fetchone()
+            for name, position in opened.positions.items():
+                gap = next(position.settled.gaps(1, head_of(opened)), None)
+                unit = self._head.unit(connection, gap[0]) if gap and name != STORE else None
+                if unit is not None:
+                    opened.oldest_ns[name] = unit.t0_ns
+
+    def start_over(self, epoch: int) -> int:
+        self._database.set_aside(epoch)
+        raised = self._epoch_of(epoch)
+        self._database.open(fresh=True)
+        return raised
+
+    def reopen(self) -> int:
+        """A full checkpoint first: frames whose fsync failed must not stay below new ones."""
+        self._database.open(fresh=False)
+        self._database.checkpoint("TRUNCATE")
+        with storage_errors(self._database.path):
+            (revision,) = self._database.connection.execute("SELECT max(revision) FROM position").fetchone()
+        return int(revision or 0)
+
+    def execute(self, snapshot: Snapshot) -> Outcome:
+        try:
+            with self._database.transaction() as connection:
+                if snapshot.run is not None:
+                    connection.execute(
+                        "INSERT OR REPLACE INTO run (epoch, boot_id, started_ns, clean) VALUES (?, ?, ?, 0)",
+                        snapshot.run,
+                    )
+                snapshot.job.write(connection)
+                snapshot.positions.write(connection)
+                snapshot.ledger.write(connection)
+                if snapshot.clean:
+                    connection.execute("UPDATE run SET clean = 1 WHERE epoch = (SELECT max(epoch) FROM run)")
+        except LinesideError as error:
+            return Outcome(error)
+        try:
+            left = self._database.checkpoint() if snapshot.checkpoint else None
+            return Outcome(None, self._database.usage(), left)
+        except LinesideError as error:
+            return Outcome(None, None, None, error)
+
+    def answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        with storage_errors(self._database.path):
+            return question(self._database.connection)
+
+    def shut(self) -> None:
+        try:
+            self._database.checkpoint("TRUNCATE")
+        except StorageError:  # not open, or the disk refuses: the log is read again at the next start
+            pass
+        finally:
+            self._database.close()
+
+
+def head_of(opened: Opened) -> int:
+    """The highest number ever given out, as far as anything in the file tells."""
+    settled = [position.settled.last for position in opened.positions.values()]
+    return max(
+        [unit.seq for unit in opened.newest] + settled + [loss.to_seq or 0 for loss in opened.losses] + [0]
+    )

@@ -1,0 +1,144 @@
+"""``read``: one read of one device, straight from the wire, without a running agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_agent.cli.output import print_json, print_tables, quality_word, value_text
+from edge_agent.cli.say import config_option, json_option, say, verb
+from edge_agent.cli.table import Table
+from edge_agent.errors import DriverError, LinesideError
+
+if TYPE_CHECKING:
+    from edge_agent.config.model import Configuration, Device
+    from edge_agent.model import Batch
+
+
+class Unreached(LinesideError):
+    exit_code = 4
+
+
+@verb(
+    "read",
+    en="Read a device once, directly, and show raw and engineering values. The agent need not run.",
+    zh="直接读取一次设备，显示原始值与工程值。无需代理在运行。",
+)
+@click.argument("device", metavar="DEVICE")
+@click.argument("tags", nargs=-1, metavar="[TAG]...")
+@config_option
+@json_option
+def read(device: str, tags: tuple[str, ...], config_dir: Path, as_json: bool) -> int:
+    from edge_agent.config import load
+
+    wanted = _only(_find(load(config_dir), device), tags)
+    rows = [row for batch in _read(wanted) for row in _rows(batch)]
+    if as_json:
+        print_json({"device": wanted.name, "tags": rows})
+    else:
+        print_tables([_table(rows)])
+    return 0
+
+
+def _find(configuration: Configuration, name: str) -> Device:
+    for device in configuration.devices:
+        if device.name == name:
+            return device
+    known = ", ".join(device.name for device in configuration.devices)
+    raise click.UsageError(
+        say(f"no device {name!r} is configured; there are: {known}", f"没有配置设备 {name!r}，现有：{known}")
+    )
+
+
+def _only(device: Device, names: Sequence[str]) -> Device:
+    """The device with the named tags only; with all of them when none is named."""
+    from dataclasses import replace
+
+    known = {tag.name: tag for tag in device.tags}
+    for name in names:
+        if name not in known:
+            raise click.UsageError(
+                say(
+                    f"{device.name} has no tag {name!r}; it has: {', '.join(known)}",
+                    f"{device.name} 没有变量 {name!r}，现有：{', '.join(known)}",
+                )
+            )
+    return replace(device, tags=tuple(known[name] for name in names)) if names else device
+
+
+def _read(device: Device) -> list[Batch]:
+    from edge_agent.acquisition import read_once
+    from edge_agent.clock import SystemClock
+
+    try:
+        return asyncio.run(read_once(device, SystemClock()))
+    except DriverError as error:
+        raise Unreached(f"{device.name} ({device.link_key}): {error}\n{_cure(error.reason)}") from error
+
+
+def _cure(reason: str) -> str:
+    """What to try, by the reason's fixed label."""
+    cures = {
+        "timeout": say(
+            "Is the device switched on, the cable plugged in, the address and station number right? "
+            "Try `ping`.",
+            "设备是否上电、网线是否插好、地址与站号是否正确？可先 `ping`。",
+        ),
+        "refused": say(
+            "The machine answers, but nothing listens on that port: check the port and that the PLC's server "
+            "is enabled.",
+            "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。",
+        ),
+        "auth": say(
+            "Check user, password and certificate, and what the device trusts.",
+            "请检查用户名、密码、证书，以及设备的信任设置。",
+        ),
+        "permission": say(
+            "The user needs access to the port: `sudo usermod -aG dialout $USER`, then log in again.",
+            "当前用户无权使用串口：执行 `sudo usermod -aG dialout $USER` 后重新登录。",
+        ),
+        "mismatch": say(
+            "Something answers, but not as this protocol does: check driver, port, and whether a second "
+            "master is on the bus.",
+            "有应答但不符合协议：请检查驱动、端口，以及总线上是否有第二个主站。",
+        ),
+    }
+    other = say(
+        "Check the device's address in its file, then cable and power.",
+        "请检查配置中的设备地址，再查接线与电源。",
+    )
+    return cures.get(reason, other)
+
+
+def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
+    from edge_agent.model import Quality, engineering
+
+    schema = batch.schema
+    for index, name in enumerate(schema.names):
+        raw = batch.values[index]
+        yield {
+            "tag": name,
+            "raw": raw,
+            "value": engineering(raw, schema.scaling[index]),
+            "unit": schema.units[index],
+            "quality": Quality(batch.quality[index]).name.lower(),
+            "type": str(schema.types[index]),
+            "group": schema.group,
+            "time_ns": batch.time_ns,
+        }
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    headings = say("tag,type,raw,value,unit,quality", "变量,类型,原始值,工程值,单位,质量")
+    cells = [
+        [
+            row["tag"], row["type"], value_text(row["raw"]), value_text(row["value"]), row["unit"],
+            quality_word(row["quality"]),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return Table("", tuple(headings.split(",")), cells, frozenset({2, 3}))

@@ -1,0 +1,43 @@
+"""The list of verbs. A verb's module is imported when it is needed, and imports nothing heavy at its top."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from edge_agent.cli.say import Family
+
+VERBS = {  # verb -> module of edge_agent.cli in which it is a command object of the same name
+    "check": "configuration",
+    "run": "running",
+    "demo": "running",
+    "status": "status",
+    "watch": "watch",
+    "read": "read",
+    "drivers": "plugins",
+    "buffer": "storage",
+    "schema": "configuration",
+    "version": "about",
+    "completion": "about",
+}
+
+
+class Root(Family):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command = getattr(import_module(f"edge_agent.cli.{VERBS[cmd_name]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+ROOT = Root(
+    "edge-agent",
+    help="Lineside: polls controllers, checks process windows, keeps every sample until it is confirmed.",
+    zh="Lineside:采集控制器数据，检查工艺窗口，样本得到确认前绝不丢弃。",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

@@ -1,0 +1,119 @@
+"""Two languages at the command line: the sentences, and click's parts taught to speak both.
+
+The language is ``--lang``, else that of the environment (LC_ALL, LC_MESSAGES, LANG), else English.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+_KEY = "edge_agent.language"
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def language() -> str:
+    """``en`` or ``zh``."""
+    context = click.get_current_context(silent=True)
+    chosen = context.meta.get(_KEY) if context else None
+    return str(chosen) if chosen else _of_environment()
+
+
+def say(en: str, zh: str) -> str:
+    return zh if language() == "zh" else en
+
+
+def _of_environment() -> str:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+def _choose(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value:
+        context.meta[_KEY] = value
+
+
+class Option(click.Option):
+    """An option whose help exists in both languages."""
+
+    def __init__(self, *arguments: Any, zh: str = "", **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.zh = zh
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        if record is None or language() != "zh" or not self.help or not self.zh:
+            return record
+        return record[0], record[1].replace(self.help, self.zh, 1)
+
+
+class _Bilingual(click.Command):
+    def __init__(self, *arguments: Any, zh: str = "", **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.zh = zh
+        self.params.append(
+            Option(
+                ["--lang"],
+                type=click.Choice(["zh", "en"]),
+                is_eager=True,
+                expose_value=False,
+                callback=_choose,
+                help="Language of texts.",
+                zh="文字语言。",
+            )
+        )
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if language() != "zh" or not self.zh:
+            return super().format_help_text(ctx, formatter)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(self.zh)
+        return None
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        if language() == "zh" and self.zh:
+            return self.zh.partition("。")[0]
+        return super().get_short_help_str(limit=90)
+
+
+class Verb(_Bilingual):
+    """One command."""
+
+
+class Family(_Bilingual, click.Group):
+    """A command with commands of its own."""
+
+
+def verb(name: str, *, en: str, zh: str) -> Callable[[Callable[..., Any]], Verb]:
+    return click.command(name, cls=Verb, help=en, zh=zh)
+
+
+def option(*names: str, en: str, zh: str, **attributes: Any) -> Callable[[Function], Function]:
+    return click.option(*names, cls=Option, help=en, zh=zh, **attributes)
+
+
+def json_option(function: Function) -> Function:
+    return option(
+        "--json", "as_json", is_flag=True, en="Print JSON for programs.", zh="输出 JSON，供程序使用。"
+    )(function)
+
+
+def config_option(function: Function) -> Function:
+    from pathlib import Path
+
+    return option(
+        "--config",
+        "config_dir",
+        type=click.Path(path_type=Path),
+        default=Path("/etc/edge-agent"),
+        envvar="EDGE_AGENT_CONFIG",
+        show_default=True,
+        en="Directory of the configuration.",
+        zh="配置目录。",
+    )(function)

@@ -1,0 +1,119 @@
+"""``status``: what the running agent says of itself, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_agent.cli import agent_api
+from edge_agent.cli.output import flat, local_time, print_json, print_tables, state_word, value_text
+from edge_agent.cli.say import config_option, json_option, option, say, verb
+from edge_agent.cli.table import Table
+
+QUALITIES = ("good", "uncertain", "bad", "stale")
+
+
+def url_option(function: Any) -> Any:
+    return option(
+        "--url",
+        metavar="URL",
+        en="Where the agent listens, if not at the default.",
+        zh="代理的地址（非默认时）。",
+    )(function)
+
+
+@verb("status", en="Show what the running agent is doing.", zh="查看正在运行的代理的状态。")
+@config_option
+@url_option
+@json_option
+@click.pass_context
+def status(context: click.Context, config_dir: Path, url: str | None, as_json: bool) -> int:
+    answer = agent_api.ask(agent_api.locate(url, config_dir, context), "/api/v1/status")
+    if as_json:
+        print_json(answer)
+        return 0
+    click.echo(_headline(answer))
+    for problem in answer["config"]["problems"]:
+        click.echo(problem)
+    click.echo()
+    print_tables([_devices(answer), _windows(answer), _uplinks(answer), _buffer(answer)])
+    return 0
+
+
+def _headline(answer: Mapping[str, Any]) -> str:
+    agent, config = answer["agent"], answer["config"]
+    source = (
+        say("current", "当前") if config["source"] == "current" else say("LAST GOOD ONE", "上次有效的配置")
+    )
+    clock = {True: say("synchronised", "已同步"), False: say("NOT synchronised", "未同步")}.get(
+        agent["clock_synchronised"], say("unknown", "未知")
+    )
+    parts = [
+        agent["line"] or "-",
+        f"Lineside {agent['version']}",
+        say("running since ", "启动于 ") + local_time(agent["started_ns"]),
+        say("configuration ", "配置 ") + f"{config['version']} ({source})",
+        say("clock ", "时钟 ") + clock,
+    ]
+    if not config["reload_ok"]:
+        parts.append(say("RELOAD FAILED", "重新加载失败"))
+    return "  |  ".join(parts)
+
+
+def _devices(answer: Mapping[str, Any]) -> Table:
+    headings = say(
+        "device,driver,state,since,polls,overruns,good,uncertain,bad,stale,endpoint,reason",
+        "设备,驱动,状态,自,轮询,超时轮次,良好,可疑,坏值,过期,地址,原因",
+    )
+    rows = [_device(row) for row in answer["devices"]]
+    return Table(say("Devices", "设备"), tuple(headings.split(",")), rows, frozenset(range(4, 10)))
+
+
+def _device(row: Mapping[str, Any]) -> list[str]:
+    groups = row["groups"]
+    sums = [str(sum(group[key] for group in groups)) for key in ("polls", "overruns")]
+    sums += [str(sum(group["quality"][quality] for group in groups)) for quality in QUALITIES]
+    return [
+        row["name"], row["driver"], state_word(row["state"]), local_time(row["since_ns"]), *sums,
+        row["endpoint"], row["reason"],
+    ]  # fmt: skip
+
+
+def _windows(answer: Mapping[str, Any]) -> Table:
+    headings = say(
+        "window,state,alarm,value,low,high,unit,since,reason", "窗口,状态,报警,值,下限,上限,单位,自,原因"
+    )
+    rows = [
+        [
+            row["name"], state_word(row["state"]), say("ACTIVE", "报警中") if row["active"] else "",
+            value_text(row["value"]), value_text(row["low"]), value_text(row["high"]), row["unit"],
+            local_time(row["since_ns"]), row["reason"],
+        ]
+        for row in answer["windows"]
+    ]  # fmt: skip
+    return Table(say("Process windows", "工艺窗口"), tuple(headings.split(",")), rows, frozenset({3, 4, 5}))
+
+
+def _uplinks(answer: Mapping[str, Any]) -> Table:
+    headings = say(
+        "uplink,state,confirmed,pending,set aside,oldest pending,endpoint,reason",
+        "上传,状态,已确认,待传,隔离,最早待传,地址,原因",
+    )
+    rows = [
+        [
+            row["name"], state_word("up" if row["up"] else "down"), str(row["acknowledged_samples"]),
+            str(row["pending_samples"]), str(row["quarantined_samples"]),
+            local_time(row["oldest_pending_ns"]), row["endpoint"], row["reason"],
+        ]
+        for row in answer["uplinks"]
+    ]  # fmt: skip
+    return Table(say("Uplinks", "上传"), tuple(headings.split(",")), rows, frozenset({2, 3, 4}))
+
+
+def _buffer(answer: Mapping[str, Any]) -> Table:
+    numbers = {key: value for key, value in answer["buffer"].items() if not isinstance(value, (dict, list))}
+    rows = [[name, text] for name, text in flat(numbers) if text]
+    return Table(say("Buffer", "缓存"), (say("what", "项目"), say("value", "值")), rows, frozenset({1}))

@@ -1,0 +1,51 @@
+"""Plain tables whose columns stay aligned with Chinese in them, for pipes, logs and serial consoles."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``right``: positions of the columns that are aligned to the right (numbers)."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    right: frozenset[int] = frozenset()
+
+
+def width(text: str) -> int:
+    """Columns a terminal uses: wide and full-width characters take two, combining marks none."""
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def plain(table: Table) -> str:
+    """The table as text, without a trailing newline."""
+    lines = [tuple(printable(cell) for cell in line) for line in (table.headings, *table.rows)]
+    widths = [max(width(line[column]) for line in lines) for column in range(len(table.headings))]
+    body = [_line(line, widths, table.right) for line in lines]
+    return "\n".join(([table.title] if table.title else []) + body)
+
+
+def printable(text: str) -> str:
+    """Without control characters: a device's text must not move the cursor of a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> str:
+    padded = [
+        " " * (widths[column] - width(cell)) + cell
+        if column in right
+        else cell + " " * (widths[column] - width(cell))
+        for column, cell in enumerate(cells)
+    ]
+    return "  ".join(padded).rstrip()

@@ -1,0 +1,90 @@
+"""``edge-agent.yaml``: the agent's own keys and its uplinks."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from edge_agent.config import catalogue as c
+from edge_agent.config.document import Document
+from edge_agent.config.explain import shown
+from edge_agent.config.located import Collector, Path
+from edge_agent.config.model import UplinkConfig
+from edge_agent.config.plugins import UPLINK, Keys, Plugins, find, warn_inline_secrets
+from edge_agent.config.shapes import AgentFile, UplinkCommon
+from edge_agent.config.suggest import NOTHING
+from edge_agent.settings import Text
+
+
+def read_agent(
+    document: Document, plugins: Plugins, collector: Collector
+) -> tuple[AgentFile | None, tuple[UplinkConfig, ...]]:
+    """The agent's keys (None when they do not suffice) and the sound uplinks. Mistakes: the collector."""
+    keys = Keys(document, (), document.data, AgentFile, AgentFile, collector)
+    keys.report_unknown()
+    model, _ = keys.read(AgentFile, without=("uplinks",))
+    uplinks = _uplinks(document, plugins, collector)
+    if model is not None and not _is_loopback(model.web.host):
+        path = ("web", "host")
+        collector.add(document.source, document.value(path), c.W_WEB_OPEN, path, host=model.web.host)
+    return model, uplinks
+
+
+def _uplinks(document: Document, plugins: Plugins, collector: Collector) -> tuple[UplinkConfig, ...]:
+    items = document.data.get("uplinks")
+    if items is None:
+        return ()
+    if not isinstance(items, list):
+        _wrong_type(
+            document, ("uplinks",), items, Text("a list ('- ' lines)", "列表（每项以 '- ' 开头）"), collector
+        )
+        return ()
+    found: dict[str, tuple[UplinkConfig, int]] = {}
+    for number, item in enumerate(items):
+        path: Path = ("uplinks", number)
+        if not isinstance(item, dict):
+            wanted = Text("an uplink ('name: ...' and 'type: ...')", "上行通道（'name: ...' 和 'type: ...'）")
+            _wrong_type(document, path, item, wanted, collector)
+            continue
+        uplink = _uplink(document, path, item, plugins, collector)
+        if uplink is None:
+            continue
+        at = document.value((*path, "name"))
+        if uplink.name in found:
+            other = f"{document.source.name}:{found[uplink.name][1]}"
+            collector.add(
+                document.source, at, c.DUPLICATE_UPLINK, (*path, "name"), name=uplink.name, other=other
+            )
+        else:
+            found[uplink.name] = (uplink, at[0])
+    return tuple(uplink for uplink, _ in found.values())
+
+
+def _uplink(
+    document: Document, path: Path, item: dict[str, Any], plugins: Plugins, collector: Collector
+) -> UplinkConfig | None:
+    plugin = find(plugins.uplink, UPLINK, document, (*path, "type"), item.get("type"), collector)
+    keys = Keys(document, path, item, UplinkCommon, plugin.settings if plugin else None, collector)
+    keys.report_unknown()
+    common, bad = keys.read(UplinkCommon)
+    if plugin is None:
+        return None
+    settings, bad_own = keys.read(plugin.settings)
+    if settings is None or common is None or bad or bad_own:
+        return None
+    warn_inline_secrets(document, path, settings, collector)
+    return UplinkConfig(common.name, common.type, plugin, settings, common.max_segments)
+
+
+def _wrong_type(document: Document, path: Path, found: Any, wanted: Text, collector: Collector) -> None:
+    values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
+    collector.add(document.source, document.value(path), c.WRONG_TYPE, path, key=path[0], **values)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

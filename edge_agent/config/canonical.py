@@ -1,0 +1,67 @@
+"""The version of a configuration: 12 hex digits over everything in it that has a meaning.
+
+Comments, formatting, the order of keys and of files, and another way to write the same period change nothing.
+Secrets are left out: a new password is no new configuration of the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from edge_agent.config.model import Device, UplinkConfig
+from edge_agent.config.shapes import AgentFile
+
+
+def version_of(agent: AgentFile, devices: Sequence[Device], uplinks: Sequence[UplinkConfig]) -> str:
+    """``state_dir`` counts as written, so that a moved directory keeps its version."""
+    meaning = {
+        "agent": canonical(agent),
+        "devices": {device.name: _device(device) for device in devices},
+        "uplinks": {
+            uplink.name: [uplink.type, uplink.max_segments, canonical(uplink.settings)] for uplink in uplinks
+        },
+    }
+    text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def _device(device: Device) -> list[Any]:
+    """Tags keep their order: it is the order of the columns."""
+    return [
+        device.driver,
+        device.description,
+        canonical(device.settings),
+        [canonical(tag) for tag in device.tags],
+        canonical(device.periods_s),
+        {window.name: canonical(window) for window in device.windows},
+    ]
+
+
+def canonical(value: Any) -> Any:
+    """JSON-able plain data that is equal for equal meaning."""
+    if isinstance(value, (SecretStr, SecretBytes)):
+        return "secret"
+    if isinstance(value, BaseModel):
+        return {name: canonical(getattr(value, name)) for name in type(value).model_fields}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: canonical(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return canonical(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): canonical(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(inner) for inner in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(json.dumps(canonical(inner), sort_keys=True) for inner in value)
+    if isinstance(value, float):
+        return float(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)

@@ -1,0 +1,106 @@
+"""The columns of a tag table, their Chinese names, and how a cell of each is read."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from edge_agent.model import ValueType
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "name": ("点名", "变量名", "名称"),
+    "address": ("地址", "寄存器地址"),
+    "type": ("数据类型", "类型"),
+    "unit": ("单位",),
+    "description": ("描述", "备注", "说明"),
+    "group": ("组", "分组"),
+    "scale": ("倍率",),
+    "offset": ("偏移", "偏移量"),
+    "byte_order": ("字节序",),
+    "low": ("下限",),
+    "high": ("上限",),
+    "deadband": ("死区",),
+    "metric": ("上报指标", "指标"),
+}
+"""Column -> other headers it goes by."""
+
+REQUIRED = ("name", "address", "type")
+LIMITS = ("low", "high", "deadband")
+NUMBERS = ("scale", "offset", *LIMITS)
+
+YES = frozenset({"yes", "y", "true", "1", "是"})
+NO = frozenset({"", "no", "n", "false", "0", "否"})
+
+_PLAIN_TYPES = [str(kind) for kind in ValueType if kind is not ValueType.STRING]
+TYPE_NAMES = [*_PLAIN_TYPES, "string[20]"]
+_TYPE_MEANT = {
+    "bit": "bool", "boolean": "bool", "byte": "uint8", "sint": "int8", "usint": "uint8",
+    "int": "int16", "short": "int16", "word": "uint16", "uint": "uint16", "ushort": "uint16",
+    "dint": "int32", "long": "int32", "dword": "uint32", "udint": "uint32", "ulong": "uint32",
+    "lint": "int64", "lword": "uint64", "ulint": "uint64",
+    "real": "float32", "float": "float32", "single": "float32", "lreal": "float64", "double": "float64",
+    "string": "string[20]", "str": "string[20]", "char": "string[1]", "text": "string[20]",
+}  # fmt: skip
+_STRING = re.compile(r"string\[(\d{1,4})\]", re.ASCII)
+_SPREADSHEET = (
+    (re.compile(r"\d+(\.\d+)?[eE][+-]?\d{1,3}", re.ASCII), "scientific"),
+    (re.compile(r"\d+\.0+", re.ASCII), "decimal"),
+    (re.compile(r"\d{1,4}[-/]\d{1,2}[-/]\d{1,4}|\d{1,2}月\d{1,2}日|\d{1,2}-[A-Z][a-z]{2}", re.ASCII), "date"),
+)
+
+
+def _plain(header: str) -> str:
+    return re.sub(r"[\s_\-]", "", header).lower()
+
+
+_BY_HEADER = {_plain(name): column for column, names in COLUMNS.items() for name in (column, *names)}
+_BY_HEADER["metrics"] = "metric"
+
+
+def column_of(header: str) -> str | None:
+    """The column a header names, in any case and with any spaces; None for a strange one."""
+    return _BY_HEADER.get(_plain(header))
+
+
+def headers() -> list[str]:
+    """Everything a header may be called, for suggestions."""
+    return [name for column, names in COLUMNS.items() for name in (column, *names)]
+
+
+def read_type(text: str) -> tuple[ValueType, int] | None:
+    """``float32`` -> (FLOAT32, 1), ``string[20]`` -> (STRING, 20); None when it is neither."""
+    plain = text.lower().replace(" ", "")
+    found = _STRING.fullmatch(plain)
+    if found:
+        return (ValueType.STRING, int(found[1])) if 1 <= int(found[1]) <= 1000 else None
+    if plain not in _PLAIN_TYPES:
+        return None
+    return ValueType(plain), 1
+
+
+def type_meant(text: str) -> str | None:
+    """The type that another tool's word stands for."""
+    plain = text.lower()
+    return plain if plain in _PLAIN_TYPES else _TYPE_MEANT.get(plain)
+
+
+def read_number(text: str) -> float | None:
+    """A finite decimal number; None for anything else, also for what only Python takes as one (``1_000``)."""
+    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text, re.ASCII):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def spreadsheet_damage(address: str, *, bit: bool) -> str | None:
+    """What a spreadsheet program made of an address: ``scientific``, ``decimal`` or ``date``. ``bit``: the
+    tag is a bool, for which ``40001.0`` may mean bit 0 of a register."""
+    found = next((kind for pattern, kind in _SPREADSHEET if pattern.fullmatch(address)), None)
+    return None if bit and found == "decimal" else found
+
+
+def undamaged(address: str) -> str:
+    """The address before the damage where that can be told, else nothing."""
+    if re.fullmatch(r"\d+\.0+", address, re.ASCII):
+        return address.split(".")[0]
+    return ""

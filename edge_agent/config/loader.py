@@ -1,0 +1,200 @@
+"""A configuration directory -> ``Configuration``, or one list of every mistake in all its files.
+
+files -> lint -> YAML -> keys (pydantic) -> tag tables -> drivers' own checks -> windows -> links
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from edge_agent.config import catalogue as c
+from edge_agent.config.agent_file import read_agent
+from edge_agent.config.canonical import version_of
+from edge_agent.config.devices import DeviceReader, Draft
+from edge_agent.config.document import Document, parse
+from edge_agent.config.links import check_links
+from edge_agent.config.located import Collector, Located, Source
+from edge_agent.config.model import BufferConfig, Configuration, Device, UplinkConfig, WebConfig, Window
+from edge_agent.config.plugins import InstalledPlugins, Plugins
+from edge_agent.config.secrets import Secrets
+from edge_agent.config.shapes import AgentFile
+from edge_agent.config.sources import MAX_BYTES, Decoded, DirectoryFiles, Files, ReadFiles, decode, user_name
+from edge_agent.config.suggest import said
+from edge_agent.config.table import Table, read_table
+from edge_agent.config.windows import WindowReader
+from edge_agent.errors import ConfigurationError
+from edge_agent.settings import Text
+
+AGENT_FILE = "edge-agent.yaml"
+
+
+def load(
+    directory: Path, *, plugins: Plugins | None = None, environ: Mapping[str, str] | None = None
+) -> Configuration:
+    """Reads a configuration directory. ``ConfigurationError`` holds every mistake, warnings among them,
+    each a ``Located``; nothing else is raised for what stands in the files. ``plugins`` and ``environ``
+    stand in for the installed plug-ins and the process environment."""
+    return load_with_warnings(directory, plugins=plugins, environ=environ)[0]
+
+
+def load_with_warnings(
+    directory: Path, *, plugins: Plugins | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Configuration, tuple[Located, ...]]:
+    """``load``, and what is worth a warning in a configuration that can be used."""
+    return load_files(DirectoryFiles(Path(directory).absolute()), plugins=plugins, environ=environ)
+
+
+def load_files(
+    files: Files, *, plugins: Plugins | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Configuration, tuple[Located, ...]]:
+    """``load_with_warnings`` on files from anywhere."""
+    run = _Run(files, plugins or InstalledPlugins(), os.environ if environ is None else environ)
+    configuration = run.configuration()
+    problems = run.collector.all()
+    if configuration is None or any(not problem.warning for problem in problems):
+        raise ConfigurationError(problems)
+    return configuration, problems
+
+
+class _Run:
+    """One load: every file is read once, mistakes are collected."""
+
+    def __init__(self, files: Files, plugins: Plugins, environ: Mapping[str, str]) -> None:
+        self.files = files
+        self.plugins = plugins
+        self.collector = Collector()
+        self.secrets = Secrets(files.directory, environ, self.collector)
+        self.read_files = ReadFiles(files.directory)
+        self._tables: dict[str, Table | None] = {}
+
+    def configuration(self) -> Configuration | None:
+        """None when there are mistakes."""
+        agent = self._agent()
+        drafts, complete = self._drafts()
+        by_name: dict[str, Draft] = {}
+        for draft in drafts:
+            by_name.setdefault(draft.name, draft)
+        windows = WindowReader(by_name, complete, self.collector)
+        found = [(draft, windows.read(draft)) for draft in drafts]
+        check_links([draft for draft in drafts if draft.enabled], self.collector)
+        if agent is None or self.collector.has_errors():
+            return None
+        document, model, uplinks = agent
+        devices = tuple(device for draft, own in found for device in _device(draft, own))
+        if not devices:
+            self.collector.add(document.source, (1, 1), c.W_NO_DEVICE)
+        return Configuration(
+            line=model.line,
+            version=version_of(model, devices, uplinks),
+            state_dir=self.files.directory / model.state_dir,
+            language=model.language,
+            devices=devices,
+            uplinks=uplinks,
+            buffer=BufferConfig(float(model.buffer.flush), int(model.buffer.quota), int(model.buffer.memory)),
+            web=WebConfig(model.web.host, model.web.port, model.web.tags, model.web.max_series),
+            files=self.read_files,
+        )
+
+    # --- files ---------------------------------------------------------------------------------------------
+
+    def _read(self, name: str) -> tuple[Source, Decoded] | None:
+        """A file's text; None when it cannot be read (reported) or does not exist (not reported)."""
+        try:
+            data = self.files.read(name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            values: dict[str, object] = {"name": name, "reason": reason, "user": user_name()}
+            self.collector.add(Source(name, ""), (1, 1), c.UNREADABLE, **values)
+            return Source(name, ""), Decoded("")
+        if len(data) > MAX_BYTES:
+            self.collector.add(Source(name, ""), (1, 1), c.TOO_LARGE, what=f"{len(data)} bytes")
+            return Source(name, ""), Decoded("")
+        self.read_files[name] = data
+        decoded = decode(data)
+        return Source(name, decoded.text or ""), decoded
+
+    def _document(self, name: str, first_key: str) -> Document | None:
+        """One YAML file; None when it is absent or no mapping."""
+        found = self._read(name)
+        if found is None:
+            return None
+        source, decoded = found
+        if name not in self.read_files:
+            return None
+        if decoded.text is None or decoded.encoding != "UTF-8":
+            before = Source(name, self.read_files[name][: decoded.bad_at].decode("utf-8", "replace")).lines
+            at = (len(before), len(before[-1].lstrip("\ufeff")) + 1)
+            encoding = decoded.encoding if decoded.text is not None else Text("no text at all", "非文本内容")
+            self.collector.add(source, at, c.NOT_UTF8, encoding=encoding)
+        if decoded.text is None:
+            return None
+        return parse(source, decoded.text, self.secrets.resolve, self.collector, first_key)
+
+    def _table(self, name: str) -> Table | None:
+        """A tag table, read once even when several devices share it."""
+        if name not in self._tables:
+            found = self._read(name)
+            if found is None:
+                self._tables[name] = None
+            elif name not in self.read_files:  # unreadable, and reported as such
+                self._tables[name] = Table(found[0], usable=False)
+            else:
+                self._tables[name] = read_table(*found, self.collector)
+        return self._tables[name]
+
+    def _agent(self) -> tuple[Document, AgentFile, tuple[UplinkConfig, ...]] | None:
+        document = self._document(AGENT_FILE, "line")
+        if document is not None:
+            model, uplinks = read_agent(document, self.plugins, self.collector)
+            return (document, model, uplinks) if model is not None else None
+        if not self.collector.has_errors(AGENT_FILE):
+            near = get_close_matches(AGENT_FILE, [n[2:] for n in self.files.names(".")], n=1, cutoff=0.7)
+            values: dict[str, object] = {"name": AGENT_FILE, "hint": said(near[0] if near else None)}
+            self.collector.add(Source(AGENT_FILE, ""), (1, 1), c.MISSING_FILE, **values)
+        return None
+
+    # --- devices.d -----------------------------------------------------------------------------------------
+
+    def _drafts(self) -> tuple[list[Draft], bool]:
+        """All devices, and whether every file gave one with a name."""
+        names = [name for name in self.files.names("devices.d") if name.endswith((".yaml", ".yml"))]
+        tables = [name.removeprefix("tags.d/") for name in self.files.names("tags.d")]
+        reader = DeviceReader(self.plugins, self._table, tables, self.collector)
+        documents = [self._document(name, "device") for name in names]
+        drafts = [reader.read(document) for document in documents if document is not None]
+        if len(drafts) < len(names):  # tables of devices whose file has no meaning are checked as well
+            for table in tables:
+                self._table(f"tags.d/{table}")
+        first: dict[str, Draft] = {}
+        for draft in drafts:
+            other = first.setdefault(draft.name, draft) if draft.name else draft
+            if other is not draft:
+                at = other.document.value(("device",))
+                place = f"{other.file}:{at[0]}"
+                self.collector.add(
+                    draft.document.source, draft.document.value(("device",)), c.DUPLICATE_DEVICE,
+                    ("device",), name=draft.name, other=place,
+                )  # fmt: skip
+        return drafts, len(drafts) == len(names) and all(draft.name for draft in drafts)
+
+
+def _device(draft: Draft, windows: tuple[Window, ...]) -> Iterator[Device]:
+    """The device of a draft without mistakes; none when it is switched off."""
+    if draft.enabled and draft.plugin is not None and draft.settings is not None:
+        tags = tuple(draft.tags.values())
+        periods_s = dict(draft.periods_s)
+        yield Device(
+            draft.name,
+            draft.driver,
+            draft.plugin,
+            draft.settings,
+            tags,
+            periods_s,
+            windows,
+            draft.description,
+        )

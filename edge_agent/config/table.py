@@ -1,0 +1,301 @@
+"""The tag table of a device: CSV cells -> tags and limits, every mistake at its cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge_agent.config import catalogue as c
+from edge_agent.config.cells import Row, rows, separator
+from edge_agent.config.columns import (
+    COLUMNS,
+    LIMITS,
+    NO,
+    NUMBERS,
+    REQUIRED,
+    TYPE_NAMES,
+    YES,
+    column_of,
+    headers,
+    read_number,
+    read_type,
+    spreadsheet_damage,
+    type_meant,
+    undamaged,
+)  # fmt: skip
+from edge_agent.config.lint import full_width_in
+from edge_agent.config.located import Collector, Position, Source
+from edge_agent.config.shapes import is_name, is_tag_name, name_guess
+from edge_agent.config.sources import Decoded
+from edge_agent.config.suggest import hint, listed, nearest, said
+from edge_agent.model import Scaling, Tag, ValueType
+from edge_agent.settings import Text
+
+_DAMAGE = {
+    "scientific": Text("scientific notation", "科学计数法"),
+    "decimal": Text("a decimal number", "带小数的数字"),
+    "date": Text("a date", "日期"),
+}
+
+
+@dataclass(slots=True)
+class TagRow:
+    """One tag. ``group`` is empty where the table leaves it open; ``limits``: low, high, deadband as far as
+    given."""
+
+    tag: Tag
+    group: str
+    limits: dict[str, float]
+    row: Row
+
+
+@dataclass(slots=True)
+class Table:
+    """``rows``: sound tags by name, in the order of the file. ``names``: also those of rows with mistakes."""
+
+    source: Source
+    columns: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, TagRow] = field(default_factory=dict)
+    names: dict[str, Row] = field(default_factory=dict)
+    usable: bool = True
+
+    def position(self, tag: str, column: object = "name") -> Position:
+        """Where a cell of a tag stands; its name cell where that column is absent."""
+        row = self.names.get(tag)
+        if row is None:
+            return 1, 1
+        index = self.columns.get(str(column), self.columns.get("name", 0))
+        return row.position(index)
+
+
+def read_table(source: Source, decoded: Decoded, collector: Collector) -> Table:
+    """Reads a whole table; never stops at the first mistake."""
+    table = Table(source)
+    if decoded.text is None or decoded.text.startswith("PK\x03\x04") or "\0" in decoded.text:
+        what = Text("an Excel workbook", "Excel 工作簿")
+        if decoded.text is None or not decoded.text.startswith("PK"):
+            what = Text("something else", "其他内容")
+        collector.add(source, (1, 1), c.NOT_CSV, what=what)
+        table.usable = False
+        return table
+    if decoded.encoding != "UTF-8":
+        collector.add(source, (1, 1), c.W_GBK, encoding=decoded.encoding)
+    return _Reader(table, collector).read()
+
+
+class _Reader:
+    """One pass over one table."""
+
+    def __init__(self, table: Table, collector: Collector) -> None:
+        self.table = table
+        self.source = table.source
+        self.collector = collector
+        self.width = 0
+
+    def read(self) -> Table:
+        lines = self.source.lines
+        start = next((n for n, line in enumerate(lines) if _is_header(line)), None)
+        if start is None:
+            self._add((1, 1), c.EMPTY_TABLE, what=Text("header", "表头"))
+            self.table.usable = False
+            return self.table
+        mark = separator(lines[start])
+        records = rows(lines, mark, start)
+        header = next(records, None)
+        if header is None or not self._header(header, mark):
+            self.table.usable = False
+            return self.table
+        for row in records:
+            self._row(row)
+        if not self.table.names:
+            self._add((start + 1, 1), c.EMPTY_TABLE, what=Text("tags", "点"))
+        return self.table
+
+    def _header(self, header: Row, mark: str) -> bool:
+        if mark == "," and len(header.cells) == 1 and "，" in header.cells[0]:
+            at = self.source.lines[header.line - 1].index("，") + 1
+            self._add((header.line, at), c.FULL_WIDTH, found="，", wanted=",")
+            return False
+        for index, cell in enumerate(header.cells):
+            if cell:
+                self._column(cell, index, header)
+        missing = [name for name in REQUIRED if name not in self.table.columns]
+        strange = {nearest(cell, headers()) for cell in header.cells if cell and not column_of(cell)}
+        for name in missing:
+            if not strange & {name, *COLUMNS[name]}:
+                self._add((header.line, 1), c.MISSING_COLUMN, column=name)
+        self.width = len(header.cells)
+        return not missing
+
+    def _column(self, cell: str, index: int, header: Row) -> None:
+        column = column_of(cell)
+        if column is None:
+            known = listed(COLUMNS)
+            self._add(
+                header.position(index), c.UNKNOWN_COLUMN, column=cell, known=known, hint=hint(cell, headers())
+            )
+        elif column in self.table.columns:
+            self._add(header.position(index), c.DUPLICATE_COLUMN, column=column)
+        else:
+            self.table.columns[column] = index
+
+    # --- one row -------------------------------------------------------------------------------------------
+
+    def _row(self, row: Row) -> None:
+        if row.open_quote:
+            self._add(row.open_quote, c.OPEN_QUOTE)
+        if row.open_quote or not self._shape(row):
+            self.table.names.setdefault(self._cell(row, "name"), row)
+            return
+        name = self._name(row)
+        address = self._address(row, name)
+        kind = self._type(row, name)
+        numbers = self._numbers(row, name)
+        group = self._group(row, name)
+        metric = self._metric(row, name)
+        if not name or address is None or kind is None or numbers is None or group is None or metric is None:
+            return
+        if not self._fits(row, name, kind[0], numbers):
+            return
+        unit, description = self._cell(row, "unit"), self._cell(row, "description")
+        tag = Tag(
+            name, address, kind[0], group or "default", unit, description,
+            _scaling(numbers), self._cell(row, "byte_order").upper(), kind[1], metric,
+        )  # fmt: skip
+        limits = {column: number for column, number in numbers.items() if column in LIMITS}
+        self.table.rows[name] = TagRow(tag, group, limits, row)
+
+    def _shape(self, row: Row) -> bool:
+        """Not more cells than columns; a full-width comma may be why there are too few."""
+        shifted = len(row.cells) > self.width and any(
+            read_number(self._cell(row, column) or "0") is None for column in NUMBERS
+        )
+        if shifted or any(row.cells[self.width :]):
+            wanted = {"found": len(row.cells), "wanted": self.width}
+            self._add(row.position(self.width), c.EXTRA_CELL, **wanted)
+            return False
+        line = self.source.lines[row.line - 1]
+        if len(row.cells) < len(REQUIRED) and "，" in line:
+            self._add((row.line, line.index("，") + 1), c.FULL_WIDTH, found="，", wanted=",")
+            return False
+        return True
+
+    def _name(self, row: Row) -> str:
+        name = self._cell(row, "name")
+        if not name:
+            self._at(row, "name", "", c.EMPTY_CELL, column="name")
+        elif not is_tag_name(name):
+            self._at(row, "name", name, c.BAD_NAME, name=name, guess=name_guess(name))
+        elif name in self.table.names:
+            self._at(row, "name", name, c.DUPLICATE_TAG, name=name, line=self.table.names[name].line)
+            return ""
+        else:
+            self.table.names[name] = row
+            return name
+        return ""
+
+    def _address(self, row: Row, name: str) -> str | None:
+        address = self._cell(row, "address")
+        if not address:
+            self._at(row, "address", name, c.EMPTY_CELL, column="address")
+            return None
+        damage = spreadsheet_damage(address, bit=type_meant(self._cell(row, "type")) == "bool")
+        if damage:
+            meant = undamaged(address)
+            guess = Text(f" ({meant}?)", f"（{meant}？）") if meant else ""
+            self._at(row, "address", name, c.EXCEL_ADDRESS, found=address, what=_DAMAGE[damage], guess=guess)
+            return None
+        return address
+
+    def _type(self, row: Row, name: str) -> tuple[ValueType, int] | None:
+        text = self._cell(row, "type")
+        if not text:
+            self._at(row, "type", name, c.EMPTY_CELL, column="type")
+            return None
+        kind = read_type(text)
+        if kind is None:
+            guess = type_meant(text) or nearest(text, TYPE_NAMES)
+            self._at(row, "type", name, c.BAD_TYPE, found=text, hint=said(guess), known=", ".join(TYPE_NAMES))
+        return kind
+
+    def _numbers(self, row: Row, name: str) -> dict[str, float] | None:
+        numbers: dict[str, float] = {}
+        sound = True
+        for column in NUMBERS:
+            text = self._cell(row, column)
+            if not text:
+                continue
+            number = read_number(text)
+            if number is None:
+                self._bad_number(row, column, name, text)
+                sound = False
+            else:
+                numbers[column] = number
+        return numbers if sound else None
+
+    def _bad_number(self, row: Row, column: str, name: str, text: str) -> None:
+        wide = full_width_in(text)
+        if wide:
+            line, start = row.position(self.table.columns[column])
+            at = self.source.lines[line - 1].find(wide[1], start - 1)
+            self._add((line, at + 1 if at >= 0 else start), c.FULL_WIDTH, found=wide[1], wanted=wide[2])
+            return
+        point = text.replace(",", ".")
+        guess = point if point != text and read_number(point) is not None else None
+        self._at(row, column, name, c.BAD_NUMBER, found=text, column=column, hint=said(guess))
+
+    def _group(self, row: Row, name: str) -> str | None:
+        group = self._cell(row, "group")
+        if group and not is_name(group):
+            self._at(row, "group", name, c.BAD_NAME, name=group, guess=name_guess(group))
+            return None
+        return group
+
+    def _metric(self, row: Row, name: str) -> bool | None:
+        text = self._cell(row, "metric")
+        if text.lower() in YES or text.lower() in NO:
+            return text.lower() in YES
+        self._at(row, "metric", name, c.BAD_YES_NO, found=text, column="metric")
+        return None
+
+    def _fits(self, row: Row, name: str, kind: ValueType, numbers: dict[str, float]) -> bool:
+        """Whether the numbers make sense for the type and with each other."""
+        sound = True
+        if not kind.is_numeric:
+            for column in numbers:
+                self._at(row, column, name, c.SCALED_TEXT, tag=name, type=kind, column=column)
+                sound = False
+            return sound
+        if numbers.get("scale") == 0:
+            self._at(row, "scale", name, c.ZERO_SCALE, tag=name)
+            sound = False
+        if numbers.get("deadband", 0.0) < 0:
+            wanted = Text("at least 0", "不小于 0")
+            found = self._cell(row, "deadband")
+            self._at(row, "deadband", name, c.OUT_OF_RANGE, key="deadband", found=found, wanted=wanted)
+            sound = False
+        if "deadband" in numbers and not {"low", "high"} & numbers.keys():
+            self._at(row, "deadband", name, c.DEADBAND_ALONE, tag=name)
+            sound = False
+        return sound
+
+    def _cell(self, row: Row, column: str) -> str:
+        index = self.table.columns.get(column)
+        return row.cells[index] if index is not None and index < len(row.cells) else ""
+
+    def _at(self, row: Row, column: str, tag: str, entry: c.Entry, /, **values: object) -> None:
+        index = self.table.columns[column]
+        self.collector.add(self.source, row.position(index), entry, ("tags", tag, column), **values)
+
+    def _add(self, at: Position, entry: c.Entry, /, **values: object) -> None:
+        self.collector.add(self.source, at, entry, ("tags",), **values)
+
+
+def _is_header(line: str) -> bool:
+    """Not blank, no comment, not Excel's ``sep=;`` line."""
+    return bool(line.strip(" \t,;")) and not line.startswith("#") and not line.lower().startswith("sep=")
+
+
+def _scaling(numbers: dict[str, float]) -> Scaling | None:
+    """None for raw = engineering, so that an integer stays an integer."""
+    scaling = Scaling(numbers.get("scale", 1.0), numbers.get("offset", 0.0))
+    return None if scaling == Scaling() else scaling

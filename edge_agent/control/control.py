@@ -1,0 +1,233 @@
+"""All windows together: batches and clock readings in, events and rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from edge_agent.config.model import TagRef, Window
+from edge_agent.control.excursion import Moment
+from edge_agent.control.inputs import Group, Input
+from edge_agent.control.window import Watcher
+from edge_agent.model import Batch, Event, Schema
+
+
+class Control:
+    """The windows of one configuration. Pure: no clock, no task, no log; call it from one thread.
+
+    The agent calls ``on_batch`` for every batch, in the order in which they come, and ``tick`` about four
+    times a second with the present.
+
+    A batch that is older than the newest of its device and poll group says nothing about the present: it is
+    ignored, and counted in ``ignored_batches``. Between groups order does not matter: delays are measured by
+    the time stamps of the source tag's own statements, ages by the newest moment heard of.
+    """
+
+    def __init__(self, windows: Sequence[Window], config_version: str, *, mono_ns: int, time_ns: int) -> None:
+        self.ignored_batches = 0
+        self._now_ns = mono_ns
+        self._wall_ns = time_ns - mono_ns  # wall minus monotonic time, as of the last tick
+        self._inputs: dict[TagRef, Input] = {}
+        self._groups: dict[tuple[str, str], Group] = {}
+        self._by_digest: dict[str, Group] = {}
+        self._watchers: dict[str, Watcher] = {}
+        self._due: list[Event] = []
+        self._arrange(windows, config_version, Moment(mono_ns, time_ns, mono_ns))
+
+    def on_batch(self, batch: Batch) -> list[Event]:
+        """The events this batch causes. A batch in which nothing happens costs one comparison per window."""
+        group = self._by_digest.get(batch.schema.digest)
+        if group is None:
+            group = self._bind(batch.schema)
+        mono_ns = batch.mono_ns
+        if group.mono_ns is not None and mono_ns < group.mono_ns:
+            self.ignored_batches += 1
+            return []
+        if mono_ns > self._now_ns:
+            self._now_ns = mono_ns
+        clean = batch.quality == group.good
+        if not clean or not group.clean:
+            return self._look_at_all(group, batch, clean)
+        if group.dirty:
+            group.compile()
+        if group.overdue(self._now_ns):
+            return self._look_at_all(group, batch, clean)
+        values = batch.values
+        hits: list[Watcher] = []
+        try:
+            for index, seen in group.watched:
+                if values[index] != seen:
+                    return self._look_at_all(group, batch, clean)
+            for index, low, high, window in group.checks:
+                if not low <= values[index] <= high:  # type: ignore[operator]  # TypeError is caught
+                    hits.append(window)
+        except TypeError:  # text or None where a number was due
+            return self._look_at_all(group, batch, clean)
+        if hits or group.loud:
+            return self._look(group, batch, clean, group.loud, [*hits, *group.loud])
+        group.batch, group.mono_ns, group.fresh_ns = batch, mono_ns, mono_ns
+        return []
+
+    def tick(self, mono_ns: int, time_ns: int) -> list[Event]:
+        """Notices what has become stale. Time in state is booked when asked for, and exact all the same."""
+        self._now_ns = max(self._now_ns, mono_ns)
+        self._wall_ns = time_ns - mono_ns
+        at = Moment(mono_ns, time_ns, self._now_ns)
+        events, self._due = self._due, []
+        fresh = {group for group in self._groups.values() if group.settled(self._now_ns)}
+        for watcher in self._watchers.values():
+            if watcher.bounds is not None and watcher.source.group in fresh:
+                continue
+            event = _mind(watcher, watcher.lapse, at)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def reconfigure(
+        self, windows: Sequence[Window], config_version: str, *, mono_ns: int, time_ns: int
+    ) -> list[Event]:
+        """Windows that are equal before and after keep state, timers and times. A window that is gone or
+        changed ends its active excursion with reason ``removed`` or ``changed``; a changed one starts anew,
+        but keeps its times and its number of excursions."""
+        self._now_ns = max(self._now_ns, mono_ns)
+        self._wall_ns = time_ns - mono_ns
+        return self._arrange(windows, config_version, Moment(mono_ns, time_ns, self._now_ns))
+
+    def rows(self, mono_ns: int) -> list[dict[str, Any]]:
+        """One plain row per window, with the times up to ``mono_ns``. Changes no state."""
+        for watcher in self._watchers.values():
+            watcher.account(mono_ns)
+        now_ns = max(mono_ns, self._now_ns)
+        return [watcher.row(now_ns) for watcher in self._watchers.values()]
+
+    def snapshot(self, names: Iterable[str] | None = None) -> dict[str, Any]:
+        """JSON-able state by window name, of all or of those named (unknown names are left out), with the
+        times up to the newest batch or tick."""
+        chosen = self._watchers.keys() if names is None else names
+        found = [self._watchers[name] for name in dict.fromkeys(chosen) if name in self._watchers]
+        for watcher in found:
+            watcher.account(self._now_ns)
+        return {w.window.name: w.as_dict(w.spent.upto_ns + self._wall_ns) for w in found}
+
+    def restore(self, states: Mapping[str, Any], *, mono_ns: int, time_ns: int) -> None:
+        """Takes up a ``snapshot``. To be called once, after construction and before the first batch. The time
+        since the snapshot counts as unknown; an active excursion is still active. Of a window that is not
+        configured any more, an active excursion ends with the next tick. Malformed states are passed over."""
+        self._now_ns = max(self._now_ns, mono_ns)
+        self._wall_ns = time_ns - mono_ns
+        at = Moment(mono_ns, time_ns, self._now_ns)
+        for name, saved in states.items():
+            watcher = self._watchers.get(name)
+            try:
+                if watcher is not None:
+                    watcher.restore(saved, at)
+                elif saved["excursion"] is not None:
+                    self._due.append(_orphan(name, saved, at, self._config_version))
+            except (KeyError, TypeError, ValueError, OverflowError):
+                continue  # a state of another version must not keep the agent from starting
+
+    def _look_at_all(self, group: Group, batch: Batch, clean: bool) -> list[Event]:
+        events = self._look(group, batch, clean, group.windows, group.windows)
+        group.dirty = True
+        return events
+
+    def _look(
+        self,
+        group: Group,
+        batch: Batch,
+        clean: bool,
+        lapsing: Sequence[Watcher],
+        concerned: Sequence[Watcher],
+    ) -> list[Event]:
+        """The exact path: first what time has made unknown, then what the batch says."""
+        at = Moment(batch.mono_ns, batch.time_ns, self._now_ns)
+        events = [_mind(watcher, watcher.lapse, at) for watcher in lapsing]
+        group.apply(batch, clean)
+        events += [_mind(watcher, watcher.look, at) for watcher in concerned]
+        return [event for event in events if event is not None]
+
+    def _bind(self, schema: Schema) -> Group:
+        """Takes in a schema that was not seen before; it replaces the former one of that poll group."""
+        key = (schema.device, schema.group)
+        group = self._groups.setdefault(key, Group(key))
+        if group.schema is not None:
+            self._by_digest.pop(group.schema.digest, None)
+        group.bind(schema, self._inputs)
+        self._by_digest[schema.digest] = group
+        self._look_anew()
+        for other in self._groups.values():
+            other.dirty = True
+            other.windows = tuple(
+                w for w in self._watchers.values() if any(i.group is other for i in w.inputs)
+            )
+        return group
+
+    def _look_anew(self) -> None:
+        """What tags mean has changed: no window is quiet until it was looked at again."""
+        for watcher in self._watchers.values():
+            watcher.bounds = None
+
+    def _arrange(self, windows: Sequence[Window], config_version: str, at: Moment) -> list[Event]:
+        if len({window.name for window in windows}) != len(windows):
+            raise ValueError("two windows have the same name")
+        self._config_version = config_version
+        for found in self._inputs.values():
+            found.pull()
+            found.group = None
+        refs = dict.fromkeys(ref for window in windows for ref in _refs(window))
+        self._inputs = {ref: self._inputs.get(ref) or Input(ref) for ref in refs}
+        before, self._watchers = self._watchers, {}
+        events = []
+        for window in windows:
+            old = before.pop(window.name, None)
+            events += [e for e in [self._place(window, old, config_version, at)] if e is not None]
+        events += [e for w in before.values() if (e := w.retire("removed", at)) is not None]
+        for group in self._groups.values():  # the tags that are read from now on are other ones
+            group.inputs, group.windows, group.schema, group.batch = [], (), None, None
+        self._by_digest.clear()
+        self._look_anew()
+        return events
+
+    def _place(self, window: Window, old: Watcher | None, config_version: str, at: Moment) -> Event | None:
+        if old is not None and old.window == window:
+            old.config_version = config_version
+            self._watchers[window.name] = old
+            return None
+        event = old.retire("changed", at) if old is not None else None
+        watcher = Watcher(window, self._inputs, config_version, at, None if old is None else old.told)
+        if old is not None:
+            watcher.spent, watcher.excursions = old.spent, old.excursions
+        self._watchers[window.name] = watcher
+        return event
+
+
+def _mind(watcher: Watcher, step: Callable[[Moment], Event | None], at: Moment) -> Event | None:
+    """One step of one window; where that changes what is quiet, the compiled checks are renewed."""
+    before = watcher.bounds
+    event = step(at)
+    if watcher.bounds is not before:
+        for found in watcher.inputs:
+            if found.group is not None:
+                found.group.dirty = True
+    return event
+
+
+def _refs(window: Window) -> list[TagRef]:
+    return [ref for ref in (window.source, window.target, window.when) if isinstance(ref, TagRef)]
+
+
+def _orphan(name: str, saved: Mapping[str, Any], at: Moment, config_version: str) -> Event:
+    """The end of an excursion whose window was removed while the agent was not running."""
+    active = saved["excursion"]
+    down_ns = max(0, at.time_ns - int(saved["time_ns"]))
+    detail = {
+        "old": str(saved["told"]),
+        "new": "unknown",
+        "reason": "removed",
+        "active": False,
+        "begin_ns": active["begin_ns"],
+        "outside_ns": active["outside_ns"],
+        "duration_s": (int(active["lasted_ns"]) + down_ns) / 1e9,
+        "extreme": active["extreme"],
+    }
+    return Event("excursion_end", name, at.time_ns, at.mono_ns, config_version, detail)

@@ -1,0 +1,72 @@
+"""What a destination may ask of the agent, and what forwarding asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edge_agent.errors import LinesideError
+from edge_agent.model import Batch
+from edge_agent.uplink import Answer, Command, Key, Verdict
+
+
+class Speaker(Protocol):
+    """Says once that something broke and once that it healed (``log.Once``)."""
+
+    def broke(self, key: str, message: str, **fields: object) -> None: ...
+
+    def healed(self, key: str, message: str, **fields: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Lent by the agent; none of them may raise. ``event(kind, source, detail)`` records an event and returns
+    at once; ``current`` gives the newest batch of every group; ``history`` is None while no store has it."""
+
+    event: Callable[[str, str, Mapping[str, Any]], None]
+    current: Callable[[], Sequence[Batch]] = tuple
+    history: Callable[[str, int, int], AsyncIterator[Batch]] | None = None
+
+
+class AgentHost:
+    """The ``uplink.Host`` of one uplink. ``line``: the production line, as the configuration names it."""
+
+    def __init__(
+        self, agent: str, name: str, line: str, hooks: Hooks, confirm: Callable[[Sequence[Key]], None]
+    ) -> None:
+        self.line = line
+        self._agent = agent
+        self._name = name
+        self._hooks = hooks
+        self._confirm = confirm
+
+    @property
+    def agent(self) -> str:
+        return self._agent
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def acknowledged(self, keys: Sequence[Key]) -> None:
+        """Keys that were never sent, or are settled already, are ignored."""
+        self._confirm(keys)
+
+    def current(self) -> Sequence[Batch]:
+        return self._hooks.current()
+
+    def history(self, stream: str, start_ns: int, end_ns: int) -> AsyncIterator[Batch]:
+        """Raises LinesideError when this agent cannot look back."""
+        if self._hooks.history is None:
+            raise LinesideError("history is not available in this release")
+        return self._hooks.history(stream, start_ns, end_ns)
+
+    async def ask(self, command: Command) -> Verdict:
+        """Always refused, and always on record: this release writes to no controller."""
+        self._hooks.event(
+            "command_refused",
+            self._name,
+            {"command": command.kind, "source": command.source, "detail": dict(command.detail)},
+        )
+        return Verdict(Answer.REJECTED, "this agent is read-only: it takes no commands from a destination")

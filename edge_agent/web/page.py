@@ -1,0 +1,137 @@
+"""The small page under ``/``: is the line all right, and where to look further. No script, nothing from
+elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from edge_agent.settings import Text
+from edge_agent.web import guard
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:1.5em auto;max-width:60em;padding:0 1em;"
+    "color:#222;background:#eee}"
+    "table{border-collapse:collapse;width:100%;margin:.5em 0 1.5em}"
+    "th,td{text-align:left;padding:.3em .6em;border-bottom:1px solid #bbb;vertical-align:top}"
+    ".bad{background:#b00020;color:#fff;font-weight:bold}"
+    ".unsure{background:#ffd24d;font-weight:bold}"
+)
+POLICY = (
+    f"{guard.POLICY}; style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+)
+LINKS = ("/metrics", "/api/v1/status", "/api/v1/tags", "/api/v1/windows", "/api/v1/buffer", "/api/v1/events")
+
+_DEVICES = Text("Devices", "设备")
+_WINDOWS = Text("Process windows", "工艺窗口")
+_UPLINKS = Text("Uplinks", "上传")
+_NONE = Text("none", "无")
+_STATES = {
+    "up": Text("up", "正常"),
+    "connecting": Text("connecting", "连接中"),
+    "silent": Text("no answer", "无应答"),
+    "down": Text("not connected", "未连接"),
+    "refused": Text("refused", "被拒绝"),
+    "in": Text("inside", "正常"),
+    "out": Text("OUTSIDE", "超限"),
+    "unknown": Text("unknown", "未知"),
+    "suppressed": Text("suppressed", "已抑制"),
+}
+_CLASSES = {
+    "out": "bad",
+    "down": "bad",
+    "silent": "bad",
+    "refused": "bad",
+    "unknown": "unsure",
+    "connecting": "unsure",
+}
+
+
+def language(accept: str) -> str:
+    """``zh`` when the browser's first choice is Chinese, else ``en``."""
+    return "zh" if accept.strip().lower().startswith("zh") else "en"
+
+
+def render(snapshot: Mapping[str, Any], lang: str) -> str:
+    """The whole page from ``Board.snapshot``; every value is escaped."""
+    agent = snapshot["agent"]
+    title = escape(str(agent["line"] or "Lineside"))
+    sections = [
+        _section(_DEVICES.say(lang), [_device(row, lang) for row in snapshot["devices"]], lang),
+        _section(_WINDOWS.say(lang), [_window(row, lang) for row in snapshot["windows"]], lang),
+        _section(_UPLINKS.say(lang), [_uplink(row, lang) for row in snapshot["uplinks"]], lang),
+    ]
+    links = " · ".join(f'<a href="{path}">{path}</a>' for path in LINKS)
+    return (
+        f'<!DOCTYPE html>\n<html lang="{"zh-CN" if lang == "zh" else "en"}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta http-equiv="refresh" content="5"><title>{title}</title><style>{STYLE}</style></head><body>'
+        f"<h1>{title}</h1>{_banner(snapshot['config'], lang)}{''.join(sections)}<p>{links}</p>"
+        f"<p>Lineside {escape(str(agent['version']))} · {_time(agent['time_ns'])}</p></body></html>\n"
+    )
+
+
+def _banner(config: Mapping[str, Any], lang: str) -> str:
+    if config["reload_ok"] and config["source"] == "current":
+        return ""
+    head = Text(
+        "The configuration on disk has mistakes; an older one is in use.",
+        "磁盘上的配置有错误，仍在使用旧配置。",
+    )
+    lines = "".join(f"<li>{escape(str(problem))}</li>" for problem in config["problems"])
+    return f'<p class="bad">{head.say(lang)}</p><ul>{lines}</ul>'
+
+
+def _section(title: str, rows: Iterable[str], lang: str) -> str:
+    body = "".join(rows) or f"<tr><td>{_NONE.say(lang)}</td></tr>"
+    return f"<h2>{title}</h2><table>{body}</table>"
+
+
+def _row(state: str, cells: Sequence[str], shown: str) -> str:
+    first, *rest = cells
+    kind = _CLASSES.get(state)
+    mark = f' class="{kind}"' if kind else ""
+    return (
+        f"<tr><td>{escape(first)}</td><td{mark}>{escape(shown)}</td>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        + "</tr>"
+    )
+
+
+def _say(state: str, lang: str) -> str:
+    return _STATES[state].say(lang) if state in _STATES else state
+
+
+def _device(row: Mapping[str, Any], lang: str) -> str:
+    state = str(row["state"])
+    cells = [str(row["name"]), str(row["endpoint"]), str(row["reason"]), _time(row["since_ns"])]
+    return _row(state, cells, _say(state, lang))
+
+
+def _window(row: Mapping[str, Any], lang: str) -> str:
+    state = str(row["state"])
+    value = row["value"]
+    shown = "" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)
+    cells = [str(row["name"]), f"{shown} {row['unit']}".strip(), str(row["reason"]), _time(row["since_ns"])]
+    # An excursion stays active while nobody can tell how the value is.
+    return _row("out" if row["active"] else state, cells, _say(state, lang))
+
+
+def _uplink(row: Mapping[str, Any], lang: str) -> str:
+    state = "up" if row["up"] else "down"
+    pending = Text(f"{row['pending_samples']} samples pending", f"待传 {row['pending_samples']} 个样本")
+    return _row(
+        state,
+        [str(row["name"]), str(row["endpoint"]), str(row["reason"]), pending.say(lang)],
+        _say(state, lang),
+    )
+
+
+def _time(time_ns: int) -> str:
+    if not time_ns:
+        return ""
+    return datetime.fromtimestamp(time_ns / 1e9).astimezone().isoformat(sep=" ", timespec="seconds")

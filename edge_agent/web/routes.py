@@ -1,0 +1,167 @@
+"""What is answered under which path. Every answer is made of the status board."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from edge_agent.clock import Clock
+from edge_agent.config.model import WebConfig
+from edge_agent.metrics import CONTENT_TYPE, Snapshot, collect, exposition
+from edge_agent.model import Event
+from edge_agent.status import Board
+from edge_agent.web import page
+from edge_agent.web.cached import Cached
+
+METRICS_KEEP_S = 1.0
+JSON_KEEP_S = 0.25
+MAX_EVENTS = 1000
+
+
+async def _no_events(_limit: int) -> Sequence[Event]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the routes are made of; each is asked at the moment of a request, in the event loop.
+
+    ``selected``: (device, tag) pairs that become series. ``events``: the newest events, newest first, at
+    most so many. ``not_ready``: reasons why the agent is not ready, for people; none means ready.
+    """
+
+    board: Board
+    clock: Clock
+    selected: Callable[[], Collection[tuple[str, str]]] = frozenset
+    events: Callable[[int], Awaitable[Sequence[Event]]] = _no_events
+    not_ready: Callable[[], Sequence[str]] = tuple
+
+
+class Routes:
+    def __init__(self, sources: Sources, config: Callable[[], WebConfig]) -> None:
+        self._sources = sources
+        self._config = config
+        self._metrics = Cached(self._collect, exposition, METRICS_KEEP_S)
+        self._status = Cached(self._snapshot, _json, JSON_KEEP_S)
+        self._tags = Cached(self._snapshot_with_tags, _json, JSON_KEEP_S)
+
+    def table(self) -> list[web.RouteDef]:
+        paths = {
+            "/": self.page,
+            "/metrics": self.metrics,
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/api/v1/status": self.status,
+            "/api/v1/tags": self.tags,
+            "/api/v1/windows": self.windows,
+            "/api/v1/buffer": self.buffer,
+            "/api/v1/events": self.events,
+        }
+        return [web.get(path, handler, allow_head=False) for path, handler in paths.items()]
+
+    async def page(self, request: web.Request) -> web.Response:
+        text = page.render(self._snapshot(), page.language(request.headers.get("Accept-Language", "")))
+        return web.Response(
+            text=text, content_type="text/html", headers={"Content-Security-Policy": page.POLICY}
+        )
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        packed = _accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=await self._metrics.get(packed=packed), headers=headers)
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """The process and its event loop are alive; says nothing of devices."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        reasons = self._sources.not_ready()
+        if reasons:
+            return web.Response(status=503, text="".join(f"{reason}\n" for reason in reasons))
+        return web.Response(text="ready\n")
+
+    async def status(self, _request: web.Request) -> web.Response:
+        return _json_response(await self._status.get())
+
+    async def tags(self, _request: web.Request) -> web.Response:
+        return _json_response(await self._tags.get())
+
+    async def windows(self, _request: web.Request) -> web.Response:
+        rows = [dict(row) for row in self._sources.board.windows()]
+        return _json_response(_json({"time_ns": self._sources.clock.time_ns(), "windows": rows}))
+
+    async def buffer(self, _request: web.Request) -> web.Response:
+        numbers = dict(self._sources.board.buffer())
+        return _json_response(_json({"time_ns": self._sources.clock.time_ns(), "buffer": numbers}))
+
+    async def events(self, request: web.Request) -> web.Response:
+        text = request.query.get("limit", "100")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_EVENTS):
+            raise web.HTTPBadRequest(text=f"400: limit is a number from 1 to {MAX_EVENTS}\n")
+        events = await self._sources.events(int(text))
+        return _json_response(_json({"events": [_event(event) for event in events]}))
+
+    def _collect(self) -> Snapshot:
+        clock = self._sources.clock
+        return collect(
+            self._sources.board,
+            self._config(),
+            mono_ns=clock.mono_ns(),
+            time_ns=clock.time_ns(),
+            selected=self._sources.selected(),
+        )
+
+    def _snapshot(self) -> dict[str, Any]:
+        clock = self._sources.clock
+        return self._sources.board.snapshot(clock.time_ns(), clock.mono_ns())
+
+    def _snapshot_with_tags(self) -> dict[str, Any]:
+        clock = self._sources.clock
+        return self._sources.board.snapshot(clock.time_ns(), clock.mono_ns(), tags=True)
+
+
+def _accepts_gzip(header: str) -> bool:
+    for part in header.lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "kind": event.kind,
+        "source": event.source,
+        "time_ns": event.time_ns,
+        "config_version": event.config_version,
+        "detail": dict(event.detail),
+    }
+
+
+def _json_response(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+def _json(data: Any) -> bytes:
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # an infinite value is no JSON; a reader must not choke on the whole answer for it
+        text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data

@@ -1,0 +1,253 @@
+"""``python -m hardware_mocks``: the simulated line and the park as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardware_mocks.bench import Bench
+from hardware_mocks.lifetime import Part, die_with_parent, run_until_signal
+from hardware_mocks.line import Line, Server
+from hardware_mocks.modbus import ModbusServer
+from hardware_mocks.opcua import OpcUaServer
+from hardware_mocks.park import Park
+from hardware_mocks.process import DRIFT_SCHEDULE, PRESSURE_SCHEDULE, Process, Schedule
+from hardware_mocks.s7 import DEFAULT_PDU, S7Server
+
+MODBUS_PORT, S7_PORT, OPCUA_PORT, CONTROL_PORT = 15020, 10102, 14840, 18081
+PARK_PORT, PARK_CONTROL_PORT = 18080, 18082
+BENCH_PORT = 15100
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The options that every command with a model has."""
+
+    seed: int
+    excursion_first_s: float
+    excursion_period_s: float
+    excursion_length_s: float
+    drift_period_s: float
+
+    def process(self) -> Process:
+        pressure = Schedule(self.excursion_first_s, self.excursion_period_s, self.excursion_length_s)
+        drift = Schedule(DRIFT_SCHEDULE.first_s, self.drift_period_s, DRIFT_SCHEDULE.length_s)
+        return Process(self.seed, pressure, drift)
+
+
+@dataclass(frozen=True, slots=True)
+class Controllers:
+    """Ports and sizes of the three servers."""
+
+    modbus_port: int
+    modbus_units: int
+    s7_port: int
+    s7_pdu: int
+    opcua_port: int
+    max_nodes_per_read: int
+
+    def servers(self, process: Process) -> list[Server]:
+        return [
+            ModbusServer.of_line(process, self.modbus_port, self.modbus_units),
+            S7Server(process, self.s7_port, self.s7_pdu),
+            OpcUaServer(process, self.opcua_port, self.max_nodes_per_read),
+        ]
+
+
+def _chain(options: Sequence[Decorator]) -> Decorator:
+    def apply(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+def _port(name: str, default: int, what: str) -> Decorator:
+    return click.option(
+        name,
+        type=click.IntRange(0, 65535),
+        default=default,
+        show_default=True,
+        help=f"{what}; 0: any free one.",
+    )
+
+
+def _seconds(name: str, default: float, what: str) -> Decorator:
+    return click.option(name, type=click.FloatRange(0), default=default, show_default=True, help=what)
+
+
+_parent = click.option("--with-parent", is_flag=True, help="End when the parent process ends.")
+_control = _port("--control-port", CONTROL_PORT, "HTTP port for faults and state")
+_model = _chain(
+    [
+        click.option("--seed", type=int, default=1, show_default=True, help="Of the model's noise."),
+        _seconds(
+            "--excursion-first-s", PRESSURE_SCHEDULE.first_s, "First pressure excursion after the start."
+        ),
+        _seconds("--excursion-period-s", PRESSURE_SCHEDULE.period_s, "Between two of them; 0: never."),
+        _seconds("--excursion-length-s", PRESSURE_SCHEDULE.length_s, "How long one lasts."),
+        _seconds(
+            "--drift-period-s", DRIFT_SCHEDULE.period_s, "Between two drifts of a furnace zone; 0: never."
+        ),
+    ]
+)
+_units = click.option("--modbus-units", type=click.IntRange(1, 247), default=3, show_default=True)
+_pdu = click.option("--s7-pdu", type=click.IntRange(112, 960), default=DEFAULT_PDU, show_default=True)
+_nodes = click.option("--max-nodes-per-read", type=click.IntRange(0), default=100, show_default=True)
+_controllers = _chain(
+    [
+        _port("--modbus-port", MODBUS_PORT, "Modbus TCP port"),
+        _units,
+        _port("--s7-port", S7_PORT, "S7 port"),
+        _pdu,
+        _port("--opcua-port", OPCUA_PORT, "OPC UA port"),
+        _nodes,
+    ]
+)
+_park = _chain(
+    [
+        _port("--park-port", PARK_PORT, "Port for deliveries"),
+        _port("--park-control-port", PARK_CONTROL_PORT, "HTTP port for modes and reports"),
+        click.option("--store", type=click.Path(dir_okay=False, path_type=Path), help="JSONL file, synced."),
+        click.option("--discard", is_flag=True, help="Count and echo the keys, keep nothing (benchmarks)."),
+    ]
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """A simulated production line and the park that receives its data, over the real protocols.
+
+    Every command prints one JSON line with its ports when it is ready, and ends on SIGTERM or SIGINT.
+    """
+
+
+@main.command()
+@_controllers
+@_control
+@_model
+@_parent
+def line(control_port: int, with_parent: bool, **options: Any) -> None:
+    """Modbus, S7 and OPC UA servers over one model, with a control port."""
+    model, controllers = _split(options)
+    process = model.process()
+    _run_line(Line(process, controllers.servers(process), control_port), with_parent)
+
+
+@main.command()
+@_port("--port", MODBUS_PORT, "Modbus TCP port")
+@_units
+@_control
+@_model
+@_parent
+def modbus(port: int, modbus_units: int, control_port: int, with_parent: bool, **options: Any) -> None:
+    """The Modbus TCP server alone."""
+    process = Model(**options).process()
+    _run_line(Line(process, [ModbusServer.of_line(process, port, modbus_units)], control_port), with_parent)
+
+
+@main.command()
+@_port("--port", S7_PORT, "S7 port")
+@_pdu
+@_control
+@_model
+@_parent
+def s7(port: int, s7_pdu: int, control_port: int, with_parent: bool, **options: Any) -> None:
+    """The S7 server alone."""
+    process = Model(**options).process()
+    _run_line(Line(process, [S7Server(process, port, s7_pdu)], control_port), with_parent)
+
+
+@main.command()
+@_port("--port", OPCUA_PORT, "OPC UA port")
+@_nodes
+@_control
+@_model
+@_parent
+def opcua(port: int, max_nodes_per_read: int, control_port: int, with_parent: bool, **options: Any) -> None:
+    """The OPC UA server alone."""
+    process = Model(**options).process()
+    _run_line(Line(process, [OpcUaServer(process, port, max_nodes_per_read)], control_port), with_parent)
+
+
+@main.command()
+@_park
+@_parent
+def park(
+    park_port: int, park_control_port: int, store: Path | None, discard: bool, with_parent: bool
+) -> None:
+    """The park platform."""
+    platform = Park(park_port, park_control_port, store, discard)
+    _run([platform], lambda: _park_ports(platform), with_parent)
+
+
+@main.command("all")
+@_controllers
+@_control
+@_park
+@_model
+@_parent
+def everything(
+    control_port: int,
+    park_port: int,
+    park_control_port: int,
+    store: Path | None,
+    discard: bool,
+    with_parent: bool,
+    **options: Any,
+) -> None:
+    """The line and the park in one process."""
+    model, controllers = _split(options)
+    process = model.process()
+    simulated = Line(process, controllers.servers(process), control_port)
+    platform = Park(park_port, park_control_port, store, discard)
+    _run([simulated, platform], lambda: simulated.ports | _park_ports(platform), with_parent)
+
+
+@main.command("bench-modbus")
+@click.option("--devices", type=click.IntRange(1, 247), default=10, show_default=True)
+@click.option("--registers", type=click.IntRange(1, 65536), default=500, show_default=True)
+@click.option("--shared", is_flag=True, help="All devices as unit ids 1..N on one port.")
+@_port("--port", BENCH_PORT, "First port; the others follow")
+@_control
+@_parent
+def bench_modbus(
+    devices: int, registers: int, shared: bool, port: int, control_port: int, with_parent: bool
+) -> None:
+    """Many cheap Modbus devices for load tests; prints their "ports" in order."""
+    bench = Bench(devices, registers, shared, port)
+    load = Line(None, [bench], control_port)
+    _run([load], lambda: load.ports | {"ports": bench.ports}, with_parent)
+
+
+def _split(options: dict[str, Any]) -> tuple[Model, Controllers]:
+    model = {name: value for name, value in options.items() if name in Model.__slots__}
+    controllers = {name: value for name, value in options.items() if name not in model}
+    return Model(**model), Controllers(**controllers)
+
+
+def _park_ports(platform: Park) -> dict[str, int]:
+    return {"park": platform.port, "park_control": platform.control_port}
+
+
+def _run_line(simulated: Line, with_parent: bool) -> None:
+    _run([simulated], lambda: simulated.ports, with_parent)
+
+
+def _run(parts: Sequence[Part], ready: Callable[[], dict[str, Any]], with_parent: bool) -> None:
+    if with_parent:
+        die_with_parent()
+    try:
+        asyncio.run(run_until_signal(parts, ready))
+    except OSError as error:  # a port is taken, the store is not writable
+        click.echo(f"cannot start: {error}", err=True)
+        sys.exit(1)

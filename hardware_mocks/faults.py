@@ -1,0 +1,107 @@
+"""How a simulated controller misbehaves, switchable while it runs.
+
+ok                 answers
+silent             accepts, reads, never answers: a black hole
+late               answers after ``delay_s``
+refuse             closes the listening socket and every connection (whole server only)
+exception          answers with exception ``code`` (Modbus)
+wrong_transaction  the reply carries another transaction id (Modbus) or PDU reference (S7)
+wrong_unit         the reply carries another unit id (Modbus)
+wrong_function     the reply carries another function code (Modbus)
+short, long        a well-formed reply with one register (or byte of bits) too few, too many (Modbus)
+truncated          the frame breaks off in the middle (Modbus)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Fault(StrEnum):
+    OK = "ok"
+    SILENT = "silent"
+    LATE = "late"
+    REFUSE = "refuse"
+    EXCEPTION = "exception"
+    WRONG_TRANSACTION = "wrong_transaction"
+    WRONG_UNIT = "wrong_unit"
+    WRONG_FUNCTION = "wrong_function"
+    SHORT = "short"
+    LONG = "long"
+    TRUNCATED = "truncated"
+
+
+PLAIN_FAULTS = frozenset({Fault.OK, Fault.SILENT, Fault.LATE, Fault.REFUSE})
+
+
+class Unsupported(ValueError):
+    """A request on the control port that makes no sense; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """``times``: for so many requests, then ``ok`` again; None: until switched."""
+
+    fault: Fault = Fault.OK
+    delay_s: float = 0.0
+    code: int = 6
+    times: int | None = None
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Behaviour:
+        try:
+            times = data.get("times")
+            return cls(
+                Fault(data.get("fault", "ok")),
+                float(data.get("delay_s", 0.0)),
+                int(data.get("code", 6)),
+                None if times is None else int(times),
+            )
+        except (TypeError, ValueError) as error:
+            raise Unsupported(str(error)) from error
+
+
+OK = Behaviour()
+
+
+class FaultSwitch:
+    """The behaviour of one server, and of single units behind it; a unit's own setting wins."""
+
+    def __init__(self, supported: frozenset[Fault]) -> None:
+        self._supported = supported
+        self._whole = OK
+        self._units: dict[int, Behaviour] = {}
+
+    def set(self, unit: int | None, behaviour: Behaviour) -> None:
+        """Raises Unsupported. Without a unit it speaks of the whole server and clears every unit's own."""
+        if behaviour.fault not in self._supported:
+            raise Unsupported(f"fault {behaviour.fault} is not one of {', '.join(sorted(self._supported))}")
+        if unit is None:
+            self._whole = behaviour
+            self._units.clear()
+        elif behaviour.fault is Fault.REFUSE:
+            raise Unsupported("refuse closes the socket: it cannot be set for a single unit")
+        else:
+            self._units[unit] = behaviour
+
+    def take(self, unit: int | None = None) -> Behaviour:
+        """The behaviour for one request; counts it against ``times``."""
+        behaviour = self._whole if unit is None else self._units.get(unit, self._whole)
+        if behaviour.times is None:
+            return behaviour
+        left = replace(behaviour, times=behaviour.times - 1) if behaviour.times > 1 else OK
+        if unit is not None and unit in self._units:
+            self._units[unit] = left
+        else:
+            self._whole = left
+        return behaviour
+
+    def peek(self) -> Behaviour:
+        """The behaviour of the whole server, without counting."""
+        return self._whole
+
+    def describe(self) -> dict[str, str]:
+        return {"all": str(self._whole.fault)} | {str(u): str(b.fault) for u, b in self._units.items()}

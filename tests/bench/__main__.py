@@ -1,0 +1,234 @@
+"""Five interleaved rounds of 60 s (QUICK: one of 20 s); in each the agent sending per flush, the bare client,
+and the agent sending one message per poll. Simulator and receiver are processes of their own, the same for all three.
+
+CPU counts from the end of a warm-up to the end of the round, all threads and children. The last line of
+standard output is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.measure import cpu_s, p99, rss_mb
+from tests.plant.processes import ROOT, Child, eventually, get
+from tests.plant.site import Site
+
+DEVICES = 10
+REGISTERS = 500
+WARM_UP_S = 10.0
+SCRAPE_S = 15.0
+WEAR_S = 3600
+
+
+class Scene:
+    """Simulator and receiver, and the folder of a run on the disk of this checkout (not on tmpfs)."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self.plc = Child(
+            ["hardware_mocks", "bench-modbus", "--devices", str(DEVICES), "--registers", str(REGISTERS), "--port",
+             "0", "--control-port", "0", "--with-parent"], folder / "plc.log",
+        )  # fmt: skip
+        self.park = Child(
+            [
+                "hardware_mocks",
+                "park",
+                "--park-port",
+                "0",
+                "--park-control-port",
+                "0",
+                "--discard",
+                "--with-parent",
+            ],
+            folder / "park.log",
+        )
+
+    def close(self) -> None:
+        for child in (self.plc, self.park):
+            child.stop()
+
+    def report(self) -> Any:
+        return get(f"http://127.0.0.1:{self.park.ports['park_control']}/report")
+
+    def arrivals(self) -> list[list[float]]:
+        state = get(f"http://127.0.0.1:{self.plc.ports['control']}/state")
+        return [list(map(float, a)) for a in state["modbus"]["arrivals"]]
+
+    def site(self, name: str, *, flush: str, **uplink: Any) -> Site:
+        site = Site(
+            self.folder / name,
+            f"http://127.0.0.1:{self.park.ports['park']}/ingest",
+            flush=flush,
+            uplink=uplink,
+        )
+        for n, port in enumerate(self.plc.ports["ports"], 1):
+            rows = [(f"r{i}", f"hr:{i}", "uint16") for i in range(REGISTERS)]
+            site.device(f"d{n}", rows, driver="modbus", link=f"tcp://127.0.0.1:{port}", poll="1s")
+            table = ["name,address,type,low,high", *(f"{','.join(row)},-1,70000" for row in rows)]
+            (site.config / "tags.d" / f"d{n}.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+        return site
+
+
+def watch(pid: int, seconds: float, scrape: Callable[[], object] | None) -> float:
+    """CPU seconds of the tree under ``pid`` over ``seconds``, scraping every 15 s."""
+    start, end = cpu_s(pid), time.monotonic() + seconds
+    next_scrape = time.monotonic()
+    while (now := time.monotonic()) < end:
+        if scrape is not None and now >= next_scrape:
+            scrape()
+            next_scrape += SCRAPE_S
+        time.sleep(min(0.25, max(0.0, end - now)))
+    return cpu_s(pid) - start
+
+
+def lateness(arrivals: list[list[float]], since: float) -> list[float]:
+    """How far each poll arrived from its device's grid of whole seconds, seconds. The grid is placed so that
+    the earliest poll of the device is on it: what is measured is everything after that."""
+    late = []
+    for device in arrivals:
+        times = [t for t in device if t >= since]
+        phases = [t - round(t - times[0]) for t in times]
+        late += [phase - min(phases) for phase in phases]
+    return late
+
+
+def run_agent(scene: Scene, name: str, *, flush: str, **uplink: Any) -> dict[str, float]:
+    site = scene.site(name, flush=flush, **uplink)
+    agent = site.start()
+    ticker = Child(["tests.bench.ticker"], scene.folder / "ticker.log")
+    try:
+        time.sleep(WARM_UP_S)
+        read, since = site.status()["totals"]["samples_read"], time.monotonic()
+        cpu = watch(agent.pid, scene.seconds, lambda: fetch(f"http://127.0.0.1:{site.web_port}/metrics"))
+        status = site.status()
+        samples = status["totals"]["samples_read"] - read
+        late = lateness(scene.arrivals(), since)
+        assert len(late) >= 0.9 * DEVICES * scene.seconds, "polls are missing"
+        rss = rss_mb(agent.pid)
+        windows = status["windows"]
+        assert len(windows) == DEVICES * REGISTERS
+        assert all(w["state"] == "in" for w in windows)
+    finally:
+        idle = stop_ticker(ticker)
+        agent.stop()
+    shutil.rmtree(site.root)
+    return {
+        "cpu_ms_per_1000": cpu * 1e6 / samples,
+        "rss_mb": rss,
+        "late_ms": p99(late) * 1000,
+        "idle_ms": p99(idle) * 1000,
+    }
+
+
+def stop_ticker(ticker: Child) -> list[float]:
+    process = ticker._process
+    process.terminate()
+    text, _ = process.communicate(timeout=10)
+    return [float(x) for x in json.loads(text)]
+
+
+def fetch(url: str) -> None:
+    subprocess.run(
+        [sys.executable, "-c", f"import urllib.request as u; u.urlopen({url!r}).read()"], check=True
+    )
+
+
+def run_reference(scene: Scene) -> float:
+    devices = [
+        {"name": f"d{n}", "host": "127.0.0.1", "port": port, "unit": 1}
+        for n, port in enumerate(scene.plc.ports["ports"], 1)
+    ]
+    spec = {
+        "park_host": "127.0.0.1", "park_port": scene.park.ports["park"], "devices": devices,
+        "registers": REGISTERS, "period_s": 1.0,
+    }  # fmt: skip
+    reference = Child(
+        ["tests.bench.reference", json.dumps(spec)], scene.folder / "reference.log", ready=False
+    )
+    try:
+        time.sleep(WARM_UP_S)
+        before = scene.report()["plain"]
+        cpu = watch(reference.pid, scene.seconds, None)
+        samples = (scene.report()["plain"] - before) * REGISTERS
+    finally:
+        reference.kill()
+    return cpu * 1e6 / samples
+
+
+def run_wear(folder: Path) -> dict[str, Any]:
+    directory = folder / "wear"
+    directory.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.wear", str(directory), str(WEAR_S)],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["checkpoints"] >= 2, report
+    return report
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--quick", action="store_true", help="one short round")
+    quick = options.parse_args().quick
+    rounds, seconds = (1, 20.0) if quick else (5, 60.0)
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as name:
+        folder = Path(name)
+        wear = run_wear(folder)
+        print(f"disk: {wear}", flush=True)
+        scene = Scene(folder, seconds)
+        try:
+            rows = [one_round(scene, number) for number in range(1, rounds + 1)]
+        finally:
+            scene.close()
+    print(json.dumps(summary(rows, wear)))
+
+
+def one_round(scene: Scene, number: int) -> dict[str, float]:
+    eventually("the park answers", scene.report)
+    flush = run_agent(scene, f"flush-{number}", flush="5s")
+    reference = run_reference(scene)
+    poll = run_agent(scene, f"poll-{number}", flush="1s", max_segments=1)
+    row = {
+        "cpu_ratio": flush["cpu_ms_per_1000"] / reference,
+        "cpu_ratio_per_poll": poll["cpu_ms_per_1000"] / reference,
+        "reference_cpu_ms_per_1000": reference,
+        "cpu_ms_per_1000_per_poll": poll["cpu_ms_per_1000"],
+        **flush,
+    }
+    print(f"round {number}: " + "  ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
+    return row
+
+
+def summary(rows: list[dict[str, float]], wear: dict[str, Any]) -> dict[str, Any]:
+    def middle(key: str) -> float:
+        return round(statistics.median(row[key] for row in rows), 3)
+
+    return {
+        "cpu_ratio": middle("cpu_ratio"),
+        "cpu_ms_per_1000": middle("cpu_ms_per_1000"),
+        "reference_cpu_ms_per_1000": middle("reference_cpu_ms_per_1000"),
+        "rss_mb": round(max(row["rss_mb"] for row in rows), 1),
+        "bytes_per_sample": wear["bytes_per_sample"],
+        "poll_late_p99_ms": middle("late_ms"),
+        "poll_late_p99_ms_idle": middle("idle_ms"),
+        "cpu_ratio_per_poll": middle("cpu_ratio_per_poll"),
+        "cpu_ms_per_1000_per_poll": middle("cpu_ms_per_1000_per_poll"),
+        "checkpoints": wear["checkpoints"],
+        "rounds": len(rows),
+    }
+
+
+if __name__ == "__main__":
+    main()

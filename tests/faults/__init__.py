@@ -1,0 +1,1 @@
+"""Faults on real processes. `make test-faults` runs them at length; CI runs them short and seeded."""

@@ -1,0 +1,88 @@
+"""Schemas, batches and directories for the storage tests."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_agent.buffer import Buffer, Tuning
+from edge_agent.config.model import BufferConfig
+from edge_agent.model import Batch, ClockState, Event, Schema, ValueType
+from edge_agent.testing.clock import ManualClock
+from edge_agent.uplink import Envelope, Lane
+
+
+def schema_of(device: str, types: Sequence[ValueType], group: str = "fast") -> Schema:
+    count = len(types)
+    names = tuple(f"t{i}" for i in range(count))
+    return Schema(device, group, "c0ffee", names, tuple(types), ("",) * count, (None,) * count)
+
+
+PRESS = schema_of("press-1", (ValueType.UINT16, ValueType.FLOAT32, ValueType.INT64))
+OVEN = schema_of("oven-1", (ValueType.UINT16,) * 5)
+
+
+def batch_of(schema: Schema, number: int, clock: ManualClock) -> Batch:
+    """Every value tells which batch it is from."""
+    values = tuple(float(number) if t is ValueType.FLOAT32 else number % 60_000 for t in schema.types)
+    return Batch(
+        schema,
+        clock.time_ns(),
+        clock.mono_ns(),
+        values,
+        bytes(len(values)),
+        clock=ClockState.SYNCHRONISED,
+    )
+
+
+def event_of(number: int, clock: ManualClock) -> Event:
+    return Event(
+        "excursion_begin", "press-1.pressure", clock.time_ns(), clock.mono_ns(), "c0ffee", {"n": number}
+    )
+
+
+async def open_buffer(
+    directory: Path,
+    clock: ManualClock,
+    uplinks: Sequence[str] = ("park",),
+    *,
+    quota_bytes: int = 4_000_000_000,
+    memory_bytes: int = 16_000_000,
+    tuning: Tuning | None = None,
+) -> Buffer:
+    config = BufferConfig(quota_bytes=quota_bytes, memory_bytes=memory_bytes)
+    return await Buffer.open(directory, config, clock, uplinks, tuning=tuning)
+
+
+async def fill(
+    buffer: Buffer, clock: ManualClock, flushes: int, batches: int = 5, schema: Schema = PRESS, start: int = 0
+) -> int:
+    """So many flushes of so many batches; returns the number after the last batch."""
+    for _ in range(flushes):
+        for _ in range(batches):
+            await clock.advance(1)
+            buffer.append(batch_of(schema, start, clock))
+            start += 1
+        await buffer.flush()
+    return start
+
+
+async def take_all(buffer: Buffer, uplink: str) -> list[Envelope]:
+    """What is pending, backlog first; acknowledges nothing."""
+    out: list[Envelope] = []
+    for lane in (Lane.BACKLOG, Lane.LIVE):
+        out += await buffer.take(uplink, lane, max_items=100_000, max_samples=10**9)
+    return out
+
+
+def crash_copy(directory: Path, target: Path) -> Path:
+    """The files as a killed process leaves them."""
+    shutil.copytree(directory, target, ignore=shutil.ignore_patterns("*-shm"))
+    return target
+
+
+def seeds(count: int) -> list[int]:
+    """Fixed and a fresh one; a failing test's name shows which."""
+    return [*range(count), random.SystemRandom().randrange(10**9)]

@@ -1,0 +1,174 @@
+"""Settings, the mistakes that ``check`` finds, and the shipped sample."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from drivers.modbus import PLUGIN
+from drivers.modbus.settings import Limits, ModbusSettings, limits_of
+from edge_agent.model import Tag, ValueType
+from edge_agent.settings import Problem
+
+LOADERS_KEYS = {"device", "driver", "poll", "tags", "windows", "description"}
+
+
+def made(**keys: Any) -> ModbusSettings:
+    return ModbusSettings.model_validate({"link": "tcp://10.0.0.21", **keys})
+
+
+def problems(*tags: Tag, **keys: Any) -> list[Problem]:
+    return PLUGIN.check(made(**keys), tags)
+
+
+def codes(*tags: Tag, **keys: Any) -> list[tuple[str, Any]]:
+    return [(p.code, p.path[-1]) for p in problems(*tags, **keys)]
+
+
+def test_defaults() -> None:
+    settings = made()
+    assert (settings.link, settings.station, settings.byte_order) == ("tcp://10.0.0.21:502", 1, "ABCD")
+    assert limits_of(settings) == Limits(125, 2000)
+    assert settings.max_gap is None
+
+
+@pytest.mark.parametrize(
+    ("link", "key"),
+    [
+        ("tcp://10.0.0.21", "10.0.0.21:502"),
+        ("tcp://10.0.0.21:1502", "10.0.0.21:1502"),
+        ("tcp://PLC-1.line.local/", "plc-1.line.local:502"),
+        ("tcp://[::1]:502", "[::1]:502"),
+    ],
+)
+def test_link_key(link: str, key: str) -> None:
+    settings = made(link=link)
+    assert PLUGIN.link_key(settings) == key
+    assert PLUGIN.link_key(made(link=settings.link)) == key, "a validated link must validate again"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "10.0.0.21",
+        "10.0.0.21:502",
+        "udp://10.0.0.21",
+        "tcp:10.0.0.21",
+        "tcp://",
+        "tcp://:502",
+        "tcp://10.0.0.21:0",
+        "tcp://10.0.0.21:65536",
+        "tcp://10.0.0.21:x",
+        "tcp://user@10.0.0.21",
+        "tcp://10.0.0.21/path",
+        "tcp://10.0.0.21：502",
+        "tcp://10.0.0 21",
+        "rtu:///dev/ttyUSB0",
+    ],
+)
+def test_other_links_are_refused_with_a_cure(link: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        made(link=link)
+    (error,) = caught.value.errors()
+    assert error["type"] == "modbus_link"
+    assert "write tcp://HOST" in error["msg"]
+    assert "请写" in error["ctx"]["zh"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("station", 256),
+        ("station", -1),
+        ("byte_order", "ABDC"),
+        ("max_registers", 0),
+        ("max_registers", 126),
+        ("max_bits", 2001),
+        ("max_gap", -1),
+        ("slave", 1),
+    ],
+)
+def test_values_out_of_range_are_refused(key: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        made(**{key: value})
+
+
+def test_byte_order_in_small_letters() -> None:
+    assert made(byte_order="cdab").byte_order == "CDAB"
+    assert codes(Tag("t", "hr:0", ValueType.INT32, byte_order="cdab")) == []
+
+
+def test_station_0_is_a_warning() -> None:
+    (problem,) = problems(station=0)
+    assert (problem.code, problem.path, problem.warning) == ("W-MB-101", ("station",), True)
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        (Tag("t", "hr:x", ValueType.INT16), [("E-MB-001", "address")]),
+        (Tag("t", "hr:65536", ValueType.INT16), [("E-MB-001", "address")]),
+        (Tag("t", "co:0", ValueType.INT16), [("E-MB-002", "type")]),
+        (Tag("t", "di:0", ValueType.FLOAT32), [("E-MB-002", "type")]),
+        (Tag("t", "hr:0.1", ValueType.UINT16), [("E-MB-002", "type")]),
+        (Tag("t", "hr:0", ValueType.BOOL), [("E-MB-002", "type")]),
+        (Tag("t", "hr:0", ValueType.STRING), [("E-MB-003", "type")]),
+        (Tag("t", "co:0", ValueType.STRING), [("E-MB-003", "type")]),
+        (Tag("t", "hr:0", ValueType.INT8), [("E-MB-003", "type")]),
+        (Tag("t", "hr:65535", ValueType.INT32), [("E-MB-004", "address")]),
+        (Tag("t", "465534", ValueType.FLOAT64), [("E-MB-004", "address")]),
+        (Tag("t", "hr:0", ValueType.INT32, byte_order="little"), [("E-MB-005", "byte_order")]),
+        (Tag("t", "hr:65535", ValueType.INT16), []),
+        (Tag("t", "hr:65534", ValueType.INT32), []),
+        (Tag("t", "hr:65532", ValueType.FLOAT64), []),
+        (Tag("t", "co:65535", ValueType.BOOL), []),
+    ],
+)
+def test_tag_mistakes(tag: Tag, expected: list[tuple[str, str]]) -> None:
+    assert codes(tag) == expected
+
+
+def test_a_value_wider_than_a_request() -> None:
+    assert codes(Tag("t", "hr:0", ValueType.INT64), max_registers=3) == [("E-MB-006", "type")]
+    assert codes(Tag("t", "hr:0", ValueType.INT64), max_registers=4) == []
+
+
+def test_two_mistakes_in_one_tag_are_both_found() -> None:
+    assert codes(Tag("t", "hr:x", ValueType.INT32, byte_order="?")) == [
+        ("E-MB-005", "byte_order"),
+        ("E-MB-001", "address"),
+    ]
+
+
+def test_same_place_and_type_twice_is_a_warning() -> None:
+    first, second = Tag("a", "40001", ValueType.INT16), Tag("b", "hr:0", ValueType.INT16)
+    (problem,) = problems(first, second)
+    assert (problem.code, problem.path, problem.warning) == ("W-MB-102", ("tags", "b", "address"), True)
+    assert "'a'" in problem.message.en and "400001 = hr:0, FC03" in problem.message.en
+    assert problems(first, Tag("c", "hr:0", ValueType.UINT16)) == []
+
+
+def test_the_sample_is_valid_as_it_stands_and_with_every_default_uncommented() -> None:
+    text = files("drivers.modbus").joinpath("sample.yaml").read_text(encoding="utf-8")
+    given = _driver_keys(text)
+    assert set(given) == {"link", "station"}
+    everything = _driver_keys("\n".join(_uncommented(line) for line in text.splitlines()))
+    assert set(everything) == set(ModbusSettings.model_fields), "the sample must show every key"
+    plain = made(**given).model_dump()
+    for key in set(everything) - set(given) - {"max_gap", "timeout"}:
+        shown = made(**{**given, key: everything[key]}).model_dump()
+        assert shown == plain, f"the sample shows {key}: {everything[key]}, which is not its default"
+
+
+def _uncommented(line: str) -> str:
+    return line[2:] if line.startswith("# ") else line
+
+
+def _driver_keys(text: str) -> dict[str, Any]:
+    keys = {key: value for key, value in yaml.safe_load(text).items() if key not in LOADERS_KEYS}
+    made(**keys)
+    return keys

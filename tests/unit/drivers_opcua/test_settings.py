@@ -1,0 +1,116 @@
+"""Addresses and settings: what is accepted, what it means, and what a mistake says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+
+import pytest
+from pydantic import ValidationError
+
+from drivers.opcua import PLUGIN
+from drivers.opcua.address import NodeAddress, parse
+from drivers.opcua.settings import OpcuaSettings
+from edge_agent.model import Tag, ValueType
+
+SETTINGS = OpcuaSettings(link="opc.tcp://10.0.0.41")
+GUID = "09087e75-8e5e-499b-954f-f2a9603db28a"
+
+GOOD = [
+    ("i=2258", NodeAddress("i", 2258)),
+    ("ns=0;i=2258", NodeAddress("i", 2258)),
+    (
+        "nsu=http://vendor.example/press;s=Zone 1.T",
+        NodeAddress("s", "Zone 1.T", 0, "http://vendor.example/press"),
+    ),
+    ("nsu=urn:a%3Bb%25c;i=7", NodeAddress("i", 7, 0, "urn:a;b%c")),
+    ("ns=2;s=a=b;c", NodeAddress("s", "a=b;c", 2)),
+    ("ns=3;s=温度", NodeAddress("s", "温度", 3)),
+    (f"ns=4;g={GUID}", NodeAddress("g", uuid.UUID(GUID), 4)),
+    (" ns=5;b=AQI= ", NodeAddress("b", b"\x01\x02", 5)),
+]
+BAD = [
+    "",
+    "s=",
+    "x=1",
+    "i=",
+    "i=-1",
+    "i=4294967296",
+    "i=1e3",
+    "ns=65536;i=1",
+    "ns=;i=1",
+    "nsu=;i=1",
+    "g=1",
+    "b=?",
+]
+
+
+@pytest.mark.parametrize(("text", "address"), GOOD)
+def test_a_good_address_is_understood(text: str, address: NodeAddress) -> None:
+    assert parse(text) == address
+    problems = PLUGIN.check(SETTINGS, [Tag("t", text, ValueType.FLOAT64)])
+    assert all(problem.warning for problem in problems)
+    assert bool(problems) == (address.uri is None and address.index > 0)
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_a_mistake_has_code_place_and_cure(text: str) -> None:
+    (problem,) = PLUGIN.check(SETTINGS, [Tag("t", text, ValueType.FLOAT64)])
+    assert (problem.code, problem.path, problem.warning) == (
+        "E-OPCUA-ADDRESS",
+        ("tags", "t", "address"),
+        False,
+    )
+    assert problem.message.en and problem.message.zh and problem.cure.en and problem.cure.zh
+
+
+def test_an_index_is_warned_of_and_a_uri_is_not() -> None:
+    (problem,) = PLUGIN.check(
+        SETTINGS,
+        [Tag("index", "ns=2;s=a", ValueType.BOOL), Tag("uri", "nsu=urn:a;s=a", ValueType.BOOL)],
+    )
+    assert (problem.code, problem.path[1], problem.warning) == ("E-OPCUA-NS-INDEX", "index", True)
+
+
+def test_all_mistakes_are_found_at_once_and_no_password_is_shown() -> None:
+    settings = OpcuaSettings.model_validate(
+        {"link": "opc.tcp://boss:hunter2@plc", "user": "boss", "password": "hunter2"}
+    )
+    problems = PLUGIN.check(settings, [Tag("t", "i=1", ValueType.BOOL, byte_order="CDAB")])
+    assert [(problem.code, problem.path) for problem in problems] == [
+        ("E-OPCUA-LINK", ("link",)),
+        ("E-OPCUA-SECURITY", ("user",)),
+        ("E-OPCUA-SECURITY", ("password",)),
+        ("E-OPCUA-BYTE-ORDER", ("tags", "t", "byte_order")),
+    ]
+    assert "hunter2" not in repr(problems)
+
+
+@pytest.mark.parametrize(
+    "link", ["plc", "tcp://plc", "opc.tcp://", "opc.tcp://a:0", "opc.tcp://a:x", "opc.tcp://a?b"]
+)
+def test_a_bad_link_is_a_problem_and_still_has_a_key(link: str) -> None:
+    settings = OpcuaSettings(link=link)
+    (problem,) = PLUGIN.check(settings, [])
+    assert (problem.code, problem.path) == ("E-OPCUA-LINK", ("link",))
+    assert PLUGIN.link_key(settings) == link
+
+
+def test_the_link_key_is_the_url_with_its_port() -> None:
+    assert PLUGIN.link_key(SETTINGS) == "opc.tcp://10.0.0.41:4840"
+    assert PLUGIN.link_key(OpcuaSettings(link="opc.tcp://PLC:4841/a/b")) == "opc.tcp://plc:4841/a/b"
+
+
+@pytest.mark.parametrize("keys", [{"max_nodes_per_read": 0}, {"session_timeout": 60}, {"security": "None"}])
+def test_settings_outside_their_range_are_refused(keys: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        OpcuaSettings.model_validate({"link": "opc.tcp://plc", **keys})
+
+
+def test_the_library_is_not_imported_before_a_link_connects() -> None:
+    code = (
+        "import sys; from drivers.opcua import PLUGIN; s = PLUGIN.settings(link='opc.tcp://plc');"
+        "PLUGIN.open_link(s); PLUGIN.check(s, []); sys.exit('asyncua' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,168 @@
+"""PENDING: what a destination confirms later than it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from edge_agent.errors import LinesideError, Unreachable
+from edge_agent.forwarding import outbox
+from edge_agent.forwarding.outbox import WINDOW_MESSAGES
+from edge_agent.uplink import PENDING, Answer, Command, Envelope, Key, Verdict
+
+from .fakes import RETRY, Bench, take_all
+
+
+def wait_all(items: Sequence[Envelope]) -> Sequence[Verdict]:
+    return [PENDING for _ in items]
+
+
+async def test_pending_units_are_acknowledged_by_the_later_word_only() -> None:
+    bench = Bench()
+    keys = bench.samples.commit(3)
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+        assert bench.samples.acknowledged == []
+        assert not bench.row.up, "nothing is proved yet"
+        assert bench.destination.host is not None
+        bench.destination.host.acknowledged(keys[:2])
+        assert bench.samples.acknowledged == keys[:2]
+        assert bench.row.up
+        await bench.pass_time(59)
+        assert len(bench.destination.sends) == 1
+        await bench.pass_time(2)
+        assert bench.destination.sends[1:] == [[keys[2]]], "sent again after the time-out"
+        assert bench.row.failures["unconfirmed"] == 1
+        bench.destination.host.acknowledged([keys[2]])
+    assert bench.all_settled()
+    assert bench.row.acknowledged_segments == 3
+
+
+async def test_a_confirmation_may_come_before_send_returns() -> None:
+    bench = Bench()
+    keys = bench.samples.commit(2)
+
+    def answer(items: Sequence[Envelope]) -> Sequence[Verdict]:
+        assert bench.destination.host is not None
+        bench.destination.host.acknowledged([keys[0]])
+        return [PENDING, PENDING]
+
+    bench.destination.answer = answer
+    async with bench:
+        await bench.work()
+        assert bench.samples.acknowledged == [keys[0]]
+        bench.destination.answer = take_all
+        await bench.pass_time(61)
+    assert bench.destination.sends[1] == [keys[1]]
+    assert bench.all_settled()
+
+
+@pytest.mark.parametrize(
+    "last", [PENDING, RETRY, Verdict(Answer.REJECTED, "no"), Verdict(Answer.ACKNOWLEDGED)]
+)
+async def test_a_confirmed_unit_is_settled_whatever_its_verdict_says(last: Verdict) -> None:
+    bench = Bench()
+    keys = bench.samples.commit(1)
+
+    def answer(items: Sequence[Envelope]) -> Sequence[Verdict]:
+        assert bench.destination.host is not None
+        bench.destination.host.acknowledged(keys)
+        return [last]
+
+    bench.destination.answer = answer
+    async with bench:
+        await bench.pass_time(300)
+    assert bench.samples.acknowledged == keys
+    assert len(bench.destination.sends) == 1
+
+
+async def test_a_late_confirmation_after_the_time_out_still_counts() -> None:
+    bench = Bench()
+    keys = bench.samples.commit(1)
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+        bench.destination.answer = lambda items: Unreachable("gone")
+        await bench.pass_time(70)
+        assert bench.destination.host is not None
+        bench.destination.host.acknowledged(keys)
+        assert bench.samples.acknowledged == keys
+        sends = len(bench.destination.sends)
+        await bench.pass_time(120)
+        assert len(bench.destination.sends) == sends
+
+
+async def test_confirmations_of_keys_that_were_never_sent_are_ignored() -> None:
+    bench = Bench()
+    bench.destination.gate = asyncio.Event()
+    sent = bench.samples.commit(1)
+    async with bench:
+        await bench.work()
+        later = bench.samples.commit(1)
+        assert bench.destination.host is not None
+        bench.destination.host.acknowledged([*later, Key("minute", 7, 1), Key("samples", 6, 1)])
+        assert bench.samples.acknowledged == []
+        bench.destination.gate.set()
+        await bench.work()
+    assert bench.samples.acknowledged == sent + later
+
+
+async def test_the_number_of_units_in_the_air_is_bounded_and_room_is_used_at_once() -> None:
+    bench = Bench(max_segments=2)
+    keys = [bench.samples.commit(2) for _ in range(20)]
+    bench.samples.commit(0)  # nothing is live any more
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+        assert bench.destination.sends == keys[:WINDOW_MESSAGES]
+        assert bench.destination.host is not None
+        bench.destination.host.acknowledged(keys[0])
+        await bench.work()
+        assert bench.destination.sends == keys[: WINDOW_MESSAGES + 1]
+
+
+async def test_a_full_window_of_backlog_leaves_live_data_its_way() -> None:
+    bench = Bench(max_segments=2)
+    for _ in range(20):
+        bench.samples.commit(2)
+    bench.samples.commit(0)
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+        fresh = bench.samples.commit(2)
+        await bench.work()
+        assert bench.destination.sends[-1] == fresh
+
+
+async def test_what_a_destination_may_ask() -> None:
+    bench = Bench()
+    async with bench:
+        host = bench.destination.host
+        assert host is not None
+        assert (host.agent, host.name, list(host.current())) == ("a" * 32, "park", [])
+        with pytest.raises(LinesideError, match="not available in this release"):
+            host.history("samples", 0, 1)
+        verdict = await host.ask(Command("write", "hj212/3020", {"tag": "setpoint", "value": 9}))
+    assert verdict.answer is Answer.REJECTED
+    assert bench.recorded == [
+        (
+            "command_refused",
+            "park",
+            {"command": "write", "source": "hj212/3020", "detail": {"tag": "setpoint", "value": 9}},
+        )
+    ]
+
+
+async def test_a_large_segment_behind_units_that_wait_still_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "MAX_SAMPLES", 100)
+    bench = Bench()
+    waiting = bench.samples.commit(3, samples=30)
+    large = bench.samples.commit(1, samples=250)
+    bench.samples.commit(0)
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+    assert bench.destination.sends == [waiting, large]

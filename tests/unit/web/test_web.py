@@ -1,0 +1,345 @@
+"""The HTTP side as a client sees it: a real socket, a real client."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from edge_agent.config.model import WebConfig
+from edge_agent.model import Event
+from edge_agent.settings import Text
+from edge_agent.status import Board
+from edge_agent.testing.clock import ManualClock
+from edge_agent.web import Sources, Web
+from edge_agent.web.guard import HostNames
+from edge_agent.web.server import bind_problem
+from tests.unit.metrics.board import BUFFER, MONO_NS, SELECTED, TIME_NS, WINDOW, make_board
+
+EVENTS = [Event("excursion_begin", "press-1.pressure", TIME_NS, MONO_NS, "3fa2c1", {"value": 0.52})] * 3
+PATHS = (
+    "/",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/api/v1/status",
+    "/api/v1/tags",
+    "/api/v1/windows",
+    "/api/v1/buffer",
+    "/api/v1/events",
+)
+
+
+class Site:
+    """A web server over a board made by hand, and a client for it."""
+
+    def __init__(self, client: aiohttp.ClientSession, config: WebConfig | None = None) -> None:
+        self.board: Board = make_board()
+        self.clock = ManualClock(TIME_NS, MONO_NS)
+        self.reasons: list[str] = []
+        self.asked = 0
+        sources = Sources(
+            self.board,
+            self.clock,
+            selected=self._selected,
+            events=self._events,
+            not_ready=lambda: self.reasons,
+        )
+        self.web = Web(config or WebConfig(port=0), sources)
+        self.client = client
+
+    def _selected(self) -> frozenset[tuple[str, str]]:
+        self.asked += 1
+        return SELECTED
+
+    async def _events(self, limit: int) -> Sequence[Event]:
+        return EVENTS[:limit]
+
+    async def get(self, path: str, **more: Any) -> tuple[aiohttp.ClientResponse, bytes]:
+        url = f"http://127.0.0.1:{self.web.port}{path}"
+        async with self.client.request(more.pop("method", "GET"), url, **more) as answer:
+            return answer, await answer.read()
+
+    async def json(self, path: str) -> Any:
+        answer, body = await self.get(path)
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        return json.loads(body)
+
+
+@pytest_asyncio.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        yield session
+
+
+@pytest_asyncio.fixture
+async def site(client: aiohttp.ClientSession) -> AsyncIterator[Site]:
+    made = Site(client)
+    assert await made.web.start()
+    yield made
+    await made.web.close()
+
+
+async def test_metrics(site: Site) -> None:
+    answer, body = await site.get("/metrics", headers={"Accept-Encoding": "identity"})
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert 'edgeagent_tag_value{device="press-1",tag="pressure",unit="MPa"} 0.41' in body.decode()
+    assert "process_resident_memory_bytes" in body.decode()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [("gzip", True), ("br;q=1, gzip;q=0.5", True), ("*", True), ("identity", False), ("gzip;q=0", False)],
+)
+async def test_metrics_are_compressed_when_accepted(site: Site, accepted: str, packed: bool) -> None:
+    answer, body = await site.get("/metrics", headers={"Accept-Encoding": accepted})
+    assert (answer.headers.get("Content-Encoding") == "gzip") is packed
+    assert b"edgeagent_device_up" in (gzip.decompress(body) if packed else body)
+
+
+async def test_scrapes_at_the_same_time_cost_one(site: Site) -> None:
+    answers = await asyncio.gather(*(site.get("/metrics") for _ in range(20)))
+    assert all(answer.status == 200 for answer, _ in answers)
+    assert len({body for _, body in answers}) == 1
+    assert site.asked == 1
+
+
+async def test_the_loop_runs_on_while_the_text_is_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The expensive step is in a thread: held up there, other requests are answered meanwhile."""
+    import threading
+
+    from edge_agent.web import routes
+
+    gate, entered = threading.Event(), threading.Event()
+
+    def slow(_snapshot: Any) -> bytes:
+        entered.set()
+        assert gate.wait(20)
+        return b"slow"
+
+    monkeypatch.setattr(routes, "exposition", slow)
+    held = Site(site.client)
+    await held.web.start()
+    scrape = asyncio.create_task(held.get("/metrics", headers={"Accept-Encoding": "identity"}))
+    try:
+        await asyncio.to_thread(entered.wait, 20)
+        answer, _ = await held.get("/healthz")
+        assert answer.status == 200 and not scrape.done()
+    finally:
+        gate.set()
+        assert (await scrape)[1] == b"slow"
+        await held.web.close()
+
+
+async def test_status_has_no_tags_and_tags_has_them(site: Site) -> None:
+    status, tags = await site.json("/api/v1/status"), await site.json("/api/v1/tags")
+    assert status["agent"]["line"] == "press-line-1"
+    assert "values" not in status["devices"][0]["groups"][0]
+    values = {row["tag"]: row for row in tags["devices"][0]["groups"][0]["values"]}
+    assert values["zone1_temperature"]["value"] == pytest.approx(185.2)
+    assert values["充注温度"] == values["充注温度"] | {"value": None, "quality": "bad_comm", "unit": "°C"}
+    assert values["meter"]["value"] == 9_007_199_254_740_993
+
+
+async def test_windows_buffer_events(site: Site) -> None:
+    assert (await site.json("/api/v1/windows"))["windows"] == [WINDOW]
+    assert (await site.json("/api/v1/buffer"))["buffer"] == BUFFER
+    events = (await site.json("/api/v1/events?limit=2"))["events"]
+    assert len(events) == 2
+    assert events[0] == {
+        "kind": "excursion_begin",
+        "source": "press-1.pressure",
+        "time_ns": TIME_NS,
+        "config_version": "3fa2c1",
+        "detail": {"value": 0.52},
+    }
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "", "9" * 5000, "٣"])
+async def test_a_senseless_limit_is_refused(site: Site, limit: str) -> None:
+    answer, _ = await site.get("/api/v1/events", params={"limit": limit})
+    assert answer.status == 400
+
+
+async def test_an_infinite_value_does_not_spoil_the_answer(site: Site) -> None:
+    site.board.windows = lambda: [WINDOW | {"value": float("inf")}]
+    assert (await site.json("/api/v1/windows"))["windows"][0]["value"] is None
+
+
+async def test_health_and_readiness(site: Site) -> None:
+    site.reasons = ["starting"]
+    assert (await site.get("/healthz"))[1] == b"ok\n"
+    answer, body = await site.get("/readyz")
+    assert (answer.status, body) == (503, b"starting\n")
+    site.reasons = []
+    assert (await site.get("/readyz"))[0].status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("path", PATHS)
+async def test_only_get(site: Site, method: str, path: str) -> None:
+    answer, _ = await site.get(path, method=method)
+    assert answer.status == 405
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+async def test_every_answer_carries_the_headers(site: Site, path: str) -> None:
+    answer, _ = await site.get(path)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none';")
+    assert "aiohttp" not in answer.headers["Server"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9713", "[::1]", "[::1]:9713"])
+async def test_own_names_are_answered(site: Site, host: str) -> None:
+    assert (await site.get("/healthz", headers={"Host": host}))[0].status == 200
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:9713", "10.0.0.5"]
+)
+async def test_a_foreign_name_is_refused_everywhere(site: Site, path: str, host: str) -> None:
+    answer, body = await site.get(path, headers={"Host": host})
+    assert answer.status == 403
+    assert b"press" not in body
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_request_without_a_host_is_refused(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.web.port)
+    writer.write(b"GET /api/v1/status HTTP/1.0\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert b" 403 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_names_when_listening_everywhere() -> None:
+    names = HostNames("0.0.0.0")
+    own = socket.gethostname().lower()
+    assert names.allow("10.0.0.5:9713") and names.allow("[fe80::1]:9713") and names.allow(own)
+    assert not names.allow("evil.example") and not names.allow("") and not names.allow(None)
+
+
+def test_names_when_listening_on_one_address() -> None:
+    names = HostNames("10.0.0.5")
+    assert names.allow("10.0.0.5:9713") and names.allow("127.0.0.1")
+    assert not names.allow("10.0.0.6:9713")
+
+
+async def test_only_loopback_by_default(client: aiohttp.ClientSession) -> None:
+    assert WebConfig().host == "127.0.0.1"
+    site = Site(client)
+    await site.web.start()
+    try:
+        addresses = _listening(site.web.port)
+        assert addresses == {"0100007F"}  # /proc/net/tcp: 127.0.0.1, little-endian
+    finally:
+        await site.web.close()
+
+
+def _listening(port: int) -> set[str]:
+    found = set()
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(path, encoding="ascii") as table:  # noqa: PTH123
+            for line in list(table)[1:]:
+                local, _, state = line.split()[1:4]
+                address, _, hex_port = local.partition(":")
+                if state == "0A" and int(hex_port, 16) == port:
+                    found.add(address)
+    return found
+
+
+async def test_a_taken_port_is_told_and_stops_nothing(
+    site: Site, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = Site(client, WebConfig(port=site.web.port))
+    assert not await other.web.start()
+    assert f"127.0.0.1:{site.web.port}" in caplog.text and "Cure: " in caplog.text
+    assert other.web.problem is not None and "已被另一个程序占用" in other.web.problem.zh
+    assert other.web.port == 0
+    await other.web.close()
+
+
+async def test_it_can_start_once_the_port_is_free(site: Site, client: aiohttp.ClientSession) -> None:
+    other = Site(client, WebConfig(port=site.web.port))
+    assert not await other.web.start()
+    await site.web.close()
+    assert await other.web.start() and other.web.problem is None
+    assert (await other.get("/healthz"))[0].status == 200
+    await other.web.close()
+
+
+async def test_close_is_idempotent_and_needs_no_start(client: aiohttp.ClientSession) -> None:
+    site = Site(client)
+    await site.web.close()
+    await site.web.start()
+    await site.web.close()
+    await site.web.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "no such address"),
+        (OSError(99, "Cannot assign requested address"), "no such address"),
+        (PermissionError(13, "Permission denied"), "above 1023"),
+        (OverflowError("port must be 0-65535"), "web.port"),
+    ],
+)
+def test_every_bind_failure_names_the_place_and_a_cure(error: Exception, words: str) -> None:
+    told = bind_problem(WebConfig(host="plant-pc", port=80), error)
+    assert isinstance(told, Text)
+    assert words in told.en and "plant-pc:80" in told.en and "plant-pc:80" in told.zh
+
+
+async def test_a_reload_changes_which_tags_are_exported(site: Site) -> None:
+    site.web.reconfigure(WebConfig(port=0, tags="off"))
+    _, body = await site.get("/metrics", headers={"Accept-Encoding": "identity"})
+    assert b"edgeagent_tag_value" not in body
+
+
+async def test_the_page_shows_the_line_and_asks_nobody_else(site: Site) -> None:
+    answer, body = await site.get("/")
+    text = body.decode()
+    assert answer.content_type == "text/html" and answer.charset == "utf-8"
+    assert "press-line-1" in text and "press-1.pressure" in text and "/metrics" in text
+    assert "http://" not in text.replace("https://park.example", "") and "<script" not in text
+    assert "src=" not in text and "<link" not in text and "@import" not in text
+
+
+async def test_the_page_escapes_everything(site: Site) -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    site.board.line = site.board.version = evil
+    site.board.config_problems, site.board.config_reload_ok = (evil,), False
+    site.board.windows = lambda: [
+        WINDOW | {"name": evil, "unit": evil, "reason": evil, "value": evil, "state": evil}
+    ]
+    for row in site.board.devices.values():
+        row.name = row.endpoint = row.reason = row.state = evil
+    for uplink in site.board.uplinks.values():
+        uplink.name = uplink.endpoint = uplink.reason = evil
+    _, body = await site.get("/")
+    assert b"<script" not in body and b"&lt;script&gt;" in body
+
+
+async def test_the_page_speaks_chinese(site: Site) -> None:
+    _, body = await site.get("/", headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+    assert "工艺窗口" in body.decode() and '<html lang="zh-CN">' in body.decode()
+
+
+async def test_an_active_excursion_is_marked_even_while_unknown(site: Site) -> None:
+    site.board.windows = lambda: [WINDOW | {"state": "unknown", "active": True, "value": None}]
+    _, body = await site.get("/")
+    assert '<td class="bad">unknown</td>' in body.decode()
