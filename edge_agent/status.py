@@ -86,7 +86,8 @@ class DeviceRow:
 
 
 class UplinkRow:
-    """One destination. ``acknowledged_samples`` and the others count since start; ``pending_*`` are now."""
+    """One destination. ``acknowledged_*`` and ``quarantined_*`` count since its store began, ``pending_*`` are
+    now; ``sends`` and ``failures`` count since start."""
 
     __slots__ = (
         "acknowledged_samples", "acknowledged_segments", "duration", "endpoint", "failures",

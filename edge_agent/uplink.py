@@ -108,6 +108,11 @@ class Host(Protocol):
         """The uplink's name in the configuration."""
         ...
 
+    @property
+    def line(self) -> str:
+        """The production line's name in the configuration."""
+        ...
+
     def acknowledged(self, keys: Sequence[Key]) -> None: ...
 
     def current(self) -> Sequence[Batch]:

@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"(hr|ir|co|di):(\d{1,9})(?:\.(\d{1,3}))?", re.ASCII | re.IG
 _REFERENCE = re.compile(r"([0-9])(\d{4}|\d{5})(?:\.(\d{1,3}))?", re.ASCII)
 _GRAMMAR = Text(
     "write hr:0 (from 0) or 40001 (from 1); a bit of a register is hr:0.3 or 40001.3",
-    "请写 hr:0(从 0 起)或 40001(从 1 起);寄存器的某一位写 hr:0.3 或 40001.3",
+    "请写 hr:0（从 0 起）或 40001（从 1 起）；寄存器的某一位写 hr:0.3 或 40001.3",
 )
 
 
@@ -90,11 +90,11 @@ def parse(text: str) -> Address:
         if table is None:
             raise AddressError(
                 Text(
-                    f"'{text}': no table begins with {match[1]}", f"“{text}”:没有以 {match[1]} 开头的数据区"
+                    f"'{text}': no table begins with {match[1]}", f"“{text}”：没有以 {match[1]} 开头的数据区"
                 ),
                 Text(
                     "0 is a coil, 1 a discrete input, 3 an input register, 4 a holding register",
-                    "0 为线圈,1 为离散输入,3 为输入寄存器,4 为保持寄存器",
+                    "0 为线圈，1 为离散输入，3 为输入寄存器，4 为保持寄存器",
                 ),
             )
         return _checked(text, table, int(match[2]) - 1, match[3])
@@ -112,19 +112,19 @@ def _checked(text: str, table: Table, offset: int, bit_text: str | None) -> Addr
             Text(f"'{text}' is outside the address space", f"“{text}”超出地址范围"),
             Text(
                 f"{table.prefix}:0 to {table.prefix}:65535, or {table.digit}00001 to {table.digit}65536",
-                f"{table.prefix}:0 至 {table.prefix}:65535,或 {table.digit}00001 至 {table.digit}65536",
+                f"{table.prefix}:0 至 {table.prefix}:65535，或 {table.digit}00001 至 {table.digit}65536",
             ),
         )
     if bit_text is None:
         return Address(table, offset)
     if table.is_bits:
         raise AddressError(
-            Text(f"'{text}': a coil or discrete input has no bits", f"“{text}”:线圈和离散输入没有位号"),
+            Text(f"'{text}': a coil or discrete input has no bits", f"“{text}”：线圈和离散输入没有位号"),
             Text(f"leave '.{bit_text}' out", f"请去掉“.{bit_text}”"),
         )
     if int(bit_text) > 15:
         raise AddressError(
-            Text(f"'{text}': a register has the bits 0 to 15", f"“{text}”:寄存器只有第 0 至 15 位"),
+            Text(f"'{text}': a register has the bits 0 to 15", f"“{text}”：寄存器只有第 0 至 15 位"),
             Text("bit 0 is the least significant", "第 0 位为最低位"),
         )
     return Address(table, offset, int(bit_text))
@@ -133,10 +133,10 @@ def _checked(text: str, table: Table, offset: int, bit_text: str | None) -> Addr
 def _cure(text: str) -> Text:
     narrow = unicodedata.normalize("NFKC", text)
     if narrow != text:
-        return Text(f"use half-width characters: {narrow}", f"请用半角字符:{narrow}")
+        return Text(f"use half-width characters: {narrow}", f"请用半角字符：{narrow}")
     if text.isascii() and text.isdigit() and len(text) < 5:
         return Text(
             f"leading zeros are missing (spreadsheets drop them): write co:N, or {text.zfill(5)} for a coil",
-            f"缺少前导零(电子表格会去掉):请写 co:N,线圈也可写 {text.zfill(5)}",
+            f"缺少前导零（电子表格会去掉）：请写 co:N，线圈也可写 {text.zfill(5)}",
         )
     return _GRAMMAR

@@ -51,7 +51,7 @@ def _check_station(settings: ModbusSettings) -> list[Problem]:
             Text("station 0 is the broadcast address on a serial line", "站号 0 是串行总线上的广播地址"),
             Text(
                 "behind a gateway nobody answers it: write the station's own number (1 to 247, or 255)",
-                "网关后面的设备不会应答:请写设备自己的站号(1 至 247),直连 PLC 可写 255",
+                "网关后面的设备不会应答：请写设备自己的站号（1 至 247），直连 PLC 可写 255",
             ),
             warning=True,
         )
@@ -69,7 +69,7 @@ def _check_byte_order(tag: Tag) -> list[Problem]:
             Text(f"'{tag.byte_order}' is not a byte order", f"“{tag.byte_order}”不是字节序"),
             Text(
                 f"one of {_ORDERS}, or leave it empty for the device's own",
-                f"请写 {_ORDERS} 之一,或留空使用设备的字节序",
+                f"请写 {_ORDERS} 之一，或留空使用设备的字节序",
             ),
         )
     ]
@@ -86,14 +86,14 @@ def _check_type(tag: Tag, address: Address) -> list[Problem]:
                 "E-MB-002",
                 tag,
                 f"{where} is a single bit, {tag.type} does not fit",
-                f"{where} 只有一位,放不下 {tag.type}",
-                Text("use bool, or the address of a register", "请改用 bool,或改写寄存器地址"),
+                f"{where} 只有一位，放不下 {tag.type}",
+                Text("use bool, or the address of a register", "请改用 bool，或改写寄存器地址"),
             )
         ]
     if not bit_place and tag.type is ValueType.BOOL:
         cure = Text(
             f"say which bit: {address}.0 is the least significant; or use uint16",
-            f"请指明位号:{address}.0 为最低位;或改用 uint16",
+            f"请指明位号：{address}.0 为最低位；或改用 uint16",
         )
         return [_type_problem("E-MB-002", tag, f"{where} has 16 bits", f"{where} 有 16 位", cure)]
     if not bit_place and tag.type not in REGISTER_TYPES:
@@ -102,7 +102,7 @@ def _check_type(tag: Tag, address: Address) -> list[Problem]:
                 "E-MB-003",
                 tag,
                 f"{tag.type}: a register has 16 bits",
-                f"{tag.type}:寄存器为 16 位",
+                f"{tag.type}：寄存器为 16 位",
                 _one_of(),
             )
         ]
@@ -128,7 +128,7 @@ def _check_extent(settings: ModbusSettings, tag: Tag, address: Address) -> list[
                 _at(tag, "address"),
                 Text(
                     f"{tag.type} takes {count} registers: {notations(address)} is too close to the end",
-                    f"{tag.type} 占 {count} 个寄存器:{notations(address)} 离末尾太近",
+                    f"{tag.type} 占 {count} 个寄存器：{notations(address)} 离末尾太近",
                 ),
                 Text(
                     f"the last place for it is {address.table.prefix}:{0x10000 - count}",
@@ -143,11 +143,11 @@ def _check_extent(settings: ModbusSettings, tag: Tag, address: Address) -> list[
                 _at(tag, "type"),
                 Text(
                     f"{tag.type} takes {count} registers, but max_registers is {settings.max_registers}",
-                    f"{tag.type} 占 {count} 个寄存器,而 max_registers 为 {settings.max_registers}",
+                    f"{tag.type} 占 {count} 个寄存器，而 max_registers 为 {settings.max_registers}",
                 ),
                 Text(
                     f"set max_registers to {count} or more: a value is never split over two requests",
-                    f"请把 max_registers 设为不小于 {count}:一个数值不会拆到两个请求中",
+                    f"请把 max_registers 设为不小于 {count}：一个数值不会拆到两个请求中",
                 ),
             )
         ]
@@ -164,7 +164,7 @@ def _read_twice(tag: Tag, address: Address, first: str) -> Problem:
         ),
         Text(
             "if that is not meant, one of the two addresses is wrong",
-            "如非有意,其中一个地址写错了",
+            "如非有意，其中一个地址写错了",
         ),
         warning=True,
     )

@@ -19,7 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
 
 def endpoint(link: str) -> tuple[str, int]:
     """``tcp://host[:port]`` -> (host, port). Raises PydanticCustomError ``modbus_link``; its context carries
-    the sentence in Chinese."""
+    the sentence in Chinese and the cure in both languages, where the loader looks for them."""
     try:
         parts = urlsplit(link.strip())
         host, port = parts.hostname, parts.port
@@ -29,10 +29,12 @@ def endpoint(link: str) -> tuple[str, int]:
     if parts.scheme != "tcp" or host is None or not _HOST.fullmatch(host) or extra or port == 0:
         raise PydanticCustomError(
             "modbus_link",
-            "'{link}' is not a Modbus TCP link: write tcp://HOST or tcp://HOST:PORT, such as tcp://10.0.0.21:502",
+            "'{link}' is not a Modbus TCP link (tcp://HOST or tcp://HOST:PORT)",
             {
                 "link": link,
-                "zh": f"“{link}”不是 Modbus TCP 连接:请写 tcp://主机 或 tcp://主机:端口,例如 tcp://10.0.0.21:502",
+                "zh": f"“{link}”不是 Modbus TCP 连接",
+                "cure_en": "write tcp://HOST or tcp://HOST:PORT, such as tcp://10.0.0.21:502",
+                "cure_zh": "请写 tcp://主机 或 tcp://主机:端口，例如 tcp://10.0.0.21:502",
             },
         )
     return host, DEFAULT_PORT if port is None else port

@@ -52,7 +52,7 @@ class Destinations:
         return Forwarder(
             config,
             self._stores,
-            agent=self._board.agent_id,
+            agent=lambda: self._board.agent_id,
             line=line,
             clock=self._clock,
             row=row,

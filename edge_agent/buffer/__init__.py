@@ -29,8 +29,8 @@ Layout
       acknowledge, quarantine ──> Accounts │  (durable with the next flush)  │
 
 Crash story
-    before a commit     the batches of at most one flush are gone. The next start finds no clean mark and writes
-                        the ledger row ``unclean_stop`` of unknown extent, from the last commit to now.
+    before a commit     the batches of at most one flush are gone. The next start finds no clean mark and
+                        writes the ledger row ``unclean_stop``: extent unknown, from the last commit to now.
     after a commit      nothing is gone. Acknowledgements since the last commit are: those segments are sent
                         again, under the same keys, and the receiver drops them.
     commit fails        nobody knows whether it holds: the connection is given up, and the revision in the

@@ -75,6 +75,7 @@ class Database:
         not. StorageFull or StorageError where the disk refuses; the file is then left as it is."""
         self.close()
         with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             if not fresh and not (self.path.is_file() and self.path.stat().st_size):
                 raise StorageBroken(f"{self.path.name} is empty or no file")
             self._connection = connect(self.path, self._tuning)
@@ -152,37 +153,37 @@ class Database:
             with suppress(sqlite3.Error):
                 connection.close()
 
-    def set_aside(self, number: int) -> str:
-        """Renames the file and its log to ``NAME.broken-NUMBER`` for whoever wants to look at it, keeps the
-        two newest of them. Returns the new name."""
+    def set_aside(self) -> None:
+        """Renames the file and its log to ``NAME.broken-N`` for whoever wants to look; two are kept."""
         self.close()
-        name = f"{self.path.name}.broken-{number}"
         with storage_errors(self.path):
-            while os.path.lexists(self.path.with_name(name)):
-                number += 1
-                name = f"{self.path.name}.broken-{number}"
+            old = self._old()
+            name = f"{self.path.name}.broken-{max(old, default=0) + 1}"
             for side in _SIDES:
                 if os.path.lexists(self._side(side)):
                     self._side(side).rename(self.path.with_name(name + side))
-            self._forget_old()
+            for number in sorted(old)[: -(_KEPT - 1)]:
+                for path in old[number]:
+                    with suppress(OSError):
+                        path.unlink()
             sync_directory(self.path.parent)
-        return name
 
-    def _forget_old(self) -> None:
+    def _old(self) -> dict[int, list[Path]]:
         pattern = re.compile(re.escape(self.path.name) + r"\.broken-(\d+)(-wal|-shm)?")
-        found = [(m, p) for p in self.path.parent.iterdir() if (m := pattern.fullmatch(p.name))]
-        newest = sorted({int(match[1]) for match, _ in found})[-_KEPT:]
-        for match, path in found:
-            if int(match[1]) not in newest:
-                with suppress(OSError):
-                    path.unlink()
+        out: dict[int, list[Path]] = {}
+        for path in self.path.parent.iterdir():
+            if match := pattern.fullmatch(path.name):
+                out.setdefault(int(match[1]), []).append(path)
+        return out
 
     def _side(self, side: str) -> Path:
         return self.path.with_name(self.path.name + side)
 
 
-def connect(path: Path, tuning: Tuning) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=tuning.busy_s)
+def connect(
+    path: Path, tuning: Tuning, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=tuning.busy_s, factory=factory)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")

@@ -38,7 +38,6 @@ from edge_agent.model import Event
 from edge_agent.uplink import Envelope, Key, Lane, Stream
 
 _WAITING = 10_000
-_RANGES_PER_READ = 16
 _DELETIONS_PER_COMMIT = 500
 _SAVE_POSITIONS_S = 10.0
 
@@ -300,7 +299,7 @@ class EventStore:
     async def _take_backlog(self, uplink: str, max_items: int) -> Sequence[Envelope]:
         vault = self._vault
         while (position := vault.accounts.uplinks.get(uplink)) is not None and not self._closed:
-            ranges = list(islice(position.settled.gaps(1, self._newest - 1), _RANGES_PER_READ))
+            ranges = list(islice(position.settled.gaps(1, self._newest - 1), max_items))
             generation = vault.generation
             if not ranges:
                 return ()

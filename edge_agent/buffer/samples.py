@@ -28,7 +28,6 @@ from edge_agent.errors import StorageBroken, StorageError
 from edge_agent.model import Batch
 from edge_agent.uplink import Envelope, Key, Lane, Stream
 
-_RANGES_PER_READ = 16
 _DELETIONS_PER_FLUSH = 500
 _SAVE_POSITIONS_S = 10.0
 
@@ -347,7 +346,7 @@ class Buffer:
     async def _take_backlog(self, uplink: str, max_items: int, max_samples: int) -> Sequence[Envelope]:
         vault = self._vault
         while (position := vault.accounts.uplinks.get(uplink)) is not None and not self._closed:
-            ranges = list(islice(position.settled.gaps(1, self._newest - 1), _RANGES_PER_READ))
+            ranges = list(islice(position.settled.gaps(1, self._newest - 1), max_items))
             if not ranges:
                 return ()
             generation = vault.generation

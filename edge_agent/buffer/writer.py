@@ -123,7 +123,7 @@ class Writer:
                 self._database.check()
         except StorageBroken:
             seen = opened.last_run[0] if opened.last_run else 0
-            self._database.set_aside(seen)
+            self._database.set_aside()
             opened = Opened(fault="quarantined_database", last_run=opened.last_run)
             opened.epoch = self._epoch_of(seen)
             self._database.open(fresh=True)
@@ -151,7 +151,7 @@ class Writer:
                     opened.oldest_ns[name] = unit.t0_ns
 
     def start_over(self, epoch: int) -> int:
-        self._database.set_aside(epoch)
+        self._database.set_aside()
         raised = self._epoch_of(epoch)
         self._database.open(fresh=True)
         return raised

@@ -18,6 +18,8 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from edge_agent.config.model import Device, UplinkConfig
 from edge_agent.config.shapes import AgentFile
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 
 def version_of(agent: AgentFile, devices: Sequence[Device], uplinks: Sequence[UplinkConfig]) -> str:
     """``state_dir`` counts as written, so that a moved directory keeps its version."""
@@ -46,6 +48,8 @@ def _device(device: Device) -> list[Any]:
 
 def canonical(value: Any) -> Any:
     """JSON-able plain data that is equal for equal meaning."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, (SecretStr, SecretBytes)):
         return "secret"
     if isinstance(value, BaseModel):
@@ -60,8 +64,7 @@ def canonical(value: Any) -> Any:
         return [canonical(inner) for inner in value]
     if isinstance(value, (set, frozenset)):
         return sorted(json.dumps(canonical(inner), sort_keys=True) for inner in value)
-    if isinstance(value, float):
-        return float(value)
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
+    for plain in (int, float, str):  # their subclasses: durations, sizes
+        if isinstance(value, plain):
+            return plain(value)
     return str(value)

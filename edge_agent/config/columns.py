@@ -32,14 +32,14 @@ YES = frozenset({"yes", "y", "true", "1", "是"})
 NO = frozenset({"", "no", "n", "false", "0", "否"})
 
 _PLAIN_TYPES = [str(kind) for kind in ValueType if kind is not ValueType.STRING]
-TYPE_NAMES = [*_PLAIN_TYPES, "string[20]"]
+TYPE_NAMES = [*_PLAIN_TYPES, "string", "string[20]"]
 _TYPE_MEANT = {
     "bit": "bool", "boolean": "bool", "byte": "uint8", "sint": "int8", "usint": "uint8",
     "int": "int16", "short": "int16", "word": "uint16", "uint": "uint16", "ushort": "uint16",
     "dint": "int32", "long": "int32", "dword": "uint32", "udint": "uint32", "ulong": "uint32",
     "lint": "int64", "lword": "uint64", "ulint": "uint64",
     "real": "float32", "float": "float32", "single": "float32", "lreal": "float64", "double": "float64",
-    "string": "string[20]", "str": "string[20]", "char": "string[1]", "text": "string[20]",
+    "str": "string[20]", "char": "string[1]", "text": "string[20]",
 }  # fmt: skip
 _STRING = re.compile(r"string\[(\d{1,4})\]", re.ASCII)
 _SPREADSHEET = (
@@ -68,11 +68,14 @@ def headers() -> list[str]:
 
 
 def read_type(text: str) -> tuple[ValueType, int] | None:
-    """``float32`` -> (FLOAT32, 1), ``string[20]`` -> (STRING, 20); None when it is neither."""
+    """``float32`` -> (FLOAT32, 1), ``string[20]`` -> (STRING, 20); None when it is neither. ``string`` alone
+    is for protocols whose strings know their own length: (STRING, 0)."""
     plain = text.lower().replace(" ", "")
     found = _STRING.fullmatch(plain)
     if found:
         return (ValueType.STRING, int(found[1])) if 1 <= int(found[1]) <= 1000 else None
+    if plain == ValueType.STRING:
+        return ValueType.STRING, 0
     if plain not in _PLAIN_TYPES:
         return None
     return ValueType(plain), 1

@@ -6,6 +6,7 @@ dates stay text, ``010`` is ten). Duplicate keys, foreign tags and ``!secret`` a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def scalar(text: str) -> Any:
         return _SPECIAL[text]
     if _INT.fullmatch(text):
         return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
-    if _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text
 

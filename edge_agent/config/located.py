@@ -88,7 +88,7 @@ class Collector:
     """Takes up mistakes while files are read; never stops at the first."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, int, int, str], Located] = {}
+        self._found: dict[tuple[str, int, int, str, Path], Located] = {}
         self._explained: set[tuple[str, int, int]] = set()
 
     def add(
@@ -104,7 +104,7 @@ class Collector:
         self.take(source, position, Problem(entry.code, tuple(path), message, cure, entry.warning))
 
     def take(self, source: Source, position: Position, problem: Problem) -> None:
-        """Places a problem. The same code at the same place counts once."""
+        """Places a problem. The same code about the same thing at the same place counts once."""
         line, column = position
         if (source.name, line, column) in self._explained:
             return
@@ -114,7 +114,7 @@ class Collector:
             problem.code, problem.path, problem.message, problem.cure, problem.warning,
             file=source.name, line=line, column=column, source_line=source.line(line),
         )  # fmt: skip
-        self._found.setdefault((source.name, line, column, problem.code), found)
+        self._found.setdefault((source.name, line, column, problem.code, tuple(problem.path)), found)
 
     def has_errors(self, file: str | None = None) -> bool:
         return any(not p.warning and file in (None, p.file) for p in self._found.values())

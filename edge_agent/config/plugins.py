@@ -34,13 +34,22 @@ class Plugins(Protocol):
 
 
 class InstalledPlugins:
-    """Those that packages registered as entry points; a module is imported when a file names it."""
+    """Those that packages registered as entry points; a module is imported when a file names it. The registry
+    is asked once per name: twenty devices with one driver are one look through the installed packages."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[str, DriverPlugin] = {}
+        self._uplinks: dict[str, UplinkPlugin] = {}
 
     def driver(self, name: str) -> DriverPlugin:
-        return registry.load_driver(name)
+        if name not in self._drivers:
+            self._drivers[name] = registry.load_driver(name)
+        return self._drivers[name]
 
     def uplink(self, name: str) -> UplinkPlugin:
-        return registry.load_uplink(name)
+        if name not in self._uplinks:
+            self._uplinks[name] = registry.load_uplink(name)
+        return self._uplinks[name]
 
 
 def find(

@@ -31,6 +31,7 @@ class Control:
         self._groups: dict[tuple[str, str], Group] = {}
         self._by_digest: dict[str, Group] = {}
         self._watchers: dict[str, Watcher] = {}
+        self._homeless: list[Watcher] = []  # no batch of their source has come yet
         self._due: list[Event] = []
         self._arrange(windows, config_version, Moment(mono_ns, time_ns, mono_ns))
 
@@ -74,14 +75,19 @@ class Control:
         self._wall_ns = time_ns - mono_ns
         at = Moment(mono_ns, time_ns, self._now_ns)
         events, self._due = self._due, []
-        fresh = {group for group in self._groups.values() if group.settled(self._now_ns)}
-        for watcher in self._watchers.values():
-            if watcher.bounds is not None and watcher.source.group in fresh:
-                continue
+        due = self._may_lapse()
+        for watcher in [w for w in self._watchers.values() if w in due] if due else ():
             event = _mind(watcher, watcher.lapse, at)
             if event is not None:
                 events.append(event)
         return events
+
+    def _may_lapse(self) -> set[Watcher]:
+        """All but the quiet windows of settled groups: thousands of those cost nothing here."""
+        due = set(self._homeless)
+        for group in self._groups.values():
+            due.update(group.loud if group.settled(self._now_ns) else group.windows)
+        return due
 
     def reconfigure(
         self, windows: Sequence[Window], config_version: str, *, mono_ns: int, time_ns: int
@@ -155,6 +161,7 @@ class Control:
         group.bind(schema, self._inputs)
         self._by_digest[schema.digest] = group
         self._look_anew()
+        self._homeless = [w for w in self._watchers.values() if w.source.group is None]
         for other in self._groups.values():
             other.dirty = True
             other.windows = tuple(
@@ -182,10 +189,10 @@ class Control:
             old = before.pop(window.name, None)
             events += [e for e in [self._place(window, old, config_version, at)] if e is not None]
         events += [e for w in before.values() if (e := w.retire("removed", at)) is not None]
+        self._homeless = list(self._watchers.values())
         for group in self._groups.values():  # the tags that are read from now on are other ones
             group.inputs, group.windows, group.schema, group.batch = [], (), None, None
         self._by_digest.clear()
-        self._look_anew()
         return events
 
     def _place(self, window: Window, old: Watcher | None, config_version: str, at: Moment) -> Event | None:

@@ -147,17 +147,13 @@ class Group:
 
     def settled(self, now_ns: int) -> bool:
         """Whether time alone can change nothing yet for the quiet windows that read their source here."""
-        if not self.clean:
-            return False
         if self.dirty:
             self.compile()
         return not self.overdue(now_ns)
 
     def apply(self, batch: Batch, clean: bool) -> None:
-        """Makes the batch the newest. Where it does not speak of every tag, what was said before is kept."""
-        if not clean:
-            for held in self.inputs:
-                held.pull()
+        """Makes the batch the newest. Before one that may not speak of every tag (not ``clean``) each window
+        must have pulled its inputs, so that what was said before is kept; ``Watcher.lapse`` has done so."""
         self.batch, self.mono_ns, self.clean = batch, batch.mono_ns, clean
         if clean:
             self.fresh_ns = batch.mono_ns

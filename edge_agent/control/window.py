@@ -156,6 +156,7 @@ class Watcher:
         if basis == self._basis:
             return
         self._basis = basis
+        self._outside_ns = None
         low, high = self.limits(at.now_ns)
         self._edges = edges(low, high, self.window.deadband, basis[1], basis[2], self._blur(centre))
         self._raw = raw_bounds(self._edges, basis[1], basis[2])
@@ -234,7 +235,7 @@ class Watcher:
     def _end(self, state: State, reason: str, at: Moment) -> Event | None:
         ended = self.excursion
         assert ended is not None  # active implies it
-        self.active, self.excursion, self._inside_ns = False, None, None
+        self.active, self.excursion = False, None
         lasted = {
             "begin_ns": ended.begin_ns,
             "outside_ns": ended.outside_ns,

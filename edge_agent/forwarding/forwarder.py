@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -68,7 +68,7 @@ class Forwarder:
         config: UplinkConfig,
         stores: Sequence[Store],
         *,
-        agent: str,
+        agent: Callable[[], str],
         line: str,
         clock: Clock,
         row: UplinkRow,
@@ -162,15 +162,17 @@ class Forwarder:
             await self._message(uplink, items)
             if self._pause_until_ns > self._clock.mono_ns():
                 return True
-        suspects = self._outbox.pick_suspects(self._max_items)
-        items = suspects or await self._outbox.pick(Lane.BACKLOG, self._max_items)
+        items = self._outbox.pick_suspects(self._max_items)
+        if not items:
+            items = await self._outbox.pick(Lane.BACKLOG, self._max_items)
         if items:
             sent = True
-            await self._message(uplink, items, suspect=bool(suspects))
+            await self._message(uplink, items)
         return sent
 
-    async def _message(self, uplink: Uplink, items: Sequence[Envelope], *, suspect: bool = False) -> None:
-        """Sends one message and settles what it can. Raises what ends the connection."""
+    async def _message(self, uplink: Uplink, items: Sequence[Envelope]) -> None:
+        """Sends one message and settles what it can. Raises what ends the connection; the units are then free
+        again, and a confirmation that still comes for one of them counts."""
         try:
             verdicts = await self._sent(uplink, items)
         except Unacceptable as error:
@@ -178,9 +180,6 @@ class Forwarder:
         except TooLarge as error:
             self._max_items = max(1, len(items) // 2)
             self._refused(items, standing.TOO_LARGE, str(error))
-        except BaseException:
-            self._outbox.put_back(items, suspect=suspect)
-            raise
         else:
             self._settle(items, verdicts)
         await asyncio.sleep(0)  # an uplink that answers without waiting must not hold up the polls

@@ -14,9 +14,9 @@ from edge_agent.uplink import Answer, Command, Key, Verdict
 class Speaker(Protocol):
     """Says once that something broke and once that it healed (``log.Once``)."""
 
-    def broke(self, key: str, message: str, **fields: object) -> None: ...
+    def broke(self, key: str, message: str, /, **named: object) -> None: ...
 
-    def healed(self, key: str, message: str, **fields: object) -> None: ...
+    def healed(self, key: str, message: str, /, **named: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,16 @@ class Hooks:
 
 
 class AgentHost:
-    """The ``uplink.Host`` of one uplink. ``line``: the production line, as the configuration names it."""
+    """The ``uplink.Host`` of one uplink. ``agent`` is asked each time: a store that could not be opened at
+    the start learns its id later. ``line``: the production line, as the configuration names it."""
 
     def __init__(
-        self, agent: str, name: str, line: str, hooks: Hooks, confirm: Callable[[Sequence[Key]], None]
+        self,
+        agent: Callable[[], str],
+        name: str,
+        line: str,
+        hooks: Hooks,
+        confirm: Callable[[Sequence[Key]], None],
     ) -> None:
         self.line = line
         self._agent = agent
@@ -43,7 +49,7 @@ class AgentHost:
 
     @property
     def agent(self) -> str:
-        return self._agent
+        return self._agent()
 
     @property
     def name(self) -> str:

@@ -43,7 +43,7 @@ class Outbox:
     async def pick(self, lane: Lane, max_items: int) -> list[Envelope]:
         """Free units of a lane, events before samples; they are now *out*. Empty when there are none, or when
         too many wait already."""
-        self._out.clear()  # a cancelled pick may have left some
+        self._out.clear()  # what a lost connection or a cancellation left is free again
         busy = self._busy()
         room = min(max_items, self._window - sum(item.lane is lane for item in busy.values()))
         budget = MAX_SAMPLES
@@ -59,6 +59,7 @@ class Outbox:
 
     def pick_suspects(self, max_items: int) -> list[Envelope]:
         """The next part of a refused message; it is now *out*."""
+        self._out.clear()
         if not self._suspects:
             return []
         chunk = self._suspects.pop()
@@ -67,12 +68,6 @@ class Outbox:
             self._suspects.append(rest)
         self._out.update((item.key, item) for item in chunk)
         return chunk
-
-    def put_back(self, items: Sequence[Envelope], *, suspect: bool) -> None:
-        """The message did not get through."""
-        if suspect:
-            self._suspects.append([item for item in items if item.key in self._out])
-        self._out.clear()
 
     def split(self, items: Sequence[Envelope]) -> None:
         """The message was refused as a whole: its halves are tried one after the other."""

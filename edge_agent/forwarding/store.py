@@ -1,6 +1,7 @@
-"""What forwarding needs of a store. ``buffer.Buffer`` (samples) and ``buffer.EventStore`` (events) both are one.
+"""What forwarding needs of a store. ``buffer.Buffer`` (samples) and ``buffer.EventStore`` (events) are one.
 
-Keys move one way: committed -> acknowledged, or quarantined, or (quota, removed uplink) lost with a ledger row.
+Keys move one way: committed -> acknowledged, or quarantined, or lost (quota, removed uplink) with a row in
+the ledger.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ class Store(Protocol):
 
     def watch(self, callback: Callable[[], None]) -> None:
         """``callback`` runs in the event loop after every commit that added something."""
+        ...
+
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        """Ends that; a callback that is not known is ignored."""
         ...
 
     async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:

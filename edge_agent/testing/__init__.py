@@ -1,1 +1,1 @@
-"""For tests only: contract suites that plug-in authors run against their own plug-ins, and a clock to inject."""
+"""For tests only: contract suites that plug-in authors run against their plug-ins, and a clock to inject."""

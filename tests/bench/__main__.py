@@ -63,7 +63,7 @@ class Scene:
 
     def arrivals(self) -> list[list[float]]:
         state = get(f"http://127.0.0.1:{self.plc.ports['control']}/state")
-        return [list(map(float, a)) for a in state["modbus"]["arrivals"]]
+        return [list(map(float, a)) for a in state["servers"]["modbus"]["arrivals"]]
 
     def site(self, name: str, *, flush: str, **uplink: Any) -> Site:
         site = Site(

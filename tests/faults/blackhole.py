@@ -65,7 +65,7 @@ def _missed(site: Site, control: str, seconds: float) -> int:
     it skipped, and polls that the PLC did not see (one may fall outside at the ends of the interval)."""
     skipped, start = _skipped(site), time.monotonic()
     time.sleep(seconds)
-    arrivals = get(f"{control}/state")["modbus"]["arrivals"]
+    arrivals = get(f"{control}/state")["servers"]["modbus"]["arrivals"]
     missed = _skipped(site) - skipped
     for number, device in enumerate(arrivals, 1):
         if number != DEAD:

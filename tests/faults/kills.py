@@ -94,7 +94,7 @@ def _count(control: str, line: Child, kills: int) -> Outcome:
     gaps = [(a, b, nb - na - 1) for (a, na), (b, nb) in pairwise(rows) if nb - na > 1]
     ledger = [e["detail"] for e in get(f"{control}/events") if e["kind"] == "data_lost"]
     report = get(f"{control}/report")
-    served = get(f"http://127.0.0.1:{line.ports['control']}/state")["modbus"]["units"]["1"]
+    served = get(f"http://127.0.0.1:{line.ports['control']}/state")["servers"]["modbus"]["units"]["1"]
     return Outcome(
         kills=kills,
         polls_served=served,

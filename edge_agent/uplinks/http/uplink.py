@@ -47,8 +47,6 @@ class HttpUplink:
         self._host = host
         self._clock = clock
         self._endpoint = endpoint(settings)
-        # `line` is no part of the Host contract: an author's own test host may lack it
-        self._head = message.encode_head(host.agent, str(getattr(host, "line", "")))
         self._texts = message.SchemaTexts()
         self._known: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -77,7 +75,8 @@ class HttpUplink:
         if not draft.items:
             return [draft.unwritable[index] for index in range(len(items))]
         body = message.encode_message(
-            self._head,
+            # `line` is no part of the Host contract: another author's host may lack it
+            message.encode_head(self._host.agent, str(getattr(self._host, "line", ""))),
             self._clock.time_ns() // 1000,
             draft.schemas.values(),
             draft.segments,

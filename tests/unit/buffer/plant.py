@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import resource
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge_agent.buffer import Buffer, Tuning
@@ -25,8 +27,16 @@ OVEN = schema_of("oven-1", (ValueType.UINT16,) * 5)
 
 
 def batch_of(schema: Schema, number: int, clock: ManualClock) -> Batch:
-    """Every value tells which batch it is from."""
-    values = tuple(float(number) if t is ValueType.FLOAT32 else number % 60_000 for t in schema.types)
+    """Every value tells which batch it is from; float64 is noise that no codec makes small."""
+    noise = random.Random(number)
+    values = tuple(
+        noise.random()
+        if t is ValueType.FLOAT64
+        else float(number)
+        if t is ValueType.FLOAT32
+        else number % 60_000
+        for t in schema.types
+    )
     return Batch(
         schema,
         clock.time_ns(),
@@ -77,12 +87,45 @@ async def take_all(buffer: Buffer, uplink: str) -> list[Envelope]:
     return out
 
 
-def crash_copy(directory: Path, target: Path) -> Path:
+def crash_copy(directory: Path, target: Path, *, without_log: bool = False) -> Path:
     """The files as a killed process leaves them."""
-    shutil.copytree(directory, target, ignore=shutil.ignore_patterns("*-shm"))
+    left_out = ("*-shm", "*-wal") if without_log else ("*-shm",)
+    shutil.copytree(directory, target, ignore=shutil.ignore_patterns(*left_out))
     return target
+
+
+def remove(directory: Path, *patterns: str) -> None:
+    for pattern in patterns:
+        for path in directory.glob(pattern):
+            path.unlink()
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 def seeds(count: int) -> list[int]:
     """Fixed and a fresh one; a failing test's name shows which."""
     return [*range(count), random.SystemRandom().randrange(10**9)]
+
+
+def junk(path: Path) -> None:
+    path.write_bytes(b"this is no database\n" * 1000)
+
+
+def scribble(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    for start in range(4096, len(data), 4096):
+        data[start : start + 40] = b"\xa5" * 40
+    path.write_bytes(data)
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """The kernel refuses every write beyond this size, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -104,7 +104,7 @@ def test_the_file_is_synced_before_it_gets_its_name(
     sync = os.fsync
 
     def watch(handle: int) -> None:
-        name = Path(os.readlink(f"/proc/self/fd/{handle}")).name
+        name = Path(f"/proc/self/fd/{handle}").readlink().name
         seen.append(f"{name} {(tmp_path / 'var/last-good.json').exists()}")
         sync(handle)
 
@@ -120,10 +120,14 @@ def test_what_a_reload_changes(configuration: Configuration, tmp_path: Path) -> 
     second = load(etc, plugins=FakePlugins(), environ={})
     change = describe_changes(configuration, second)
     assert change.devices == Names(added=("press-2",))
-    assert change.windows == Names(
-        added=("press-2.pressure", "press-2.zone1"), changed=("press-1.pressure",)
+    assert change.windows == Names(added=("press-2.pressure", "press-2.zone1"), changed=("press-1.pressure",))
+    write(
+        etc,
+        {
+            "devices.d/press-1.yaml": device.replace("bus://a", "bus://c"),
+            "edge-agent.yaml": AGENT + "web: {port: 1}\n",
+        },
     )
-    write(etc, {"devices.d/press-1.yaml": device.replace("bus://a", "bus://c"), "edge-agent.yaml": AGENT + "web: {port: 1}\n"})
     (etc / "devices.d/press-2.yaml").unlink()
     change = describe_changes(second, load(etc, plugins=FakePlugins(), environ={}))
     assert change.devices == Names(removed=("press-2",), changed=("press-1",))

@@ -57,8 +57,8 @@ def test_every_field_arrives(tmp_path: Path) -> None:
 
 
 def test_an_uplink_with_its_secret(tmp_path: Path) -> None:
-    uplink = "uplinks:\n  - {name: park, type: http, max_segments: 8, url: 'https://a.example/in', token: !secret t}\n"
-    write(tmp_path, GOOD | {"edge-agent.yaml": AGENT + uplink})
+    uplink = "{name: park, type: http, max_segments: 8, url: 'https://a.example/in', token: !secret t}"
+    write(tmp_path, GOOD | {"edge-agent.yaml": f"{AGENT}uplinks:\n  - {uplink}\n"})
     configuration = load(tmp_path, plugins=FakePlugins(), environ={"EDGE_AGENT_SECRET_T": "geheim"})
     assert configuration.uplinks[0].max_segments == 8
     assert configuration.uplinks[0].settings.model_dump()["token"].get_secret_value() == "geheim"
@@ -70,15 +70,15 @@ def test_an_uplink_with_its_secret(tmp_path: Path) -> None:
     [
         ("edge-agent.yaml", lambda text: b"\xef\xbb\xbf" + text.encode()),
         ("devices.d/press-1.yaml", lambda text: text.replace("\n", "\r\n").encode()),
-        ("devices.d/press-1.yaml", lambda text: b"# \xe6\xb3\xa8\xef\xbc\x9a\xe2\x80\x9cx\xe2\x80\x9d\n" + text.encode()),
+        ("devices.d/press-1.yaml", lambda text: ("# 注：“x”　，\n" + text).encode()),
         ("devices.d/press-1.yaml", lambda text: text.replace("200ms", "0.2s").encode()),
-        ("devices.d/press-1.yaml", lambda text: text.replace("fast: 200ms, slow: 5s", "slow: 5s, fast: 200 ms").encode()),
+        ("devices.d/press-1.yaml", lambda text: text.replace("{fast: 200ms,", "{fast: 200 ms, ").encode()),
         ("devices.d/press-1.yaml", lambda text: text.replace("low: 0.3", "low: 3e-1").encode()),
         ("tags.d/press-1.csv", lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()),
         ("tags.d/press-1.csv", lambda text: text.replace(",", ";").encode()),
         ("tags.d/press-1.csv", lambda text: text.replace(",", "\t").encode()),
         ("tags.d/press-1.csv", lambda text: text.replace("name,address", "点名, 寄存器地址 ").encode()),
-        ("tags.d/press-1.csv", lambda text: text.replace("主缸压力", '"主缸压力"').encode() + b",,,,\n\n# end\n"),
+        ("tags.d/press-1.csv", lambda text: (text.replace("MPa", '"MPa"') + ",,,,\n\n# end\n").encode()),
         ("tags.d/press-1.csv", lambda text: text.replace("yes", "是").replace("0.1", "0.10").encode()),
         ("tags.d/press-1.csv", lambda text: text.encode("gb18030")),
     ],
@@ -120,6 +120,12 @@ def test_a_secret_changes_the_device_but_not_the_version(tmp_path: Path) -> None
     assert describe_changes(one, two).devices.changed == ("press-1",)
 
 
+def test_a_string_may_leave_its_length_to_the_protocol(tmp_path: Path) -> None:
+    write(tmp_path, GOOD | {"tags.d/press-1.csv": TABLE.replace("string[20]", "String")})
+    tag = load(tmp_path, plugins=FakePlugins(), environ={}).devices[0].tags[3]
+    assert (tag.type, tag.length) == (ValueType.STRING, 0)
+
+
 def test_one_period_stands_for_all_tags(tmp_path: Path) -> None:
     device = DEVICE.replace("poll: {fast: 200ms, slow: 5s}", "poll: 2s")
     table = TABLE.replace("fast", "").replace("slow", "default")
@@ -134,6 +140,14 @@ def test_the_only_group_is_the_group_of_tags_that_name_none(tmp_path: Path) -> N
     loaded = load(tmp_path, plugins=FakePlugins(), environ={}).devices[0]
     assert loaded.periods_s == {"only": 2.0}
     assert {tag.group for tag in loaded.tags} == {"only"}
+
+
+def test_a_group_without_tags_is_a_warning_and_dropped(tmp_path: Path) -> None:
+    device = DEVICE.replace("slow: 5s", "slow: 5s, spare: 1min")
+    write(tmp_path, GOOD | {"devices.d/press-1.yaml": device})
+    configuration, warnings = load_with_warnings(tmp_path, plugins=FakePlugins(), environ={})
+    assert [warning.code for warning in warnings] == ["W-CFG-047"]
+    assert sorted(configuration.devices[0].periods_s) == ["fast", "slow"]
 
 
 def test_keys_whose_lines_are_all_comments_mean_their_default(tmp_path: Path) -> None:
@@ -262,10 +276,10 @@ def test_two_thousand_tags_load_quickly(tmp_path: Path) -> None:
     write(tmp_path, files | {"edge-agent.yaml": AGENT})
     took = []
     for _ in range(4):
-        start = time.perf_counter()
+        start = time.process_time()  # the work, however busy the machine is
         loaded = load(tmp_path, environ={})
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     assert sum(len(device.tags) for device in loaded.devices) == 2000
     assert len(loaded.windows) == 2000
     print(f"2000 tags: {min(took):.3f} s")
-    assert min(took) < 0.5
+    assert min(took) < 0.4

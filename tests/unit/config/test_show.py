@@ -27,7 +27,8 @@ def test_codes_are_unique_and_both_languages_say_the_same() -> None:
         assert re.fullmatch(r"[EW]-CFG-\d{3}", entry.code)
         assert fields(entry.en) == fields(entry.zh), entry.code
         assert fields(entry.cure_en) == fields(entry.cure_zh), entry.code
-        assert re.search(r"[\u4e00-\u9fff]", entry.zh + entry.cure_zh), entry.code
+        chinese = re.search(r"[\u4e00-\u9fff]", entry.zh + entry.cure_zh)
+        assert chinese or entry.zh == "'{key}'：{reason}", entry.code  # a plug-in's own words
 
 
 def rendered(directory: Path, language: str) -> str:
@@ -39,17 +40,21 @@ def rendered(directory: Path, language: str) -> str:
 def test_the_caret_stands_under_the_mistake_behind_chinese_text(tmp_path: Path) -> None:
     write(tmp_path, GOOD | {"tags.d/press-1.csv": TABLE.replace("0.1", "abc")})
     assert rendered(tmp_path, "en") == (
-        "tags.d/press-1.csv:4:31: E-CFG-060 'abc' in column scale is not a number\n"
+        "tags.d/press-1.csv:4:29: E-CFG-060 'abc' in column scale is not a number\n"
         "    zone1,r2,int16,°C,一区温度,slow,abc,,10,90,2,\n"
-        "                                      ^\n"
+        "                                    ^\n"
         "    Write a number with a decimal point, without unit and without thousands separator."
     )
 
 
 def test_both_languages_and_a_suggestion(tmp_path: Path) -> None:
     write(tmp_path, GOOD | {"devices.d/press-1.yaml": DEVICE.replace("tag: pressure", "tag: presure")})
-    assert "no tag 'presure'" in rendered(tmp_path, "en") and "Did you mean 'pressure'?" in rendered(tmp_path, "en")
-    assert "没有点 'presure'" in rendered(tmp_path, "zh") and "是否想写 'pressure'？" in rendered(tmp_path, "zh")
+    assert "no tag 'presure'" in rendered(tmp_path, "en") and "Did you mean 'pressure'?" in rendered(
+        tmp_path, "en"
+    )
+    assert "没有点 'presure'" in rendered(tmp_path, "zh") and "是否想写 'pressure'？" in rendered(
+        tmp_path, "zh"
+    )
 
 
 def test_a_long_line_is_cut_around_the_mistake(tmp_path: Path) -> None:

@@ -109,7 +109,9 @@ class World:
             if rng.random() < 0.003:
                 value = rng.choice([None, "text", math.nan, math.inf, -math.inf])
             quality.append(fault)
-            values.append(None if fault >= 0x80 else value)
+            if fault == Quality.NOT_REPORTED:
+                value = rng.choice([None, self.draw_value(tag)])  # what stands there means nothing
+            values.append(None if 0x80 <= fault < 0xC0 else value)
         late_ns = rng.choice([0, 0, 0, 0, rng.randint(0, 700_000_000)])
         mono_ns = self.mono_ns - late_ns
         return Batch(schema, mono_ns + self.wall_ns, mono_ns, tuple(values), bytes(quality))

@@ -10,7 +10,18 @@ import pytest
 from edge_agent.config.model import Window
 from edge_agent.control import Control
 from edge_agent.model import Batch, Event, Quality
-from tests.unit.control.line import FAST, GOOD, PRESSURE, START_NS, WALL_NS, Line, ns, window
+from tests.unit.control.line import (
+    FAST,
+    GOOD,
+    PRESSURE,
+    SETPOINT,
+    START_NS,
+    TEMPERATURE,
+    WALL_NS,
+    Line,
+    ns,
+    window,
+)
 
 BAD_PRESSURE = bytes([Quality.BAD_COMM, GOOD, GOOD])
 DAY_S = 86_400
@@ -166,6 +177,21 @@ def test_reload_ends_nothing_that_is_not_active() -> None:
     assert reload(line, 1, window("b", high=0.7)) == []
     assert line.batch(2) == []
     assert line.state(2, "b") == ("in", False)
+
+
+def test_reload_and_then_a_target_that_never_comes_back() -> None:
+    same = window(source=TEMPERATURE, target=SETPOINT, tolerance=5, max_age_s=3)
+    line = Line(same)
+    for at in (0, 0.5, 1):
+        line.batch(at, "slow")
+        line.batch(at + 0.1)
+    assert reload(line, 1.2, same) == []
+    for at in (1.5, 2, 2.5, 3, 3.5):
+        line.batch(at)
+        line.tick(at)
+    assert line.events == []
+    line.batch(4.2)
+    assert (line.kinds, line.row(4.2)["reason"]) == (["window_unknown"], "target stale")
 
 
 def test_a_late_batch_turns_no_time_back() -> None:

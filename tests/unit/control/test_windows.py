@@ -7,8 +7,20 @@ import math
 
 import pytest
 
-from edge_agent.model import Quality, Scaling, Schema, Tag, Value, ValueType
-from tests.unit.control.line import FAST, GOOD, RUNNING, SETPOINT, TEMPERATURE, Line, window
+from edge_agent.model import Batch, Quality, Scaling, Schema, Tag, Value, ValueType
+from tests.unit.control.line import (
+    FAST,
+    GOOD,
+    RUNNING,
+    SETPOINT,
+    SLOW,
+    START_NS,
+    TEMPERATURE,
+    WALL_NS,
+    Line,
+    ns,
+    window,
+)
 
 BAD_PRESSURE = bytes([Quality.BAD_COMM, GOOD, GOOD])
 
@@ -159,6 +171,14 @@ def test_off_delay_starts_again_after_unknown() -> None:
     assert [e.kind for e in line.batch(5)] == ["excursion_end"]
 
 
+def test_off_delay_starts_again_when_the_value_is_not_clear() -> None:
+    line = Line(window(high=0.5, deadband=0.1, off_delay_s=2))
+    for at, value in enumerate([0.6, 0.4, 0.45, 0.4, 0.4]):
+        line.batch(at, pressure=value)
+    assert line.kinds == ["excursion_begin"]
+    assert [e.kind for e in line.batch(5)] == ["excursion_end"]
+
+
 def test_limits_follow_the_target_and_its_change_restarts_the_on_delay() -> None:
     line = Line(window(source=TEMPERATURE, target=SETPOINT, tolerance=5, on_delay_s=2, max_age_s=9))
     line.batch(0, "slow", setpoint=2000)
@@ -241,6 +261,28 @@ def test_not_reported_keeps_the_value_but_not_its_age() -> None:
     assert [e.detail["reason"] for e in line.batch(3.5, quality=silent)] == ["stale"]
 
 
+def test_what_stands_in_place_of_a_value_not_reported_means_nothing() -> None:
+    """Not even when the next value that is reported happens to be the same."""
+    line = Line(window(source=TEMPERATURE, target=SETPOINT, tolerance=5, max_age_s=9))
+    for at in (0, 1, 2):
+        line.batch(at, "slow")
+        line.batch(at + 0.1)
+    silent = Batch(SLOW, WALL_NS + ns(3), START_NS + ns(3), (1900,), bytes([Quality.NOT_REPORTED]))
+    assert line.control.on_batch(silent) == []
+    assert line.row(3)["high"] == 205.0
+    assert [e.kind for e in line.batch(4, "slow", setpoint=1900)] == ["excursion_begin"]
+
+
+def test_a_tag_that_moves_to_another_poll_group_keeps_what_it_said_last() -> None:
+    line = Line(window(high=0.5))
+    for at, value in enumerate([0.4, 0.4, 0.45]):
+        line.batch(at, pressure=value)
+    line.schemas["other"] = Schema.of("press-1", "other", "v1", [Tag("pressure", "0", ValueType.FLOAT64)])
+    line.values["other"] = [0.4]
+    line.batch(2.5, "other", quality=bytes([Quality.NOT_REPORTED]))
+    assert line.row(2.5)["value"] == 0.45
+
+
 def test_start_is_quiet() -> None:
     line = Line(window("a", high=0.5), window("b", high=0.1), window("c", high=0.5, when=RUNNING))
     assert {row["state"] for row in line.control.rows(0)} == {"unknown"}
@@ -290,6 +332,21 @@ def test_values_are_followed_through_a_change_of_schema() -> None:
     line.schemas["fast"] = FAST
     line.values["fast"] = [0.4, 2000, True]
     assert [e.kind for e in line.batch(3)] == ["excursion_end"]
+
+
+def test_a_target_that_is_read_no_more_grows_stale() -> None:
+    """After a change of schema its poll group has other tags; the source goes on as if nothing were."""
+    line = Line(window(source=TEMPERATURE, target=SETPOINT, tolerance=5, max_age_s=3))
+    for at in (0, 0.5, 1):
+        line.batch(at, "slow")
+        line.batch(at + 0.1)
+    line.schemas["slow"] = Schema.of("plc-2", "slow", "v1", [Tag("other", "0", ValueType.INT16)])
+    for at in (1.5, 2, 2.5, 3, 3.5):
+        line.batch(at, "slow")
+        line.batch(at + 0.1)
+    assert line.state(3.6) == ("in", False)
+    (event,) = line.batch(4.1)
+    assert (event.kind, event.detail["reason"]) == ("window_unknown", "target stale")
 
 
 def test_a_row_has_exactly_these_columns() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from drivers.modbus import PLUGIN
 from drivers.modbus.settings import Limits, ModbusSettings, limits_of
+from edge_agent.config.loader import load
 from edge_agent.model import Tag, ValueType
 from edge_agent.settings import Problem
 
@@ -75,8 +77,9 @@ def test_other_links_are_refused_with_a_cure(link: str) -> None:
         made(link=link)
     (error,) = caught.value.errors()
     assert error["type"] == "modbus_link"
-    assert "write tcp://HOST" in error["msg"]
-    assert "请写" in error["ctx"]["zh"]
+    assert "tcp://HOST:PORT" in error["msg"]
+    assert "不是 Modbus TCP" in error["ctx"]["zh"]
+    assert "such as tcp://10.0.0.21:502" in error["ctx"]["cure_en"] and "请写" in error["ctx"]["cure_zh"]
 
 
 @pytest.mark.parametrize(
@@ -172,3 +175,21 @@ def _driver_keys(text: str) -> dict[str, Any]:
     keys = {key: value for key, value in yaml.safe_load(text).items() if key not in LOADERS_KEYS}
     made(**keys)
     return keys
+
+
+def test_the_sample_loads_with_the_tags_it_names(tmp_path: Path) -> None:
+    text = files("drivers.modbus").joinpath("sample.yaml").read_text(encoding="utf-8")
+    rows = [
+        line[5:].partition(" ")[0] for line in text.splitlines() if line.startswith("##   ") and "," in line
+    ]
+    table = [row for row in rows if row.count(",") >= 2]
+    for name, content in (("edge-agent.yaml", "line: sample"), ("devices.d/a.yaml", text)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    (tmp_path / "tags.d").mkdir()
+    (tmp_path / "tags.d" / "press-1.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+    (device,) = load(tmp_path).devices
+    assert device.plugin is PLUGIN
+    assert len(device.tags) == 6
+    plan = PLUGIN.plan(device.settings, device.tags, None, None)
+    assert len(plan.requests) == 4

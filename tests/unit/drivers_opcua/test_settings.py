@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+import drivers.opcua
 from drivers.opcua import PLUGIN
 from drivers.opcua.address import NodeAddress, parse
 from drivers.opcua.settings import OpcuaSettings
@@ -114,3 +118,18 @@ def test_the_library_is_not_imported_before_a_link_connects() -> None:
         "PLUGIN.open_link(s); PLUGIN.check(s, []); sys.exit('asyncua' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_sample_shows_the_real_defaults_and_good_tags() -> None:
+    text = (Path(drivers.opcua.__file__).parent / "sample.yaml").read_text(encoding="utf-8")
+    shown = yaml.safe_load("\n".join(re.findall(r"^# (\w+: .*|\w+:)$", text, re.MULTILINE)))
+    keys = yaml.safe_load(text)
+    assert set(keys) == {"device", "driver", "link", "poll", "tags"}
+    settings = OpcuaSettings(link=keys["link"])
+    shown.pop("timeout")  # decided by the agent, per link
+    assert OpcuaSettings.model_validate({"link": keys["link"], **shown}) == settings
+    lines = [line.split(",") for line in re.findall(r"^##   (\S+)", text, re.MULTILINE)]
+    tags = [Tag(name, address, ValueType(kind), group) for name, address, kind, group in lines]
+    assert len(tags) >= 5
+    assert {tag.group for tag in tags} == set(keys["poll"])
+    assert PLUGIN.check(settings, tags) == []

@@ -70,6 +70,7 @@ class ScriptedPlc:
         self.send: Callable[[bytes], Sequence[bytes]] = lambda reply: [data_packet(reply)]
         self.send_setup: Callable[[bytes], Sequence[bytes]] = lambda reply: [data_packet(reply)]
         self.confirm = packet(bytes.fromhex("09d000010002 00 c0010a"))
+        self.tpdu_size = 1024
         self.requests: list[bytes] = []
         self.connect_request = b""
         self.connections = 0
@@ -109,6 +110,7 @@ class ScriptedPlc:
         complete = False
         while not complete:
             cotp = await _read_packet(reader)
+            assert len(cotp) <= self.tpdu_size, f"a TPDU of {len(cotp)} bytes, {self.tpdu_size} were agreed"
             complete = bool(cotp[2] & 0x80)
             pdu += cotp[3:]
         reference = int.from_bytes(pdu[4:6])

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 from pydantic import ValidationError
 
+import drivers.s7
 from drivers.s7 import PLUGIN
 from drivers.s7.address import locate
 from drivers.s7.settings import S7Settings
@@ -99,3 +104,18 @@ def test_the_link_key_is_host_port_rack_and_slot() -> None:
 def test_settings_outside_their_range_are_refused(keys: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         S7Settings.model_validate({"link": "tcp://plc", **keys})
+
+
+def test_the_sample_shows_the_real_defaults_and_good_tags() -> None:
+    text = (Path(drivers.s7.__file__).parent / "sample.yaml").read_text(encoding="utf-8")
+    shown = yaml.safe_load("\n".join(re.findall(r"^# (\w+: .*|\w+:)$", text, re.MULTILINE)))
+    keys = yaml.safe_load(text)
+    assert set(keys) == {"device", "driver", "link", "poll", "tags"}
+    settings = S7Settings(link=keys["link"])
+    shown.pop("timeout")  # decided by the agent, per link
+    assert S7Settings.model_validate({"link": keys["link"], **shown}) == settings
+    lines = [line.split(",") for line in re.findall(r"^##   (\S+)", text, re.MULTILINE)]
+    tags = [Tag(name, address, ValueType(kind), group) for name, address, kind, group in lines]
+    assert len(tags) >= 5
+    assert {tag.group for tag in tags} == set(keys["poll"])
+    assert PLUGIN.check(settings, tags) == []

@@ -87,7 +87,8 @@ async def test_limits_are_what_the_controller_grants_and_are_asked_for_once() ->
 async def test_a_small_tpdu_size_is_kept_in_requests() -> None:
     tags = [Tag(f"t{n}", f"DB{n + 1}.DBB0", ValueType.UINT8) for n in range(19)]
     async with scripted({n + 1: bytes((n,)) for n in range(19)}, pdu=240) as plc:
-        plc.confirm = packet(bytes.fromhex("09d000010002 00 c00107"))  # 128 bytes
+        plc.confirm = packet(bytes.fromhex("09d000010002 00 c00107"))
+        plc.tpdu_size = 128
         settings = settings_for(plc.port)
         async with connected(settings) as (link, limits):
             assert (await read(link, settings, tags, limits)).values == tuple(range(19))
@@ -239,6 +240,14 @@ async def test_broken_framing_loses_the_link(broken: bytes) -> None:
             plc.send = lambda _: [broken]
             with pytest.raises(LinkLost):
                 await one(link, plan_for(limits))
+            with pytest.raises(LinkLost):
+                await one(link, plan_for(limits))
+
+
+async def test_another_version_of_tpkt_loses_the_link() -> None:
+    async with scripted(MEMORY) as plc:
+        async with connected(settings_for(plc.port)) as (link, limits):
+            plc.send = lambda reply: [b"\x04" + data_packet(reply)[1:]]
             with pytest.raises(LinkLost):
                 await one(link, plan_for(limits))
 

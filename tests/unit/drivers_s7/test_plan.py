@@ -133,6 +133,16 @@ def test_twenty_items_are_the_most_even_in_a_long_pdu() -> None:
     assert [len(ranges(request.body)) for request in make(tags, 240).requests] == [19, 19, 3]
 
 
+def test_a_reply_may_be_exactly_as_long_as_the_pdu() -> None:
+    """14 + (4 + 100) + (4 + 118) = 240, and one byte more is too much."""
+    first = [Tag(f"a{n}", f"DB1.DBW{2 * n}", ValueType.INT16) for n in range(50)]
+    second = [Tag(f"b{n}", f"DB2.DBW{2 * n}", ValueType.INT16) for n in range(59)]
+    assert len(make([*first, *second]).requests) == 1
+    assert len(make([*first, *second, Tag("more", "DB2.DBB118", ValueType.UINT8)]).requests) == 2
+    alone = [Tag(f"c{n}", f"DB1.DBW{2 * n}", ValueType.INT16) for n in range(111)]
+    assert [ranges(request.body) for request in make(alone).requests] == [[(1, 0, 222)]]
+
+
 def test_before_a_connection_the_shortest_pdu_is_assumed() -> None:
     tags = [Tag(f"t{n}", f"DB1.DBD{4 * n}", ValueType.FLOAT32) for n in range(200)]
     assert PLUGIN.plan(SETTINGS, tags, None, None).requests == make(tags, 240).requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from drivers.sim import PLUGIN
 from drivers.sim.address import Signal, parse
 from drivers.sim.settings import SimSettings
+from edge_agent.config.loader import load
 from edge_agent.model import Quality, Tag, Value, ValueType
 
 
@@ -81,3 +83,21 @@ def test_the_sample_shows_every_key_with_its_default() -> None:
     assert yaml.safe_load(text)["driver"] == shown["driver"] == "sim"
     keys = {key: shown[key] for key in ("link", "speed")}
     assert SimSettings.model_validate(keys) == SimSettings()
+
+
+def test_the_sample_loads_with_the_tags_it_names(tmp_path: Path) -> None:
+    text = files("drivers.sim").joinpath("sample.yaml").read_text(encoding="utf-8")
+    rows = [
+        line[5:].partition(" ")[0] for line in text.splitlines() if line.startswith("##   ") and "," in line
+    ]
+    table = [row for row in rows if row.count(",") >= 2]
+    for name, content in (("edge-agent.yaml", "line: sample"), ("devices.d/a.yaml", text)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    (tmp_path / "tags.d").mkdir()
+    (tmp_path / "tags.d" / "sim-1.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+    (device,) = load(tmp_path).devices
+    assert device.plugin is PLUGIN
+    assert len(device.tags) == 4
+    plan = PLUGIN.plan(device.settings, device.tags, None, None)
+    assert len(plan.requests) == 1

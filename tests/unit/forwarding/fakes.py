@@ -180,10 +180,10 @@ class Log:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def broke(self, key: str, message: str, **fields: object) -> None:
+    def broke(self, key: str, message: str, /, **named: object) -> None:
         self.lines.append(f"broke {message}")
 
-    def healed(self, key: str, message: str, **fields: object) -> None:
+    def healed(self, key: str, message: str, /, **named: object) -> None:
         self.lines.append(f"healed {message}")
 
 
@@ -211,7 +211,7 @@ class Bench:
         self.forwarder = Forwarder(
             config,
             self.stores,
-            agent="a" * 32,
+            agent=lambda: "a" * 32,
             line="press-line-1",
             clock=self.clock,
             row=self.row,

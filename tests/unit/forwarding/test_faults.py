@@ -316,8 +316,9 @@ async def test_halving_goes_on_where_it_was_after_a_lost_connection() -> None:
     assert bench.destination.opened == 3
 
 
-async def test_the_back_off_starts_anew_after_a_success() -> None:
-    bench = Bench()
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_back_off_starts_anew_after_a_success(seed: int) -> None:
+    bench = Bench(seed=seed)
     bench.destination.refuse_connect = Unreachable("no route")
     async with bench:
         await bench.pass_time(120)

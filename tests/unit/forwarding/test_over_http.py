@@ -16,7 +16,7 @@ from edge_agent.clock import SystemClock
 from edge_agent.config.model import UplinkConfig
 from edge_agent.forwarding import Forwarder, Hooks, Timing
 from edge_agent.status import UplinkRow
-from edge_agent.testing.uplink_contract import Manner, segment
+from edge_agent.testing.destination import Manner, segment
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Key
 from edge_agent.uplinks.http import PLUGIN, HttpSettings
@@ -37,7 +37,7 @@ class Line:
         self.forwarder = Forwarder(
             UplinkConfig(NAME, "http", PLUGIN, settings, 8),
             [self.store],
-            agent="a" * 32,
+            agent=lambda: "a" * 32,
             line="press-line-1",
             clock=SystemClock(),
             row=self.row,

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from edge_agent.testing.clock import ManualClock
-from edge_agent.testing.uplink_contract import RecordingHost
+from edge_agent.testing.destination import RecordingHost
 from edge_agent.uplinks.http import HttpSettings, HttpUplink
 
 from .park import Authority, Park

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge_agent.testing.uplink_contract import Manner, Received
+from edge_agent.testing.destination import Manner, Received
 
 TOKEN = "s3cret-token"
 

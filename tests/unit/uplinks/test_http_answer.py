@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.errors import Denied, TooLarge, Unacceptable
-from edge_agent.testing.uplink_contract import incident, segment
+from edge_agent.testing.destination import incident, segment
 from edge_agent.uplink import Answer
 from edge_agent.uplinks.http import answer
 from edge_agent.uplinks.http.uplink import MAX_ANSWER_BYTES

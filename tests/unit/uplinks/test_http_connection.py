@@ -13,7 +13,7 @@ from aiohttp import web
 
 from edge_agent.errors import Denied, Unreachable
 from edge_agent.testing.clock import ManualClock
-from edge_agent.testing.uplink_contract import Manner, RecordingHost, incident, segment
+from edge_agent.testing.destination import Manner, RecordingHost, incident, segment
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Answer
 from edge_agent.uplinks.http import HttpSettings, HttpUplink

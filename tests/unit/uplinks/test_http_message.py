@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.model import Batch, ClockState, Event, Schema, Value, ValueType
-from edge_agent.testing.uplink_contract import SCHEMA, incident, segment
+from edge_agent.testing.destination import SCHEMA, incident, segment
 from edge_agent.uplink import Envelope, Key, Lane
 from edge_agent.uplinks.http import message
 

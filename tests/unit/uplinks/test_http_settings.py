@@ -13,6 +13,8 @@ def refused(**keys: Any) -> tuple[str, str]:
         HttpSettings.model_validate(keys)
     errors = caught.value.errors(include_url=False, include_input=False)
     assert len(errors) == 1
+    if "en" in (context := errors[0].get("ctx", {})):
+        assert all(context[text] for text in ("zh", "cure_en", "cure_zh"))
     return errors[0]["type"], errors[0]["msg"]
 
 

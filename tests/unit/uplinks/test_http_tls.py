@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import Denied
-from edge_agent.testing.uplink_contract import segment
+from edge_agent.testing.destination import segment
 from edge_agent.uplink import Answer
 
 from .conftest import Opened
