@@ -143,6 +143,16 @@ class DriverPlugin:
 
 
 @runtime_checkable
+class Burster(Protocol):
+    async def burst(self, requests: Sequence[Request], replies: list[Any]) -> None:
+        """Several exchanges of one station strictly one after another, never two at once, without going
+        through the scheduler in between: a reply is checked, appended to ``replies``, and the next request
+        sent in the same turn of the event loop. Raises as ``exchange`` would for the request at
+        ``len(replies)``; what was appended before stands. Cancelled at any point, the link stays usable."""
+        ...
+
+
+@runtime_checkable
 class Writer(Protocol):
     async def write(self, station: Any, tag: Tag, raw: Value) -> None:
         """Writes one raw value. Called only by the guarded write pipeline."""

@@ -30,6 +30,11 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def observe_many(self, value: float, count: int) -> None:
+        """As ``count`` observations of the same value."""
+        self.counts[bisect_left(self.bounds, value)] += count
+        self.total += value * count
+
 
 class GroupRow:
     """One poll group of one device. ``latest`` is its newest batch, good or bad."""

@@ -16,6 +16,7 @@ import contextlib
 import os
 import random
 import socket
+from collections.abc import Sequence
 
 from drivers.modbus.plan import Learned, Read
 from drivers.modbus.settings import Limits, ModbusSettings, endpoint, limits_of
@@ -57,7 +58,9 @@ class ModbusTcpLink(asyncio.Protocol):
         self._transaction = random.randrange(0x10000)
         self._expected = b""
         self._read: Read | None = None
-        self._waiter: asyncio.Future[bytes] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._requests: Sequence[Request] = ()
+        self._replies: list[bytes] = []
         self._learned: dict[int, Learned] = {}
 
     # The contract
@@ -76,18 +79,19 @@ class ModbusTcpLink(asyncio.Protocol):
 
     async def exchange(self, request: Request) -> bytes:
         """The data bytes of the reply, after its byte count: exactly as many as were asked for."""
-        transport, loop = self._transport, self._loop
-        if transport is None or loop is None or self._loss is not None or self._closed:
+        replies: list[bytes] = []
+        await self.burst((request,), replies)
+        return replies[0]
+
+    async def burst(self, requests: Sequence[Request], replies: list[bytes]) -> None:
+        """One exchange after the other; each next request leaves as soon as the reply before it is checked."""
+        if self._transport is None or self._loop is None or self._loss is not None or self._closed:
             raise self._lost()
-        read: Read = request.body
-        self._transaction = (self._transaction + 1) & 0xFFFF
-        self._expected = self._transaction.to_bytes(2, "big")
-        self._read = read
-        waiter: asyncio.Future[bytes] = loop.create_future()
-        self._waiter = waiter
-        transport.write(self._expected + read.tail)
+        self._requests, self._replies = requests, replies
+        self._waiter = waiter = self._loop.create_future()
+        self._send(self._transport, requests[len(replies)].body)
         try:
-            return await waiter
+            await waiter
         finally:
             self._waiter = None
 
@@ -121,7 +125,7 @@ class ModbusTcpLink(asyncio.Protocol):
         if self._loss is None:
             words = "the device closed the connection" if exc is None else _words(exc)
             self._loss = (words, _reason(exc))
-        self._settle(error=self._lost())
+        self._settle(self._lost())
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
@@ -145,21 +149,33 @@ class ModbusTcpLink(asyncio.Protocol):
 
     # One frame
 
-    def _take(self, frame: bytes) -> None:
-        read = self._read
-        if self._waiter is None or read is None or frame[:2] != self._expected:
-            return  # late or unasked
-        if frame[_FITTING] == read.head:  # the head holds the length, so the frame is exactly as long
-            self._settle(frame[9:])
-        else:
-            self._settle(error=self._verdict(frame, read))
+    def _send(self, transport: asyncio.Transport, read: Read) -> None:
+        self._transaction = (self._transaction + 1) & 0xFFFF
+        self._expected = self._transaction.to_bytes(2, "big")
+        self._read = read
+        transport.write(self._expected + read.tail)
 
-    def _settle(self, data: bytes = b"", error: DriverError | None = None) -> None:
+    def _take(self, frame: bytes) -> None:
+        read, waiter = self._read, self._waiter
+        if waiter is None or read is None or frame[:2] != self._expected:
+            return  # late or unasked
+        if waiter.done():  # cancelled in this turn of the loop: nothing more is sent for it
+            return
+        if frame[_FITTING] != read.head:
+            self._settle(self._verdict(frame, read))
+            return
+        self._replies.append(frame[9:])  # the head holds the length, so the frame is exactly as long
+        if len(self._replies) == len(self._requests):
+            self._settle(None)
+        elif self._transport is not None:
+            self._send(self._transport, self._requests[len(self._replies)].body)
+
+    def _settle(self, error: DriverError | None) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.done():  # done: cancelled in this turn of the loop
             return
         if error is None:
-            waiter.set_result(data)
+            waiter.set_result(None)
         else:
             waiter.set_exception(error)
 
@@ -198,7 +214,7 @@ class ModbusTcpLink(asyncio.Protocol):
     def _break_off(self, words: str) -> None:
         self._loss = (words, "mismatch")
         self._rest = b""
-        self._settle(error=self._lost())
+        self._settle(self._lost())
         if self._transport is not None:
             self._transport.abort()
 

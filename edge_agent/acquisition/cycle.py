@@ -93,6 +93,11 @@ class Cycle:
         """The next one to send in this read; None when there is nothing left to ask."""
         return self._require_plan().requests[self._todo[0]] if self._todo else None
 
+    def left(self) -> list[Request]:
+        """All that is still to be asked in this read, in order."""
+        requests = self._require_plan().requests
+        return [requests[index] for index in self._todo]
+
     def cheapest(self) -> Request | None:
         """For probes: the request that costs the link least."""
         requests = self._plan.requests if self._plan else ()

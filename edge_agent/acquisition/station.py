@@ -26,6 +26,7 @@ class Station:
         self.breaker = Breaker()
         self.trusted = True
         self.enrolled = False
+        self.slow = False  # a read took longer than one time-out: asked one exchange at a time
         self.limits: Any = None
         self.timeout_s = DEFAULT_TIMEOUT_S
         self.planned = False  # with the limits of a connection

@@ -113,9 +113,11 @@ def junk(path: Path) -> None:
     path.write_bytes(b"this is no database\n" * 1000)
 
 
-def scribble(path: Path) -> None:
+def scribble(path: Path, page: int | None = None) -> None:
+    """Overwrites the head of every page but the first, or of one."""
     data = bytearray(path.read_bytes())
-    for start in range(4096, len(data), 4096):
+    starts = range(4096, len(data), 4096) if page is None else [page * 4096]
+    for start in starts:
         data[start : start + 40] = b"\xa5" * 40
     path.write_bytes(data)
 

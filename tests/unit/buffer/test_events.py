@@ -96,16 +96,17 @@ async def test_a_disk_that_refuses_loses_no_event(tmp_path: Path) -> None:
     store.watch(lambda: heard.append(1))
     with no_file_beyond(4096):
         for n in range(1, 4):
-            assert await store.commit([event_of(n, clock)], {"w": n}) == ()
+            assert await store.commit([event_of(n, clock)], {"w": n, f"only-{n}": n}) == ()
         assert store.info()["state"] == "degraded" and store.in_memory_samples == 3
-        assert store.window_states() == {"w": 3}
+        assert store.window_states()["w"] == 3
         assert await numbers(store, "park", Lane.LIVE) == [0], "nothing is sent before its commit"
     await store.retry()
     assert store.info()["state"] == "ok" and heard == [1]
     assert await numbers(store, "park", Lane.LIVE) == [1, 2, 3]
     await store.close()
     store = await open_events(tmp_path, clock, epoch=2)
-    assert store.window_states() == {"w": 3} and store.unreported_losses() == []
+    assert store.window_states() == {"w": 3, "only-1": 1, "only-2": 2, "only-3": 3}
+    assert store.unreported_losses() == []
     await store.close()
 
 

@@ -183,6 +183,25 @@ async def test_a_long_outage_costs_the_oldest_and_says_so(tmp_path: Path) -> Non
     await buffer.close()
 
 
+async def test_the_newest_flush_is_never_deleted(tmp_path: Path) -> None:
+    """Whatever the quota: the live lane is served, and the highest number stays known."""
+    clock = ManualClock()
+    buffer = await open_buffer(tmp_path, clock, ["park"], quota_bytes=1)
+    for n in range(8):
+        await fill(buffer, clock, 1, start=5 * n)
+        (live,) = await buffer.take("park", Lane.LIVE, **_ALL)
+        assert live.key.seq == n + 1
+        if n % 2:
+            buffer.acknowledge("park", [live.key])
+        buffer.append(batch_of(PRESS, 0, clock))
+        assert buffer.info()["segments"] >= 1
+    await buffer.close()
+    buffer = await open_buffer(tmp_path, clock, ["park"], quota_bytes=1)
+    await fill(buffer, clock, 1)
+    assert buffer.info()["head"] >= 9
+    await buffer.close()
+
+
 async def test_memory_is_bounded_and_drops_the_oldest(tmp_path: Path) -> None:
     clock = ManualClock()
     buffer = await open_buffer(tmp_path, clock, ["park"], memory_bytes=50_000)
