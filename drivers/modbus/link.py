@@ -28,6 +28,7 @@ _SHORTEST, _LONGEST = (
     3,
     254,
 )  # what the length field may say: unit, function, one byte; a frame has 260 at most
+_BUFFER = 4096  # holds a dozen frames; a flood comes in pieces of this size
 _FITTING = slice(2, 9)  # protocol id .. byte count: compared as one string with Read.head
 
 _EXCEPTIONS = {
@@ -43,9 +44,9 @@ _EXCEPTIONS = {
 }
 
 
-class ModbusTcpLink(asyncio.Protocol):
-    """Meets ``edge_agent.driver.Link``. Being the transport's protocol itself keeps an exchange at one write,
-    one future and one callback."""
+class ModbusTcpLink(asyncio.BufferedProtocol):
+    """Meets ``edge_agent.driver.Link``. Being the transport's protocol itself keeps an exchange at one write and
+    one callback; receiving into a buffer of our own spares asyncio's 256 kB allocation per read."""
 
     def __init__(self, settings: ModbusSettings) -> None:
         self._host, self._port = endpoint(settings.link)
@@ -55,6 +56,7 @@ class ModbusTcpLink(asyncio.Protocol):
         self._loss: tuple[str, str] | None = None  # words and reason
         self._closed = False
         self._rest = b""
+        self._buffer = memoryview(bytearray(_BUFFER))
         self._transaction = random.randrange(0x10000)
         self._expected = b""
         self._read: Read | None = None
@@ -129,11 +131,13 @@ class ModbusTcpLink(asyncio.Protocol):
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._loss is not None:
             return
-        if self._rest:
-            data = self._rest + data
+        data = self._rest + self._buffer[:nbytes]
         start, size = 0, len(data)
         while size - start >= _HEADER:
             length = data[start + 4] << 8 | data[start + 5]

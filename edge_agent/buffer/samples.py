@@ -71,6 +71,7 @@ class Buffer:
             clock,
             epoch_of=self._raise_epoch,
             expected=lambda: not self._known_identity().first_start,
+            last_epoch=lambda: self._known_identity().epoch,
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
@@ -347,7 +348,7 @@ class Buffer:
         vault = self._vault
         while (position := vault.accounts.uplinks.get(uplink)) is not None and not self._closed:
             ranges = list(islice(position.settled.gaps(1, self._newest - 1), max_items))
-            if not ranges:
+            if not ranges or vault.broken:
                 return ()
             generation = vault.generation
             try:
@@ -359,7 +360,7 @@ class Buffer:
                 return ()
             except StorageError:  # the next flush will say why
                 return ()
-            if generation != vault.generation or uplink not in vault.accounts.uplinks:
+            if vault.broken or generation != vault.generation or uplink not in vault.accounts.uplinks:
                 return ()
             self._write_off(found)
             envelopes = [

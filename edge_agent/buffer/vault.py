@@ -48,6 +48,7 @@ class Vault:
         *,
         epoch_of: Callable[[int], int],
         expected: Callable[[], bool],
+        last_epoch: Callable[[], int] = int,
         tuning: Tuning,
     ) -> None:
         self.ledger = Ledger()
@@ -64,7 +65,7 @@ class Vault:
         self.commit_counts = [0] * (len(COMMIT_SECONDS) + 1)
         self.commit_seconds = 0.0
         self.full = False
-        self._writer = Writer(path, shape, head, tuning, epoch_of, expected)
+        self._writer = Writer(path, shape, head, tuning, epoch_of, expected, last_epoch)
         self._clock = clock
         self._tuning = tuning
         self._worker = Worker(f"{path.name} writer")
@@ -87,6 +88,11 @@ class Vault:
     @property
     def loaded(self) -> bool:
         return self._loaded
+
+    @property
+    def broken(self) -> bool:
+        """Known to be broken and not yet exchanged: nothing that is read now may be believed."""
+        return bool(self._broken)
 
     @property
     def unsaved_s(self) -> float:
@@ -260,7 +266,7 @@ class Vault:
         if opened.fault:
             self.set_aside += opened.fault != "missing_database"
             self.ledger.record(Loss(opened.fault, lost_epoch, None, None, None, None, since_ns, now_ns))
-        elif opened.last_run is not None and not opened.last_run[2]:
+        elif opened.unclean:
             self.ledger.record(Loss("unclean_stop", lost_epoch, None, None, None, None, since_ns, now_ns))
         self.accounts.register(self._names, self.epoch, now_ns, since_ns)
         self._run = (self.epoch, str(getattr(self._clock, "boot_id", "")), now_ns)
@@ -285,7 +291,6 @@ class Vault:
 
     async def _replace(self) -> None:
         """Sets the file aside while running and goes on with an empty one under a new epoch."""
-        self.generation += 1
         if self._doubt is not None:
             self._doubt.job.undone()
             self._doubt = None
@@ -295,7 +300,7 @@ class Vault:
         detail, now_ns, lost_epoch = self._broken, self._clock.time_ns(), self.epoch
         self.epoch = await self._worker.run(lambda: self._writer.start_over(lost_epoch))
         self._broken, self._reopen = "", False
-        self.generation += 1  # a reader may have opened the old file meanwhile
+        self.generation += 1
         self.set_aside += 1
         self.ledger.restart()
         oldest = [
@@ -312,4 +317,4 @@ def _last_sign(opened: Opened) -> tuple[int, int]:
     """Epoch of the run before, and when it last committed anything; 0 if nothing tells."""
     epoch, started_ns, _ = opened.last_run or (opened.epoch - 1, 0, 1)
     mine = [unit.t1_ns for unit in opened.newest if unit.epoch == epoch]
-    return epoch, max(mine, default=started_ns)
+    return max(epoch, opened.known_epoch), max(mine, default=started_ns)

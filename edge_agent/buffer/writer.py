@@ -70,6 +70,14 @@ class Opened:
     next_loss: int = 1
     newest: list[Unit] = field(default_factory=list)
     last_run: tuple[int, int, int] | None = None  # epoch, started_ns, clean
+    known_epoch: int = 0  # of the run before, as told from outside the file
+
+    @property
+    def unclean(self) -> bool:
+        """The run before left no clean mark, or not even a trace: then its log is gone."""
+        epoch, _, clean = self.last_run or (0, 0, 1)
+        return not clean or self.known_epoch > epoch
+
     usage: Usage = field(default_factory=Usage)
 
 
@@ -96,7 +104,8 @@ class Outcome:
 
 class Writer:
     """``epoch_of(seen)`` returns the epoch of this run, durable and above ``seen``; ``expected()`` tells
-    whether the agent has run here before, so that a file that is not there is a loss."""
+    whether the agent has run here before, so that a file that is not there is a loss; ``last_epoch()`` that
+    run's epoch, 0 if only the file knows."""
 
     def __init__(
         self,
@@ -106,25 +115,29 @@ class Writer:
         tuning: Tuning,
         epoch_of: Callable[[int], int],
         expected: Callable[[], bool],
+        last_epoch: Callable[[], int],
     ) -> None:
         self._database = Database(path, shape, tuning)
         self._head = head
         self._epoch_of = epoch_of
         self._expected = expected
+        self._last_epoch = last_epoch
 
     def first_open(self) -> Opened:
-        opened = Opened()
+        opened = Opened(known_epoch=self._last_epoch())
         expected = self._expected()
         fresh = not self._database.exists() or (not expected and self._database.empty())
         try:
             self._database.open(fresh=fresh)
             self._read_all(opened)
-            if opened.last_run is not None and not opened.last_run[2]:
+            if not fresh and opened.unclean:
                 self._database.check()
         except StorageBroken:
             seen = opened.last_run[0] if opened.last_run else 0
             self._database.set_aside()
-            opened = Opened(fault="quarantined_database", last_run=opened.last_run)
+            opened = Opened(
+                fault="quarantined_database", last_run=opened.last_run, known_epoch=opened.known_epoch
+            )
             opened.epoch = self._epoch_of(seen)
             self._database.open(fresh=True)
         else:

@@ -83,7 +83,7 @@ async def test_a_broken_file_is_set_aside(tmp_path: Path, damage: Callable[[Path
     agent = buffer.agent
     await fill(buffer, clock, 30)
     await buffer.close()
-    buffer = await open_buffer(live, clock)  # and killed: so that the file is checked
+    buffer = await open_buffer(live, clock)
     state = crash_copy(live, tmp_path / "state", without_log=True)
     await buffer.close()
     damage(state / "buffer.db")
@@ -222,7 +222,7 @@ async def test_a_file_that_breaks_while_running_is_replaced(tmp_path: Path) -> N
 async def test_a_damaged_page_is_found_at_the_start_only_after_an_unclean_stop(
     tmp_path: Path, clean: bool
 ) -> None:
-    """A whole check of a large file takes too long for every start; what it would have found, reading finds."""
+    """A whole check of a large file takes too long for every start; what it would find, reading finds."""
     clock = ManualClock()
     wide = schema_of("press-2", (ValueType.FLOAT64,) * 100)
     buffer = await open_buffer(tmp_path / "a", clock)
@@ -273,6 +273,22 @@ async def test_a_crash_writes_unclean_stop_and_a_clean_start_does_not(tmp_path: 
     assert (loss.t0_ns, loss.t1_ns) == (last_ns, clock.time_ns())
     assert len(await take_all(killed, "park")) == 3, "what was committed is there"
     await killed.close()
+
+
+async def test_a_log_that_vanished_with_its_run_is_noticed(tmp_path: Path) -> None:
+    """The file alone looks cleanly closed; the epoch tells that a run is missing from it."""
+    clock = ManualClock()
+    buffer = await open_buffer(tmp_path / "a", clock)
+    await fill(buffer, clock, 2)
+    await buffer.close()
+    buffer = await open_buffer(tmp_path / "a", clock)
+    await fill(buffer, clock, 2)
+    crash_copy(tmp_path / "a", tmp_path / "b", without_log=True)
+    await buffer.close()
+    buffer = await open_buffer(tmp_path / "b", clock)
+    assert [(x.reason, x.epoch) for x in buffer.unreported_losses()] == [("unclean_stop", 2)]
+    assert buffer.epoch == 3 and len(await take_all(buffer, "park")) == 2
+    await buffer.close()
 
 
 @pytest.mark.parametrize("loss", ["epoch", "epoch.2", "both", "junk", "restored"])

@@ -193,12 +193,13 @@ async def test_the_newest_flush_is_never_deleted(tmp_path: Path) -> None:
         assert live.key.seq == n + 1
         if n % 2:
             buffer.acknowledge("park", [live.key])
-        buffer.append(batch_of(PRESS, 0, clock))
-        assert buffer.info()["segments"] >= 1
+            await clock.advance(20)
+            await buffer.flush()  # a commit without data
+        assert 1 <= buffer.info()["segments"] <= 2
     await buffer.close()
     buffer = await open_buffer(tmp_path, clock, ["park"], quota_bytes=1)
     await fill(buffer, clock, 1)
-    assert buffer.info()["head"] >= 9
+    assert buffer.info()["head"] == 9
     await buffer.close()
 
 
