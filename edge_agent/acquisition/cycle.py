@@ -17,7 +17,9 @@ REFUSED_RETRY_NS = 60_000_000_000
 
 
 class Cycle:
-    """Slots stand at ``origin + k * period``; ``due_ns`` is the one waited for or being read.
+    """The first slot is the start; all others stand at multiples of the period on the monotonic clock, so
+    that groups of one period, of whatever device, are read at the same moment. ``due_ns`` is the slot that
+    is waited for or being read.
 
     A read that is not complete when the next slot begins is handed out partially and the next one starts
     with the requests that were left, so that on a link that is too slow every tag still gets its turn.
@@ -28,12 +30,12 @@ class Cycle:
         "period_ns", "row", "schema", "started", "started_ns", "tags",
     )  # fmt: skip
 
-    def __init__(self, schema: Schema, tags: Sequence[Tag], row: GroupRow, *, origin_ns: int) -> None:
+    def __init__(self, schema: Schema, tags: Sequence[Tag], row: GroupRow, *, start_ns: int) -> None:
         self.schema = schema
         self.tags = tuple(tags)
         self.row = row
         self.period_ns = round(row.period_s * 1e9)
-        self.due_ns = origin_ns
+        self.due_ns = start_ns
         self.not_before_ns = 0
         self.started = False
         self.started_ns = 0
@@ -122,7 +124,7 @@ class Cycle:
         """Ends the read, complete or partial, and moves to the next slot."""
         columns = self._require_plan().decode(self._replies)
         self.started = False
-        self.due_ns += self.period_ns
+        self.due_ns = (self.due_ns // self.period_ns + 1) * self.period_ns
         return columns
 
     def all_bad(self, quality: Quality) -> Columns:

@@ -20,7 +20,7 @@ DEFAULT_TIMEOUT_S = 1.0
 class Station:
     """``enrolled`` and ``trusted`` are per connection; plans survive a reconnect until limits change."""
 
-    def __init__(self, device: Device, row: DeviceRow, version: str, *, origin_ns: int, phase: float) -> None:
+    def __init__(self, device: Device, row: DeviceRow, version: str, *, start_ns: int) -> None:
         self.device = device
         self.row = row
         self.breaker = Breaker()
@@ -37,7 +37,7 @@ class Station:
                 continue
             schema = Schema.of(device.name, group, version, tags)
             group_row = row.groups[group] = GroupRow(schema, period_s)
-            cycle = Cycle(schema, tags, group_row, origin_ns=origin_ns + round(phase * period_s * 1e9))
+            cycle = Cycle(schema, tags, group_row, start_ns=start_ns)
             cycle.adopt(device.plugin.plan(device.settings, cycle.tags, None, None))
             self.cycles.append(cycle)
 

@@ -29,12 +29,9 @@ BUG_RETRY_S = 5.0
 
 
 class LinkWorker:
-    """``devices`` share one link. ``phases``: share of a period by which each device's grid is shifted, so
-    that polls spread over time. The devices' rows are put on the board at once."""
+    """``devices`` share one link. Their rows are put on the board at once."""
 
-    def __init__(
-        self, key: str, devices: Sequence[Device], version: str, host: WorkerHost, phases: Sequence[float]
-    ) -> None:
+    def __init__(self, key: str, devices: Sequence[Device], version: str, host: WorkerHost) -> None:
         self.key = key
         self.devices = tuple(devices)
         self._host = host
@@ -42,18 +39,17 @@ class LinkWorker:
         self._reports = Reports(host, key)
         self._backoff = Backoff(host.random)
         self._budget = ProbeBudget()
-        self._stations = self._make_stations(version, phases)
+        self._stations = self._make_stations(version)
         set_timeouts(self._stations)
 
-    def _make_stations(self, version: str, phases: Sequence[float]) -> list[Station]:
+    def _make_stations(self, version: str) -> list[Station]:
         first = self.devices[0]
         endpoint = first.plugin.link_key(first.settings)
-        origin_ns = self._clock.mono_ns()
         stations = []
-        for device, phase in zip(self.devices, phases, strict=True):
+        for device in self.devices:
             row = self._host.board.devices[device.name] = DeviceRow(device.name, device.driver, endpoint)
             row.since_ns = self._clock.time_ns()
-            stations.append(Station(device, row, version, origin_ns=origin_ns, phase=phase))
+            stations.append(Station(device, row, version, start_ns=self._clock.mono_ns()))
         return stations
 
     async def run(self) -> None:

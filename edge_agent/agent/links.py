@@ -27,18 +27,12 @@ class Links:
         wanted = _by_link(configuration)
         for key in [k for k, (devices, _) in self._running.items() if wanted.get(k) != devices]:
             await self._stop(key, keep=[d.name for d in configuration.devices])
-        spread = {
-            device.name: i / max(len(configuration.devices), 1)
-            for i, device in enumerate(configuration.devices)
-        }
         for key, devices in wanted.items():
             if key in self._running:
                 continue
             slowest_s = max(p for d in devices for p in d.periods_s.values())
             self._progress.expect(f"link {key}", CONNECT_AND_BACKOFF_S + 3 * slowest_s)
-            worker = LinkWorker(
-                key, devices, configuration.version, self._host, [spread[d.name] for d in devices]
-            )
+            worker = LinkWorker(key, devices, configuration.version, self._host)
             self._running[key] = (devices, self._tasks.start(f"link {key}", worker.run()))
         order = [d.name for d in configuration.devices]
         rows = self._host.board.devices

@@ -143,7 +143,7 @@ class Bench:
             lambda _, b: self.batches.append(b),
             self._mark,
         )
-        self.worker = LinkWorker("fake:fake", self.devices, "v1", host, [0.0] * len(self.devices))
+        self.worker = LinkWorker("fake:fake", self.devices, "v1", host)
 
     def _mark(self, key: str) -> None:
         self.attempts += 1
