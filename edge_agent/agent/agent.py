@@ -181,7 +181,8 @@ class Agent:
         if self._web is not None:
             self._web.reconfigure(new.web)
         self.board.line, self.board.config_version = new.line, new.version
-        self._flow.event("config_changed", "configuration", {"from": old.version, "to": new.version})
+        if new.version != old.version:
+            self._flow.event("config_changed", "configuration", {"from": old.version, "to": new.version})
 
     async def _wind_down(self, tasks: Tasks, upkeep: Sequence[asyncio.Task[None]]) -> None:
         """Polls end first, then everything read is committed, then the park gets one polite last try."""

@@ -20,11 +20,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_agent import config as configuration_files
 from edge_agent import log as logs
 from edge_agent.agent import Agent
 from edge_agent.cli.demo_view import View
 from edge_agent.clock import SystemClock
+from edge_agent.config.apart import load_apart
 from edge_agent.errors import LinesideError
 from edge_agent.systemd import Notifier
 
@@ -52,8 +52,7 @@ async def _demo(folder: Path, seconds: float | None, view: View) -> dict[str, An
         loop.add_signal_handler(number, stop.set)
     async with _simulated_line() as ports:
         _write_files(folder, ports)
-        configuration = configuration_files.load(folder / "config")
-        configuration.state_dir.mkdir(mode=0o700)
+        configuration = (await load_apart(folder / "config", fall_back=False)).configuration
         agent = Agent(
             configuration,
             clock=clock,
