@@ -14,6 +14,7 @@ from edge_agent.agent.destinations import Destinations
 from edge_agent.agent.figures import Figures, refresh_rows
 from edge_agent.agent.flow import Flow
 from edge_agent.agent.links import Links
+from edge_agent.agent.memory import settle_memory
 from edge_agent.agent.tasks import Tasks
 from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
 from edge_agent.buffer import Buffer, EventStore
@@ -118,6 +119,7 @@ class Agent:
         await self._start_web()
         await self._destinations.apply(self.configuration)
         await self._links.apply(self.configuration)
+        settle_memory()
         self.ready.set()
         self._notifier.ready()
         await self._stop.wait()
@@ -125,7 +127,6 @@ class Agent:
 
     def _start_upkeep(self, tasks: Tasks) -> list[asyncio.Task[None]]:
         flush_s = self.configuration.buffer.flush_s
-        mono_ns = self._clock.mono_ns
         self._progress.expect("buffer writer", max(3 * flush_s, 15.0))
         self._progress.expect("control", TICK_MAX_AGE_S)
         self._progress.expect("event journal", JOURNAL_MAX_AGE_S)
@@ -135,9 +136,7 @@ class Agent:
                 "tick", tick_loop(self._flow, self.board, self._clock, self._progress, self._refresh)
             ),
             tasks.start("watchdog", watchdog_loop(self._notifier, self._progress, self._clock)),
-            tasks.start(
-                "journal", self._flow.journal(lambda: self._progress.mark("event journal", mono_ns()))
-            ),
+            tasks.start("journal", self._flow.journal()),
         ]
         if self._reload is not None:
             loops.append(tasks.start("reload", self._reload(self)))
@@ -163,6 +162,8 @@ class Agent:
 
     def _refresh(self) -> None:
         refresh_rows(self.board, self._buffer)
+        if self._flow.care():
+            self._progress.mark("event journal", self._clock.mono_ns())
         up = sum(d.up for d in self.board.devices.values())
         self._notifier.status(f"{up}/{len(self.board.devices)} devices up")
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("edge_agent.events")
 
-JOURNAL_IDLE_S = 1.0
 _LOUD = frozenset({"excursion_begin", "data_lost", "clock_step", "uplink_denied"})
 
 
@@ -45,6 +44,8 @@ class Flow:
         self._journal = journal
         self._clock = clock
         self._version = version
+        self._writing = False
+        self._commits = self._commits_seen = 0
         self._queue: asyncio.Queue[tuple[Sequence[Event], Mapping[str, Any]]] = asyncio.Queue()
 
     def take(self, driver: str, batch: Batch) -> None:
@@ -77,18 +78,26 @@ class Flow:
         now = self._clock
         self.announce([Event(kind, source, now.time_ns(), now.mono_ns(), self._version(), detail)])
 
-    async def journal(self, done: Callable[[], None]) -> None:
-        """The journal loop. ``done`` marks progress, also when there is nothing to write."""
+    async def journal(self) -> None:
+        """The journal loop: one commit after the other, in the order of the queue."""
         while True:
+            events, states = await self._queue.get()
+            self._writing = True
             await self._report_losses()
-            try:
-                async with asyncio.timeout(JOURNAL_IDLE_S):
-                    events, states = await self._queue.get()
-            except TimeoutError:
-                await self._journal.retry()
-            else:
-                await self._journal.commit(events, states)
-            done()
+            await self._journal.commit(events, states)
+            self._writing = False
+            self._commits += 1
+
+    def care(self) -> bool:
+        """Once a second: wakes the journal loop when a store has losses to report or events the disk refused.
+        True while the loop has nothing to do or has moved on since the last time."""
+        if any(store.unreported_losses() for store in (self._buffer, self._journal)) or (
+            self._journal.in_memory_samples and self._queue.empty()
+        ):
+            self._queue.put_nowait(((), {}))
+        moved_on = not self._writing or self._commits != self._commits_seen
+        self._commits_seen = self._commits
+        return moved_on
 
     async def _report_losses(self) -> None:
         """Each new row of a loss ledger becomes an event, for the park as for the people here. Marked only

@@ -21,6 +21,7 @@ from edge_agent.buffer.epoch import sync_directory
 from edge_agent.errors import StorageBroken, StorageError, StorageFull
 
 PAGE = 4096
+CACHE_KB = 512  # rows are written and read once, in order: a large cache would only cost memory
 _SIDES = ("", "-wal", "-shm")
 _KEPT = 2
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -190,6 +191,7 @@ def connect(
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {tuning.journal_limit_bytes}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     except BaseException:
         connection.close()
         raise
@@ -202,6 +204,7 @@ def connect_readonly(path: Path, timeout_s: float = 2.0) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=timeout_s, isolation_level=None
     )
     connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     return connection
 
 

@@ -9,6 +9,7 @@ the next commit.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -158,6 +159,10 @@ class EventStore:
     def watch(self, callback: Callable[[], None]) -> None:
         self._watchers.append(callback)
 
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        with contextlib.suppress(ValueError):
+            self._watchers.remove(callback)
+
     async def register(self, uplinks: Iterable[str]) -> None:
         """As ``Buffer.register``."""
         async with self._lock:
@@ -277,7 +282,7 @@ class EventStore:
             entry.key = Key(self.stream, unit.epoch, unit.seq)
             self._live.append(Envelope(entry.key, Lane.LIVE, 1, event=entry.event))
             self._recent.append((entry.key, entry.event))
-        for callback in self._watchers:
+        for callback in tuple(self._watchers):
             callback()
 
     def _undone(self, job: Commit) -> None:

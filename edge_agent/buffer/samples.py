@@ -4,6 +4,7 @@ event loop."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -145,6 +146,10 @@ class Buffer:
 
     def watch(self, callback: Callable[[], None]) -> None:
         self._watchers.append(callback)
+
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        with contextlib.suppress(ValueError):
+            self._watchers.remove(callback)
 
     async def register(self, uplinks: Iterable[str]) -> None:
         """After a reload: a removed uplink's data is written off in the ledger, a new one starts here: it
@@ -309,7 +314,7 @@ class Buffer:
                 Envelope(Key(self.stream, u.epoch, u.seq), Lane.LIVE, u.samples, s.schema, s.batches)
                 for u, s in zip(job.units, job.segments, strict=True)
             ]
-            for callback in self._watchers:
+            for callback in tuple(self._watchers):
                 callback()
 
     def _returned(self, job: Flush) -> None:

@@ -1,7 +1,9 @@
 """The tables of both databases, and how they come to be. Blocking; belongs to the writer thread.
 
-sqlite-utils makes and migrates them and is imported only then: the daemon of every later start does
-not pay for it. ``PRAGMA user_version`` tells which shape a file has.
+The shapes below are the truth. sqlite-utils turns them into SQL (``statements``), and the result is kept
+beside this file (``samples.sql``, ``events.sql``; a test keeps it in step), so that the daemon need not
+import sqlite-utils: 4 MB that a Raspberry Pi has better uses for. ``PRAGMA user_version`` tells which shape
+a file has.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_agent.errors import StorageBroken
 
@@ -17,8 +20,10 @@ Columns = Mapping[str, type]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``tables``: name -> columns; the first columns (as many as ``keys`` says, usually one) are the key."""
+    """``tables``: name -> columns; the first columns (as many as ``keys`` says, usually one) are the key.
+    ``name``: of the file that holds the SQL."""
 
+    name: str
     version: int
     tables: Mapping[str, Columns]
     keys: Mapping[str, int]
@@ -63,6 +68,7 @@ _COMMON: dict[str, Columns] = {
 # write a further page at every flush. The newest segment is never deleted, so the highest seq is always
 # known.
 SAMPLES = Shape(
+    "samples",
     1,
     _COMMON
     | {
@@ -85,6 +91,7 @@ SAMPLES = Shape(
     {"quarantine": 2},
 )
 EVENTS = Shape(
+    "events",
     1,
     _COMMON
     | {
@@ -105,20 +112,35 @@ EVENTS = Shape(
 
 def create(connection: sqlite3.Connection, shape: Shape) -> None:
     """All tables or none: a power cut during the first start leaves an empty file."""
-    from sqlite_utils import Database  # costs memory: only when there is something to make
-
+    text = Path(__file__).with_name(f"{shape.name}.sql").read_text(encoding="utf-8")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        database = Database(connection, execute_plugins=False)
-        for name, columns in shape.tables.items():
-            key = shape.key(name)
-            database.table(name).create(dict(columns), pk=key[0] if len(key) == 1 else key)
+        for statement in text.split(";\n"):
+            connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {shape.version}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def statements(shape: Shape) -> str:
+    """The SQL of a shape, as sqlite-utils writes it."""
+    from sqlite_utils import Database
+
+    connection = sqlite3.connect(":memory:")
+    try:
+        database = Database(connection, execute_plugins=False)
+        for name, columns in shape.tables.items():
+            key = shape.key(name)
+            database.table(name).create(dict(columns), pk=key[0] if len(key) == 1 else key)
+        found = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
+        ).fetchall()
+    finally:
+        connection.close()
+    return ";\n".join(sql for (sql,) in found) + ";\n"
 
 
 def verify(connection: sqlite3.Connection, shape: Shape) -> None:

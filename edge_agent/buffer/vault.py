@@ -269,7 +269,7 @@ class Vault:
         elif opened.unclean:
             self.ledger.record(Loss("unclean_stop", lost_epoch, None, None, None, None, since_ns, now_ns))
         self.accounts.register(self._names, self.epoch, now_ns, since_ns)
-        self._run = (self.epoch, str(getattr(self._clock, "boot_id", "")), now_ns)
+        self._run = (self.epoch, self._clock.boot_id, now_ns)
         self._loaded, self.reason = True, ""
         self.generation += 1
         await self.commit(Nothing())
@@ -307,7 +307,7 @@ class Vault:
             ns for name in self.accounts.uplinks if (ns := self.accounts.oldest_pending_ns(name)) is not None
         ]
         self.accounts.lose_all("quarantined_database", lost_epoch, min(oldest, default=now_ns), now_ns)
-        self._run = (self.epoch, str(getattr(self._clock, "boot_id", "")), now_ns)
+        self._run = (self.epoch, self._clock.boot_id, now_ns)
         self._wal_pages = 0
         if not await self.commit(Nothing()):
             self.reason = self.reason or detail

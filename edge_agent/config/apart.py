@@ -8,7 +8,6 @@ plug-ins travel by name. What could be loaded is also saved as last good here, b
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
 import os
@@ -67,6 +66,8 @@ async def load_apart(directory: Path, *, fall_back: bool) -> Loaded:
 
 def main() -> None:
     """The child."""
+    import argparse
+
     options = argparse.ArgumentParser()
     options.add_argument("directory", type=Path)
     options.add_argument("--fall-back", action="store_true")

@@ -345,6 +345,7 @@ async def test_inspect_reads_beside_the_daemon_after_it_and_after_a_crash(tmp_pa
         assert seen["agent"] == buffer.agent and seen["epoch"] == 1
         samples = seen["samples"]
         assert (samples["units"], samples["first_seq"], samples["last_seq"]) == (5, 1, 5)
+        assert samples["run"]["boot_id"] == clock.boot_id, "tells one monotonic era from the next"
         assert samples["uplinks"]["park"]["pending_samples"] == 48
         assert [q["reason"] for q in samples["quarantined"]] == ["poison"]
         assert seen["events"]["units"] == 1

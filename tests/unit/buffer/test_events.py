@@ -88,6 +88,19 @@ async def test_acknowledged_and_quarantined_events_stay_away(tmp_path: Path) -> 
     await store.close()
 
 
+async def test_who_ends_watching_is_not_called_again(tmp_path: Path) -> None:
+    clock = ManualClock()
+    store = await open_events(tmp_path, clock)
+    heard: list[int] = []
+    store.watch(listen := lambda: heard.append(1))
+    await store.commit([event_of(0, clock)], {})
+    store.unwatch(listen)
+    store.unwatch(listen)  # not known any more: ignored
+    await store.commit([event_of(1, clock)], {})
+    assert heard == [1]
+    await store.close()
+
+
 async def test_a_disk_that_refuses_loses_no_event(tmp_path: Path) -> None:
     clock = ManualClock()
     store = await open_events(tmp_path, clock)

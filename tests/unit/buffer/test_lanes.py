@@ -231,6 +231,26 @@ async def test_watchers_hear_of_commits_that_added_something(tmp_path: Path) -> 
     await buffer.close()
 
 
+async def test_who_ends_watching_is_not_called_again_not_even_for_the_same_commit(tmp_path: Path) -> None:
+    clock = ManualClock()
+    buffer = await open_buffer(tmp_path, clock)
+    heard: list[str] = []
+
+    def leaves() -> None:
+        heard.append("leaves")
+        buffer.unwatch(leaves)
+
+    buffer.watch(leaves)
+    buffer.watch(stays := lambda: heard.append("stays"))
+    buffer.unwatch(lambda: None)  # never watched: ignored
+    await fill(buffer, clock, 2)
+    assert heard == ["leaves", "stays", "stays"], "one that leaves must not hide the next from a commit"
+    buffer.unwatch(stays)
+    await fill(buffer, clock, 1)
+    assert len(heard) == 3
+    await buffer.close()
+
+
 async def test_an_unencodable_batch_is_written_off_and_blocks_nothing(tmp_path: Path) -> None:
     clock = ManualClock()
     buffer = await open_buffer(tmp_path, clock)

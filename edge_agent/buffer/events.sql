@@ -1,0 +1,57 @@
+CREATE TABLE "meta" (
+   "name" TEXT PRIMARY KEY,
+   "value" TEXT
+);
+CREATE TABLE "run" (
+   "epoch" INTEGER PRIMARY KEY,
+   "boot_id" TEXT,
+   "started_ns" INTEGER,
+   "clean" INTEGER
+);
+CREATE TABLE "position" (
+   "uplink" TEXT PRIMARY KEY,
+   "revision" INTEGER,
+   "settled_to" INTEGER,
+   "ranges" TEXT,
+   "committed_segments" INTEGER,
+   "committed_samples" INTEGER,
+   "acknowledged_segments" INTEGER,
+   "acknowledged_samples" INTEGER,
+   "quarantined_segments" INTEGER,
+   "quarantined_samples" INTEGER,
+   "lost_segments" INTEGER,
+   "lost_samples" INTEGER
+);
+CREATE TABLE "quarantine" (
+   "uplink" TEXT,
+   "seq" INTEGER,
+   "reason" TEXT,
+   "at_ns" INTEGER,
+   "n_samples" INTEGER,
+   PRIMARY KEY ("uplink", "seq")
+);
+CREATE TABLE "loss" (
+   "id" INTEGER PRIMARY KEY,
+   "epoch" INTEGER,
+   "from_seq" INTEGER,
+   "to_seq" INTEGER,
+   "uplink" TEXT,
+   "n_samples" INTEGER,
+   "reason" TEXT,
+   "t0_ns" INTEGER,
+   "t1_ns" INTEGER,
+   "reported" INTEGER
+);
+CREATE TABLE "event" (
+   "seq" INTEGER PRIMARY KEY,
+   "epoch" INTEGER,
+   "kind" TEXT,
+   "source" TEXT,
+   "time_ns" INTEGER,
+   "crc32" INTEGER,
+   "body" TEXT
+);
+CREATE TABLE "window_state" (
+   "name" TEXT PRIMARY KEY,
+   "body" TEXT
+);
