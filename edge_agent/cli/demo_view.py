@@ -58,8 +58,9 @@ class View:
 
     def _devices(self, agent: Agent) -> list[str]:
         parts = []
-        for device in _snapshot(agent)["devices"]:
-            values = [v for g in device["groups"] for v in g.get("values", ())][:2]
+        state = _snapshot(agent)
+        for device in state["devices"]:
+            values = _watched_first(device, state["windows"])[:2]
             shown = "  ".join(f"{v['tag']} {_number(v)}" for v in values)
             parts.append(f"{device['name']} ({device['driver']}) {device['state']}  {shown}")
         return parts
@@ -89,7 +90,7 @@ class View:
         for column in ("device", "tag", "value", "quality", "window"):
             table.add_column(column)
         for device in state["devices"]:
-            for value in [v for g in device["groups"] for v in g.get("values", ())][:_SHOWN_TAGS]:
+            for value in _watched_first(device, state["windows"])[:_SHOWN_TAGS]:
                 window = windows.get(f"{device['name']}.{value['tag']}", {})
                 style = {"out": "bold red", "unknown": "yellow"}.get(window.get("state", ""), "")
                 name = f"{device['name']} ({device['driver']}) {device['state']}"
@@ -124,8 +125,13 @@ def _number(value: dict[str, Any]) -> str:
     shown = value["value"]
     if shown is None:
         return "-"
-    return (
-        f"{shown:.4g} {value['unit']}".strip()
-        if isinstance(shown, float)
-        else f"{shown} {value['unit']}".strip()
-    )
+    if isinstance(shown, float):
+        shown = f"{shown:.1f}" if abs(shown) >= 1000 else f"{shown:.4g}"
+    return f"{shown} {value['unit']}".strip()
+
+
+def _watched_first(device: dict[str, Any], windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A device's tags, those with a process window first, then the others that have a unit."""
+    watched = {w["tag"] for w in windows if w["device"] == device["name"]}
+    values = [v for g in device["groups"] for v in g.get("values", ())]
+    return sorted(values, key=lambda v: (v["tag"] not in watched, not v["unit"]))
