@@ -7,6 +7,7 @@ Agent ── Links ──> LinkWorker per link ──batch──> Flow ──> s
   └── Web
 """
 
+import edge_agent.lean  # noqa: F401 - before aiohttp
 from edge_agent.agent.agent import Agent
 from edge_agent.agent.process import run
 

@@ -7,8 +7,8 @@ import gc
 
 
 def settle_memory() -> None:
-    """After the start: what is alive now stays, so the collector need not look at it again, and what the start
-    used up in passing goes back to the system."""
+    """After the start: what lives now stays, so the collector need not look at it again; what the start only
+    passed through goes back to the system."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)

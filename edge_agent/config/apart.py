@@ -132,7 +132,8 @@ def _state_dirs(directory: Path) -> Iterator[Path]:
 
 
 class _Pickler(pickle.Pickler):
-    """Plug-ins hold functions and classes of whoever wrote them: they go by kind and name."""
+    """Plug-ins hold functions and classes of whoever wrote them: they go by kind and name. Numbers go by
+    value, so that thousands of equal limits and delays become one object on the other side."""
 
     def __init__(self, file: io.BytesIO, answer: Loaded | tuple[Problem, ...]) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -142,12 +143,20 @@ class _Pickler(pickle.Pickler):
             self._names |= {id(u.plugin): ("uplink", u.type) for u in answer.configuration.uplinks}
 
     def persistent_id(self, obj: object) -> tuple[str, str] | None:
+        if type(obj) is float:
+            return "float", obj.hex()  # a number in here would be asked for its own name, for ever
         return self._names.get(id(obj)) if isinstance(obj, (DriverPlugin, UplinkPlugin)) else None
 
 
 class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, pid: Any) -> DriverPlugin | UplinkPlugin:
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._numbers: dict[str, float] = {}
+
+    def persistent_load(self, pid: Any) -> DriverPlugin | UplinkPlugin | float:
         kind, name = pid
+        if kind == "float":
+            return self._numbers.setdefault(name, float.fromhex(name))
         return load_driver(name) if kind == "driver" else load_uplink(name)
 
 

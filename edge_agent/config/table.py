@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 from edge_agent.config import catalogue as c
@@ -158,7 +159,7 @@ class _Reader:
             return
         unit, description = self._cell(row, "unit"), self._cell(row, "description")
         tag = Tag(
-            name, address, kind[0], group or "default", unit, description,
+            sys.intern(name), sys.intern(address), kind[0], group or "default", unit, description,
             _scaling(numbers), self._cell(row, "byte_order").upper(), kind[1], metric,
         )  # fmt: skip
         limits = {column: number for column, number in numbers.items() if column in LIMITS}
