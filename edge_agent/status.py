@@ -91,8 +91,8 @@ class DeviceRow:
 
 
 class UplinkRow:
-    """One destination. ``acknowledged_*`` and ``quarantined_*`` count since its store began, ``pending_*`` are
-    now; ``sends`` and ``failures`` count since start."""
+    """One destination. ``acknowledged_*`` and ``quarantined_*`` count since its store began, ``pending_*``
+    are now; ``sends`` and ``failures`` count since start."""
 
     __slots__ = (
         "acknowledged_samples", "acknowledged_segments", "duration", "endpoint", "failures",
@@ -204,11 +204,11 @@ def _device(row: DeviceRow, mono_ns: int, tags: bool) -> dict[str, Any]:
         "failures": dict(row.failures),
         "connects": row.connects,
         "disconnects": row.disconnects,
-        "groups": [_group(name, g, mono_ns, tags) for name, g in row.groups.items()],
+        "groups": [_group(name, g, row.up, mono_ns, tags) for name, g in row.groups.items()],
     }
 
 
-def _group(name: str, row: GroupRow, mono_ns: int, tags: bool) -> dict[str, Any]:
+def _group(name: str, row: GroupRow, up: bool, mono_ns: int, tags: bool) -> dict[str, Any]:
     out: dict[str, Any] = {
         "group": name,
         "period_s": row.period_s,
@@ -216,10 +216,10 @@ def _group(name: str, row: GroupRow, mono_ns: int, tags: bool) -> dict[str, Any]
         "overruns": row.overruns,
         "last_success_ns": row.last_success_ns,
         "tags": len(row.schema.names),
-        "quality": quality_counts(row, mono_ns),
+        "quality": quality_counts(row, mono_ns, up=up),
     }
     if tags:
-        out["values"] = list(_values(row, mono_ns))
+        out["values"] = list(_values(row, mono_ns, up=up))
     return out
 
 
@@ -228,24 +228,27 @@ def max_age_ns(row: GroupRow) -> int:
     return int(max(3 * row.period_s, 1.0) * 1e9)
 
 
-def live_quality(row: GroupRow, index: int, mono_ns: int) -> Quality:
-    """The quality a reader must show now: that of the newest batch, or STALE once it is too old."""
+def live_quality(row: GroupRow, index: int, mono_ns: int, *, up: bool) -> Quality:
+    """The quality a reader must show now: that of the newest batch, or STALE once it is too old. What a
+    device said before it went (not ``up``) is old, however young."""
     if row.latest is None:
         return Quality.WAITING
     quality = Quality(row.latest.quality[index])
-    if quality < 0x80 and mono_ns - row.latest.mono_ns > max_age_ns(row):
+    if quality < 0x80 and (not up or mono_ns - row.latest.mono_ns > max_age_ns(row)):
         return Quality.STALE
     return quality
 
 
-def quality_counts(row: GroupRow, mono_ns: int) -> dict[str, int]:
-    """How many tags are good, uncertain, bad, stale at this moment."""
+def quality_counts(row: GroupRow, mono_ns: int, *, up: bool) -> dict[str, int]:
+    """How many tags are good, uncertain, bad, stale at this moment, as ``live_quality`` has it."""
     counts = {"good": 0, "uncertain": 0, "bad": 0, "stale": 0}
     if row.latest is None:
         counts["bad"] = len(row.schema.names)
         return counts
-    stale = mono_ns - row.latest.mono_ns > max_age_ns(row)
-    for value, count in Counter(row.latest.quality).items():
+    stale = not up or mono_ns - row.latest.mono_ns > max_age_ns(row)
+    quality = row.latest.quality
+    counts["stale" if stale else "good"] = quality.count(0)
+    for value, count in Counter(quality.translate(None, b"\x00")).items():  # nearly always none
         if value >= 0x80:
             counts["bad"] += count
         elif stale:
@@ -255,11 +258,11 @@ def quality_counts(row: GroupRow, mono_ns: int) -> dict[str, int]:
     return counts
 
 
-def _values(row: GroupRow, mono_ns: int) -> Sequence[dict[str, Any]]:
+def _values(row: GroupRow, mono_ns: int, *, up: bool) -> Sequence[dict[str, Any]]:
     schema, latest = row.schema, row.latest
     out = []
     for index, name in enumerate(schema.names):
-        quality = live_quality(row, index, mono_ns)
+        quality = live_quality(row, index, mono_ns, up=up)
         shown = latest is not None and quality < 0x80
         out.append(
             {
