@@ -18,6 +18,10 @@ _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
 
 
 class Clock(Protocol):
+    """``boot_id`` tells one monotonic era from the next: readings of two eras must not be compared."""
+
+    boot_id: str
+
     def mono_ns(self) -> int: ...
 
     def time_ns(self) -> int: ...
@@ -28,7 +32,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks. ``boot_id`` tells one monotonic era from the next."""
+    """The machine's clocks."""
 
     def __init__(self) -> None:
         self.boot_id = os.environ.get("EDGE_BOOT_ID") or _read_boot_id()

@@ -22,24 +22,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
-
-from pydantic import Field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edge_agent.model import Tag, Value
-from edge_agent.settings import Duration, Problem, Settings
+from edge_agent.settings import Problem
+
+if TYPE_CHECKING:
+    from edge_agent.keys import DeviceSettings as DeviceSettings
 
 API_VERSION = 1
 
 
-class DeviceSettings(Settings):
-    """The keys every device has beside ``device``, ``driver``, ``poll``, ``tags`` and ``windows``, which
-    the loader keeps. A driver's settings model derives from this one."""
-
-    timeout: Duration | None = Field(
-        default=None,
-        description="How long one request may take. Default: 1s, at most half the link's fastest period.",
-    )
+def __getattr__(name: str) -> Any:
+    if name == "DeviceSettings":
+        return import_module("edge_agent.keys").DeviceSettings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,9 @@ class Link(Protocol):
 class DriverPlugin:
     """What an entry point in the group ``edge_agent.drivers`` names.
 
-    ``settings``: derived from ``DeviceSettings``; its fields are the configuration keys of a device.
+    ``settings``: derived from ``DeviceSettings``; its fields are the configuration keys of a device. Give the
+    class, or ``settings.later("module:Class")`` to spare the running agent its import. The functions below
+    receive an object with those attributes: the model where files are read, a plain record in the agent.
     ``link_key``: devices with equal keys share one link.
     ``link_options``: names of settings that devices on one link must agree on.
     ``check``: offline; every mistake in the settings and tags, none is fatal to finding the next.

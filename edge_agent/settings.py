@@ -1,95 +1,94 @@
 """Base types of configuration, shared by the loader and by every plug-in's settings model.
 
-A plug-in declares its keys as a pydantic model derived from ``Settings``; unknown keys are mistakes.
+A plug-in declares its keys as a pydantic model derived from ``DeviceSettings`` or ``UplinkSettings``; unknown
+keys are mistakes. The model is used where files are read, in a process of its own; a running agent holds the
+checked values as plain ``Record`` objects and does not import pydantic (10 MB). So that a plug-in's module
+does not either, it may name its model with ``later``.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, WithJsonSchema
-from pydantic_core import PydanticCustomError
+if TYPE_CHECKING:
+    from edge_agent.keys import Delay as Delay
+    from edge_agent.keys import Duration as Duration
+    from edge_agent.keys import Secret as Secret
+    from edge_agent.keys import Settings as Settings
+    from edge_agent.keys import Size as Size
+    from edge_agent.keys import parse_duration as parse_duration
+    from edge_agent.keys import parse_size as parse_size
 
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(kB|MB|GB|B)\s*", re.ASCII)
-_BYTES = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
-
-
-class Settings(BaseModel):
-    """Base of every settings model: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def parse_duration(value: Any) -> float:
-    """``"200ms"``, ``"5s"``, ``"10min"``, ``"2h"``, ``"1d"`` -> seconds. A bare number is refused: its unit
-    would be a guess. Raises PydanticCustomError ``duration_unit`` or ``duration``."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("duration", "not a duration")
-    if isinstance(value, (int, float)):
-        raise PydanticCustomError("duration_unit", "a duration needs a unit", {"guess": f"{value}s"})
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        if isinstance(value, str) and re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
-            raise PydanticCustomError(
-                "duration_unit", "a duration needs a unit", {"guess": f"{value.strip()}s"}
-            )
-        raise PydanticCustomError("duration", "not a duration")
-    return float(match[1]) * _SECONDS[match[2]]
+_PYDANTIC_HALF = frozenset(
+    {"Delay", "Duration", "Secret", "Settings", "Size", "parse_duration", "parse_size"}
+)
 
 
-def _positive_duration(value: Any) -> float:
-    seconds = value if isinstance(value, _Seconds) else parse_duration(value)
-    if seconds <= 0:
-        raise PydanticCustomError("duration_positive", "a duration must be longer than 0")
-    return _Seconds(seconds)
+def __getattr__(name: str) -> Any:
+    if name in _PYDANTIC_HALF:
+        return getattr(import_module("edge_agent.keys"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class _Seconds(float):
-    """A parsed duration, so that a validated model validates again unchanged."""
+class Later:
+    """A settings model by name, imported when it is first used; then it behaves as the model itself."""
 
-    __slots__ = ()
+    __slots__ = ("_where",)
 
+    def __init__(self, where: str) -> None:
+        self._where = where
 
-def _any_duration(value: Any) -> float:
-    return value if isinstance(value, _Seconds) else _Seconds(parse_duration(value))
+    def model(self) -> Any:
+        module, _, name = self._where.partition(":")
+        return getattr(import_module(module), name)
 
+    def __call__(self, **keys: Any) -> Any:
+        return self.model()(**keys)
 
-def parse_size(value: Any) -> int:
-    """``"500MB"`` -> bytes (decimal units). Raises PydanticCustomError ``size``."""
-    if isinstance(value, _Bytes):
-        return value
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise PydanticCustomError("size", "not a size")
-    return _Bytes(float(match[1]) * _BYTES[match[2]])
-
-
-class _Bytes(int):
-    __slots__ = ()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model(), name)
 
 
-_DURATION_SCHEMA = {
-    "type": "string",
-    "pattern": r"^\d+(\.\d+)? ?(ms|s|min|h|d)$",
-    "examples": ["200ms", "5s", "10min"],
-}
-_SIZE_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)? ?(B|kB|MB|GB)$", "examples": ["500MB"]}
+def later(where: str) -> Any:
+    """``"package.module:Model"`` -> what a plug-in gives as its ``settings``."""
+    return Later(where)
 
-Duration = Annotated[float, BeforeValidator(_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
-"""Seconds, longer than 0; written with a unit: ``200ms``, ``5s``, ``10min``."""
 
-Delay = Annotated[float, BeforeValidator(_any_duration), WithJsonSchema(_DURATION_SCHEMA)]
-"""Seconds, 0 allowed; written with a unit."""
+class Record:
+    """Checked settings without their model: the same attributes, equal when all of them are."""
 
-Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
-"""Bytes; written with a decimal unit: ``500MB``."""
+    __slots__ = ("__dict__",)
+    __hash__ = None  # type: ignore[assignment]
 
-Secret = SecretStr
-"""Read from a file named by ``!secret NAME``; never printed, logged or hashed into a version."""
+    def __init__(self, keys: dict[str, Any]) -> None:
+        self.__dict__.update(keys)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self.__dict__ == other.__dict__
+
+    def __repr__(self) -> str:
+        return f"Record({self.__dict__!r})"
+
+
+class Sealed:
+    """A secret of a ``Record``; what pydantic's SecretStr is to a model. Never shows itself."""
+
+    __slots__ = ("_secret",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def get_secret_value(self) -> str:
+        return self._secret
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sealed) and self._secret == other.get_secret_value()
+
+    def __repr__(self) -> str:
+        return "Sealed('**********')"
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,8 +161,11 @@ class Board:
         if good:
             row.last_success_ns = batch.time_ns
 
-    def snapshot(self, now_ns: int, mono_ns: int, *, tags: bool = False) -> dict[str, Any]:
-        """JSON-able state of everything; with ``tags`` also each tag's value, quality and age."""
+    def snapshot(
+        self, now_ns: int, mono_ns: int, *, tags: bool = False, windows: bool = True
+    ) -> dict[str, Any]:
+        """JSON-able state of everything; with ``tags`` also each tag's value, quality and age. Without
+        ``windows`` their list is empty: for readers who take thousands of them a few at a time."""
         return {
             "agent": {
                 "id": self.agent_id,
@@ -186,7 +189,7 @@ class Board:
                 "events": dict(self.events_total),
             },
             "devices": [_device(d, mono_ns, tags) for d in self.devices.values()],
-            "windows": [dict(w) for w in self.windows()],
+            "windows": [dict(w) for w in self.windows()] if windows else [],
             "uplinks": [_uplink(u) for u in self.uplinks.values()],
             "buffer": dict(self.buffer()),
         }

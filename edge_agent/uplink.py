@@ -17,10 +17,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_agent.model import Batch, Event, Schema
-from edge_agent.settings import Settings
+
+if TYPE_CHECKING:
+    from edge_agent.keys import UplinkSettings as UplinkSettings
 
 API_VERSION = 1
 
@@ -137,13 +140,15 @@ class Uplink(Protocol):
     async def close(self) -> None: ...
 
 
-class UplinkSettings(Settings):
-    """Base of every uplink's settings. ``name`` and ``type`` are the loader's."""
+def __getattr__(name: str) -> Any:
+    if name == "UplinkSettings":
+        return import_module("edge_agent.keys").UplinkSettings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class UplinkPlugin:
-    """What an entry point in the group ``edge_agent.uplinks`` names."""
+    """What an entry point in the group ``edge_agent.uplinks`` names. ``settings`` as in a driver."""
 
     settings: type[UplinkSettings]
     open: Callable[[Any, Host], Uplink]

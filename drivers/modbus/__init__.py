@@ -5,13 +5,14 @@
 """
 
 from drivers.modbus.check import check
+from drivers.modbus.endpoint import link_key
 from drivers.modbus.link import ModbusTcpLink
 from drivers.modbus.plan import plan
-from drivers.modbus.settings import ModbusSettings, link_key
 from edge_agent.driver import DriverPlugin
+from edge_agent.settings import later
 
 PLUGIN = DriverPlugin(
-    settings=ModbusSettings,
+    settings=later("drivers.modbus.settings:ModbusSettings"),
     link_key=link_key,
     check=check,
     plan=plan,

@@ -7,12 +7,15 @@ E-MB-005 byte order   E-MB-006 value wider than a request   W-MB-101 station 0  
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from drivers.modbus.address import Address, AddressError, notations, parse
 from drivers.modbus.codec import REGISTER_TYPES, ByteOrder, registers_of
-from drivers.modbus.settings import ModbusSettings
 from edge_agent.model import Tag, ValueType
 from edge_agent.settings import Problem, Text
+
+if TYPE_CHECKING:
+    from drivers.modbus.settings import ModbusSettings
 
 _ORDERS = ", ".join(ByteOrder)
 _TYPES = ", ".join(REGISTER_TYPES)

@@ -17,11 +17,15 @@ import os
 import random
 import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from drivers.modbus.endpoint import Limits, endpoint, limits_of
 from drivers.modbus.plan import Learned, Read
-from drivers.modbus.settings import Limits, ModbusSettings, endpoint, limits_of
 from edge_agent.driver import Request, Reserved
 from edge_agent.errors import BadReply, Busy, DriverError, LinkLost, Refused, Replan, StationSilent
+
+if TYPE_CHECKING:
+    from drivers.modbus.settings import ModbusSettings
 
 _HEADER = 6  # transaction id, protocol id, length
 _SHORTEST, _LONGEST = (
@@ -45,8 +49,8 @@ _EXCEPTIONS = {
 
 
 class ModbusTcpLink(asyncio.BufferedProtocol):
-    """Meets ``edge_agent.driver.Link``. Being the transport's protocol itself keeps an exchange at one write and
-    one callback; receiving into a buffer of our own spares asyncio's 256 kB allocation per read."""
+    """Meets ``edge_agent.driver.Link``. Being the transport's protocol itself keeps an exchange at one
+    write and one callback; a buffer of our own spares asyncio's 256 kB allocation per read."""
 
     def __init__(self, settings: ModbusSettings) -> None:
         self._host, self._port = endpoint(settings.link)
@@ -86,7 +90,7 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         return replies[0]
 
     async def burst(self, requests: Sequence[Request], replies: list[bytes]) -> None:
-        """One exchange after the other; each next request leaves as soon as the reply before it is checked."""
+        """One exchange after the other; the next request leaves as soon as a reply is checked."""
         if self._transport is None or self._loop is None or self._loss is not None or self._closed:
             raise self._lost()
         self._requests, self._replies = requests, replies
@@ -135,9 +139,14 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._buffer[:nbytes]))
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes in whatever pieces the network made of them."""
         if self._loss is not None:
             return
-        data = self._rest + self._buffer[:nbytes]
+        if self._rest:
+            data = self._rest + data
         start, size = 0, len(data)
         while size - start >= _HEADER:
             length = data[start + 4] << 8 | data[start + 5]

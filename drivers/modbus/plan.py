@@ -21,16 +21,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
 from drivers.modbus.address import Address, Table, parse
 from drivers.modbus.codec import BlockCodec, ByteOrder, Field, compile_bits, compile_registers, registers_of
-from drivers.modbus.settings import Limits, ModbusSettings, limits_of
+from drivers.modbus.endpoint import Limits, limits_of
 from edge_agent.driver import Columns, Plan, Request
 from edge_agent.model import Quality, Tag, Value
+
+if TYPE_CHECKING:
+    from drivers.modbus.settings import ModbusSettings
 
 REQUEST_US = 4000
 REGISTER_US = 40

@@ -6,13 +6,14 @@ costs 0.6 s and 22 MB. ``README.md`` is for technicians; ``sample.yaml`` is a de
 
 from __future__ import annotations
 
+from drivers.opcua.endpoint import check, link_key
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import plan
-from drivers.opcua.settings import OpcuaSettings, check, link_key
 from edge_agent.driver import DriverPlugin
+from edge_agent.settings import later
 
 PLUGIN = DriverPlugin(
-    settings=OpcuaSettings,
+    settings=later("drivers.opcua.settings:OpcuaSettings"),
     link_key=link_key,
     check=check,
     plan=plan,

@@ -12,10 +12,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from drivers.opcua.address import NodeAddress
+from drivers.opcua.endpoint import url
 from drivers.opcua.plan import Body, Limits
-from drivers.opcua.settings import OpcuaSettings, url
 from edge_agent.driver import Request, Reserved
 from edge_agent.errors import BadReply, LinkLost, Refused, Replan
+
+if TYPE_CHECKING:
+    from drivers.opcua.settings import OpcuaSettings
 
 if TYPE_CHECKING:
     from drivers.opcua.session import Session

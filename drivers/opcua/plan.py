@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from drivers.opcua.address import NodeAddress, parse
 from drivers.opcua.codec import Decoder
-from drivers.opcua.settings import OpcuaSettings
 from edge_agent.driver import Plan, Request
 from edge_agent.model import Tag
+
+if TYPE_CHECKING:
+    from drivers.opcua.settings import OpcuaSettings
 
 DEFAULT_NODES = 500
 _ROUND_TRIP_S = 0.010

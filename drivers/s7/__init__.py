@@ -6,13 +6,14 @@ One link is one ISO connection to one CPU. What a technician must set in the con
 
 from __future__ import annotations
 
+from drivers.s7.endpoint import check, link_key
 from drivers.s7.link import S7Link
 from drivers.s7.plan import plan
-from drivers.s7.settings import S7Settings, check, link_key
 from edge_agent.driver import DriverPlugin
+from edge_agent.settings import later
 
 PLUGIN = DriverPlugin(
-    settings=S7Settings,
+    settings=later("drivers.s7.settings:S7Settings"),
     link_key=link_key,
     check=check,
     plan=plan,

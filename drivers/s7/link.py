@@ -7,9 +7,10 @@ deadline had passed or because nobody asked, is dropped. Nothing here has a time
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivers.s7 import frames
+from drivers.s7.endpoint import endpoint
 from drivers.s7.pdu import (
     SMALLEST,
     parse_read,
@@ -19,10 +20,12 @@ from drivers.s7.pdu import (
     with_reference,
 )
 from drivers.s7.plan import Body, Limits, lesson
-from drivers.s7.settings import S7Settings, endpoint
 from edge_agent.driver import Request, Reserved
 from edge_agent.errors import BadReply, LinkLost, Replan
 from edge_agent.model import Quality
+
+if TYPE_CHECKING:
+    from drivers.s7.settings import S7Settings
 
 _STRAYS_MAX = 100  # PDUs nobody asked for, during one wait; more is a peer that babbles
 _UNSENT_MAX = 65_536

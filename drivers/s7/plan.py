@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from drivers.s7.address import Place, locate
 from drivers.s7.codec import Decoder
@@ -31,9 +32,11 @@ from drivers.s7.pdu import (
     read_request,
     reply_length,
 )
-from drivers.s7.settings import S7Settings
 from edge_agent.driver import Plan, Request
 from edge_agent.model import Tag
+
+if TYPE_CHECKING:
+    from drivers.s7.settings import S7Settings
 
 Learned = frozenset[tuple[int, int, int]]
 

@@ -19,6 +19,7 @@ from edge_agent.agent.tasks import Tasks
 from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
 from edge_agent.buffer import Buffer, EventStore
 from edge_agent.control import Control
+from edge_agent.log import fields
 from edge_agent.status import Board
 from edge_agent.systemd import Progress
 from edge_agent.web.routes import Sources
@@ -84,6 +85,7 @@ class Agent:
             await self._buffer.close()
             await self._journal.close()
             self.figures.closed(self._buffer, self.board)
+            self._say_stopped()
 
     def _make_control(self, states: dict[str, Any]) -> Control:
         now = {"mono_ns": self._clock.mono_ns(), "time_ns": self._clock.time_ns()}
@@ -119,10 +121,14 @@ class Agent:
         await self._start_web()
         await self._destinations.apply(self.configuration)
         await self._links.apply(self.configuration)
+        reloads = [tasks.start("reload", self._reload(self))] if self._reload is not None else []
         settle_memory()
         self.ready.set()
         self._notifier.ready()
+        self._say_started()
         await self._stop.wait()
+        self._notifier.stopping()
+        await tasks.stop(*reloads)  # first: one under way would start what is being stopped
         await self._wind_down(tasks, upkeep)
 
     def _start_upkeep(self, tasks: Tasks) -> list[asyncio.Task[None]]:
@@ -130,7 +136,7 @@ class Agent:
         self._progress.expect("buffer writer", max(3 * flush_s, 15.0))
         self._progress.expect("control", TICK_MAX_AGE_S)
         self._progress.expect("event journal", JOURNAL_MAX_AGE_S)
-        loops = [
+        return [
             tasks.start("flush", flush_loop(self._buffer, self._clock, flush_s, self._progress)),
             tasks.start(
                 "tick", tick_loop(self._flow, self.board, self._clock, self._progress, self._refresh)
@@ -138,9 +144,6 @@ class Agent:
             tasks.start("watchdog", watchdog_loop(self._notifier, self._progress, self._clock)),
             tasks.start("journal", self._flow.journal()),
         ]
-        if self._reload is not None:
-            loops.append(tasks.start("reload", self._reload(self)))
-        return loops
 
     async def _start_web(self) -> None:
         sources = Sources(
@@ -162,10 +165,41 @@ class Agent:
 
     def _refresh(self) -> None:
         refresh_rows(self.board, self._buffer)
+        self._say_disk()
         if self._flow.care():
             self._progress.mark("event journal", self._clock.mono_ns())
         up = sum(d.up for d in self.board.devices.values())
         self._notifier.status(f"{up}/{len(self.board.devices)} devices up")
+
+    def _say_started(self) -> None:
+        configuration = self.configuration
+        what = {"version": __version__, "line": configuration.line, "configuration": configuration.version}
+        counts = {"devices": len(configuration.devices), "uplinks": len(configuration.uplinks)}
+        where = {
+            "web": f"{configuration.web.host}:{self.web_port}",
+            "state_dir": str(configuration.state_dir),
+        }
+        log.info("started", extra=fields(**what, **counts, **where))
+
+    def _say_stopped(self) -> None:
+        left = self._buffer.in_memory_samples
+        if left:
+            log.error("stopped while the disk took no data: samples are lost", extra=fields(samples=left))
+        else:
+            log.info("stopped", extra=fields(samples_read=self.board.samples_read))
+
+    def _say_disk(self) -> None:
+        for name, store in (("samples", self._buffer), ("events", self._journal)):
+            info = store.info()
+            if info["state"] == "ok":
+                self._speaker.healed(f"store:{name}", "the disk takes data again", store=name)
+            else:
+                self._speaker.broke(
+                    f"store:{name}",
+                    "the disk takes no data: it waits in memory",
+                    store=name,
+                    error=info["reason"],
+                )
 
     async def apply(self, new: Configuration) -> None:
         """A reload. Untouched links, window states and the buffer stay as they are."""
@@ -187,10 +221,8 @@ class Agent:
 
     async def _wind_down(self, tasks: Tasks, upkeep: Sequence[asyncio.Task[None]]) -> None:
         """Polls end first, then everything read is committed, then the park gets one polite last try."""
-        self._notifier.stopping()
         await self._links.stop()
-        for task in upkeep:
-            await tasks.stop(task)
+        await tasks.stop(*upkeep)
         await self._flow.settle()
         await self._buffer.flush()
         await self._destinations.drain(DRAIN_S)

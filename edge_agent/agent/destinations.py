@@ -30,6 +30,7 @@ class Destinations:
         self._board = board
         self._clock = clock
         self._speaker = speaker
+        self._line = ""
         self._running: dict[str, tuple[UplinkConfig, Forwarder, asyncio.Task[None]]] = {}
 
     def _current(self) -> Sequence[Batch]:
@@ -37,9 +38,11 @@ class Destinations:
 
     async def apply(self, configuration: Configuration) -> None:
         wanted = {u.name: u for u in configuration.uplinks}
-        for name in [n for n, (config, _, _) in self._running.items() if wanted.get(n) != config]:
-            await self._tasks.stop(self._running.pop(name)[2])
+        renamed, self._line = configuration.line != self._line, configuration.line
+        changed = [n for n, (config, _, _) in self._running.items() if renamed or wanted.get(n) != config]
+        for name in changed:
             del self._board.uplinks[name]
+        await self._tasks.stop(*(self._running.pop(name)[2] for name in changed))
         for name, config in wanted.items():
             if name in self._running:
                 continue
@@ -61,9 +64,7 @@ class Destinations:
         )
 
     async def drain(self, deadline_s: float) -> None:
-        """Stops all, after one polite last try each for what is committed."""
-        for _, _, task in self._running.values():
-            await self._tasks.stop(task)
-        for _, forwarder, _ in self._running.values():
-            await forwarder.drain(deadline_s)
+        """Stops all, after one polite last try each for what is committed, side by side."""
+        await self._tasks.stop(*(task for _, _, task in self._running.values()))
+        await asyncio.gather(*(forwarder.drain(deadline_s) for _, forwarder, _ in self._running.values()))
         self._running.clear()

@@ -83,8 +83,8 @@ class Flow:
         while True:
             events, states = await self._queue.get()
             self._writing = True
+            await self._journal.commit(events, states)  # first: what a stop cuts off below has a ledger row
             await self._report_losses()
-            await self._journal.commit(events, states)
             self._writing = False
             self._commits += 1
 
@@ -117,3 +117,4 @@ class Flow:
             events, states = self._queue.get_nowait()
             await self._journal.commit(events, states)
         await self._journal.commit((), self._control.snapshot())
+        await self._report_losses()

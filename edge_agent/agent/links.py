@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_agent.acquisition import LinkWorker, WorkerHost
@@ -25,8 +26,8 @@ class Links:
     async def apply(self, configuration: Configuration) -> None:
         """Starts, stops and keeps workers so that they are those of ``configuration``."""
         wanted = _by_link(configuration)
-        for key in [k for k, (devices, _) in self._running.items() if wanted.get(k) != devices]:
-            await self._stop(key, keep=[d.name for d in configuration.devices])
+        changed = [k for k, (devices, _) in self._running.items() if wanted.get(k) != devices]
+        await self._stop(changed, keep=[d.name for d in configuration.devices])
         for key, devices in wanted.items():
             if key in self._running:
                 continue
@@ -39,14 +40,15 @@ class Links:
         self._host.board.devices = {name: rows[name] for name in order}
 
     async def stop(self) -> None:
-        for key in list(self._running):
-            await self._stop(key, keep=list(self._host.board.devices))
+        await self._stop(list(self._running), keep=list(self._host.board.devices))
 
-    async def _stop(self, key: str, keep: list[str]) -> None:
-        devices, task = self._running.pop(key)
-        await self._tasks.stop(task)
-        self._progress.forget(f"link {key}")
-        for device in devices:
+    async def _stop(self, keys: Sequence[str], keep: Sequence[str]) -> None:
+        """All at once: a device that does not answer takes seconds to take leave of."""
+        stopped = [self._running.pop(key) for key in keys]
+        await self._tasks.stop(*(task for _, task in stopped))
+        for key in keys:
+            self._progress.forget(f"link {key}")
+        for device in [device for devices, _ in stopped for device in devices]:
             if device.name not in keep:
                 del self._host.board.devices[device.name]
 

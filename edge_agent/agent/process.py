@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,6 @@ from edge_agent.errors import ConfigurationError, LinesideError
 from edge_agent.systemd import Notifier
 
 if TYPE_CHECKING:
-    from edge_agent.config.model import Configuration
     from edge_agent.settings import Problem
     from edge_agent.status import Board
 
@@ -36,15 +37,42 @@ def run(config_dir: Path, *, log_level: str = "info", log_format: str = "auto") 
     return 0
 
 
-def open_state(configuration: Configuration) -> None:
-    """Makes the state directory, private. Raises LinesideError with a cure."""
+@contextmanager
+def own_state(state_dir: Path) -> Iterator[None]:
+    """Makes the state directory, private, and holds it for this process. LinesideError with a cure when it
+    cannot be made or written, or when another agent holds it: two would give out the same keys. A file system
+    that is read-only is no reason not to start: the agent then runs from memory and says so."""
     try:
-        configuration.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise LinesideError(
-            f"the state directory {configuration.state_dir} cannot be made ({error.strerror}): "
+            f"the state directory {state_dir} cannot be made or opened ({error.strerror}): "
             "create it for this user, or set `state_dir` in edge-agent.yaml"
         ) from None
+    try:
+        _check_owned(state_dir, handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _check_owned(state_dir: Path, handle: int) -> None:
+    read_only = os.fstatvfs(handle).f_flag & os.ST_RDONLY
+    if not read_only and not os.access(state_dir, os.W_OK | os.X_OK):
+        raise LinesideError(
+            f"the state directory {state_dir} cannot be written by this user: "
+            "change its owner, or set `state_dir` in edge-agent.yaml"
+        )
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LinesideError(
+            f"another agent is running on the state directory {state_dir}: end it, "
+            "or set another `state_dir` in edge-agent.yaml"
+        ) from None
+    except OSError:  # a file system without locks
+        return
 
 
 class _Process:
@@ -63,7 +91,10 @@ class _Process:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._hup.set)
         loaded = await load_apart(self._config_dir, fall_back=True)
-        open_state(loaded.configuration)
+        with own_state(loaded.configuration.state_dir):
+            await self._run(loaded, stop)
+
+    async def _run(self, loaded: Loaded, stop: asyncio.Event) -> None:
         agent = Agent(
             loaded.configuration,
             clock=self._clock,

@@ -17,7 +17,9 @@ class Tasks:
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work, name=name)
 
-    async def stop(self, task: asyncio.Task[None]) -> None:
-        """Cancels and waits until it has ended."""
-        task.cancel()
-        await asyncio.wait([task])
+    async def stop(self, *tasks: asyncio.Task[None]) -> None:
+        """Cancels all, then waits until all have ended: one that is slow to end costs its time only once."""
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

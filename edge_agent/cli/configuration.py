@@ -44,12 +44,12 @@ def check(config_dir: Path, strict: bool, quiet: bool, as_json: bool) -> int:
 
 def _load(config_dir: Path) -> tuple[Configuration | None, Sequence[Located]]:
     """The configuration with its warnings, or None with every mistake."""
-    from edge_agent.config import load_with_warnings, located
+    from edge_agent.config import load_with_warnings, places_of
 
     try:
         return load_with_warnings(config_dir)
     except ConfigurationError as error:
-        return None, located(error)
+        return None, places_of(error)
 
 
 def _print(config_dir: Path, configuration: Configuration | None, problems: Sequence[Located]) -> None:

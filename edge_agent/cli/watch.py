@@ -98,15 +98,7 @@ def _values(answer: Mapping[str, Any], devices: Sequence[str]) -> Iterator[dict[
         for group in device["groups"]:
             for value in group["values"]:
                 state = windows.get((device["name"], value["tag"]))
-                live = value if device["state"] == "up" else _not_live(value)
-                yield {"device": device["name"], **live, "window": state}
-
-
-def _not_live(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a device said before it went is old, however young."""
-    if value["quality"].startswith(("bad", "waiting")):
-        return value
-    return {**value, "value": None, "quality": "stale"}
+                yield {"device": device["name"], **value, "window": state}
 
 
 def _worse(one: str | None, other: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.config.difference import Difference, Names, describe_changes
     from edge_agent.config.lastgood import Marker, last_good_marker, load_last_good, save_last_good
     from edge_agent.config.loader import load, load_with_warnings
-    from edge_agent.config.located import Located, located
+    from edge_agent.config.located import Located, places_of
     from edge_agent.config.model import (
         BufferConfig,
         Configuration,
@@ -54,7 +54,7 @@ __all__ = [
     "load",
     "load_last_good",
     "load_with_warnings",
-    "located",
+    "places_of",
     "save_last_good",
     "write_schemas",
 ]
@@ -80,7 +80,7 @@ _HOMES = {
     "load": "edge_agent.config.loader",
     "load_last_good": "edge_agent.config.lastgood",
     "load_with_warnings": "edge_agent.config.loader",
-    "located": "edge_agent.config.located",
+    "places_of": "edge_agent.config.located",
     "save_last_good": "edge_agent.config.lastgood",
     "write_schemas": "edge_agent.config.schema",
 }

@@ -22,7 +22,7 @@ from edge_agent.config.model import Configuration
 from edge_agent.driver import DriverPlugin
 from edge_agent.errors import ConfigurationError, LinesideError
 from edge_agent.registry import load_driver, load_uplink
-from edge_agent.settings import Problem
+from edge_agent.settings import Problem, Record, Sealed
 from edge_agent.uplink import UplinkPlugin
 
 DEFAULT_STATE = "/var/lib/edgeagent"
@@ -146,6 +146,18 @@ class _Pickler(pickle.Pickler):
         if type(obj) is float:
             return "float", obj.hex()  # a number in here would be asked for its own name, for ever
         return self._names.get(id(obj)) if isinstance(obj, (DriverPlugin, UplinkPlugin)) else None
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Models become records: the agent that receives them does not import pydantic."""
+        from pydantic import BaseModel, SecretStr
+
+        if isinstance(obj, BaseModel):
+            return Record, ({name: getattr(obj, name) for name in type(obj).model_fields},)
+        if isinstance(obj, SecretStr):
+            return Sealed, (obj.get_secret_value(),)
+        if isinstance(obj, (float, int)) and type(obj).__module__ == "edge_agent.keys":
+            return (float, (float(obj),)) if isinstance(obj, float) else (int, (int(obj),))
+        return NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):

@@ -63,7 +63,7 @@ class Located(Problem):
         }
 
 
-def located(error: ConfigurationError) -> tuple[Located, ...]:
+def places_of(error: ConfigurationError) -> tuple[Located, ...]:
     """The problems of an error that ``load`` raised, with their places."""
     return tuple(problem for problem in error.problems if isinstance(problem, Located))
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edge_agent.driver import DeviceSettings, DriverPlugin
+from edge_agent.driver import DriverPlugin
 from edge_agent.model import Tag
-from edge_agent.uplink import UplinkPlugin, UplinkSettings
+from edge_agent.uplink import UplinkPlugin
+
+if TYPE_CHECKING:
+    from edge_agent.driver import DeviceSettings
+    from edge_agent.uplink import UplinkSettings
 
 
 @dataclass(frozen=True, slots=True)

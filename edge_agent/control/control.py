@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 from edge_agent.config.model import TagRef, Window
 from edge_agent.control.excursion import Moment
-from edge_agent.control.inputs import Group, Input
-from edge_agent.control.window import Watcher
+from edge_agent.control.group import Group
+from edge_agent.control.inputs import Input
+from edge_agent.control.window import Delays, Watcher
 from edge_agent.model import Batch, Event, Schema
 
 
@@ -46,26 +47,22 @@ class Control:
             return []
         if mono_ns > self._now_ns:
             self._now_ns = mono_ns
-        clean = batch.quality == group.good
-        if not clean or not group.clean:
-            return self._look_at_all(group, batch, clean)
+        if batch.quality != group.quality:
+            return self._look_at_all(group, batch)
         if group.dirty:
-            group.compile()
+            group.sort()
         if group.overdue(self._now_ns):
-            return self._look_at_all(group, batch, clean)
+            return self._look_at_all(group, batch)
         values = batch.values
-        hits: list[Watcher] = []
         try:
             for index, seen in group.watched:
                 if values[index] != seen:
-                    return self._look_at_all(group, batch, clean)
-            for index, low, high, window in group.checks:
-                if not low <= values[index] <= high:  # type: ignore[operator]  # TypeError is caught
-                    hits.append(window)
+                    return self._look_at_all(group, batch)
+            hits = group.beyond(values)
         except TypeError:  # text or None where a number was due
-            return self._look_at_all(group, batch, clean)
+            return self._look_at_all(group, batch)
         if hits or group.loud:
-            return self._look(group, batch, clean, group.loud, [*hits, *group.loud])
+            return self._look(group, batch, group.loud, [*hits, *group.loud])
         group.batch, group.mono_ns, group.fresh_ns = batch, mono_ns, mono_ns
         return []
 
@@ -75,18 +72,17 @@ class Control:
         self._wall_ns = time_ns - mono_ns
         at = Moment(mono_ns, time_ns, self._now_ns)
         events, self._due = self._due, []
-        due = self._may_lapse()
-        for watcher in [w for w in self._watchers.values() if w in due] if due else ():
+        for watcher in self._may_lapse():
             event = _mind(watcher, watcher.lapse, at)
             if event is not None:
                 events.append(event)
         return events
 
-    def _may_lapse(self) -> set[Watcher]:
+    def _may_lapse(self) -> Iterable[Watcher]:
         """All but the quiet windows of settled groups: thousands of those cost nothing here."""
-        due = set(self._homeless)
+        due = dict.fromkeys(self._homeless)  # a window may read from several groups
         for group in self._groups.values():
-            due.update(group.loud if group.settled(self._now_ns) else group.windows)
+            due.update(dict.fromkeys(group.loud if group.settled(self._now_ns) else group.windows))
         return due
 
     def reconfigure(
@@ -99,12 +95,9 @@ class Control:
         self._wall_ns = time_ns - mono_ns
         return self._arrange(windows, config_version, Moment(mono_ns, time_ns, self._now_ns))
 
-    def rows(self, mono_ns: int) -> list[dict[str, Any]]:
+    def rows(self, mono_ns: int) -> Rows:
         """One plain row per window, with the times up to ``mono_ns``. Changes no state."""
-        for watcher in self._watchers.values():
-            watcher.account(mono_ns)
-        now_ns = max(mono_ns, self._now_ns)
-        return [watcher.row(now_ns) for watcher in self._watchers.values()]
+        return Rows(list(self._watchers.values()), mono_ns, max(mono_ns, self._now_ns))
 
     def snapshot(self, names: Iterable[str] | None = None) -> dict[str, Any]:
         """JSON-able state by window name, of all or of those named (unknown names are left out), with the
@@ -132,23 +125,18 @@ class Control:
             except (KeyError, TypeError, ValueError, OverflowError):
                 continue  # a state of another version must not keep the agent from starting
 
-    def _look_at_all(self, group: Group, batch: Batch, clean: bool) -> list[Event]:
-        events = self._look(group, batch, clean, group.windows, group.windows)
+    def _look_at_all(self, group: Group, batch: Batch) -> list[Event]:
+        events = self._look(group, batch, group.windows, group.windows)
         group.dirty = True
         return events
 
     def _look(
-        self,
-        group: Group,
-        batch: Batch,
-        clean: bool,
-        lapsing: Sequence[Watcher],
-        concerned: Sequence[Watcher],
+        self, group: Group, batch: Batch, lapsing: Sequence[Watcher], concerned: Sequence[Watcher]
     ) -> list[Event]:
         """The exact path: first what time has made unknown, then what the batch says."""
         at = Moment(batch.mono_ns, batch.time_ns, self._now_ns)
         events = [_mind(watcher, watcher.lapse, at) for watcher in lapsing]
-        group.apply(batch, clean)
+        group.apply(batch)
         events += [_mind(watcher, watcher.look, at) for watcher in concerned]
         return [event for event in events if event is not None]
 
@@ -162,17 +150,17 @@ class Control:
         self._by_digest[schema.digest] = group
         self._look_anew()
         self._homeless = [w for w in self._watchers.values() if w.source.group is None]
-        for other in self._groups.values():
-            other.dirty = True
-            other.windows = tuple(
-                w for w in self._watchers.values() if any(i.group is other for i in w.inputs)
-            )
         return group
 
     def _look_anew(self) -> None:
         """What tags mean has changed: no window is quiet until it was looked at again."""
+        readers: dict[Group, list[Watcher]] = {group: [] for group in self._groups.values()}
         for watcher in self._watchers.values():
             watcher.bounds = None
+            for group in {found.group for found in watcher.inputs if found.group is not None}:
+                readers[group].append(watcher)
+        for group, windows in readers.items():
+            group.windows, group.dirty = tuple(windows), True
 
     def _arrange(self, windows: Sequence[Window], config_version: str, at: Moment) -> list[Event]:
         if len({window.name for window in windows}) != len(windows):
@@ -185,27 +173,58 @@ class Control:
         self._inputs = {ref: self._inputs.get(ref) or Input(ref) for ref in refs}
         before, self._watchers = self._watchers, {}
         events = []
+        shared: dict[Delays, Delays] = {}
         for window in windows:
-            old = before.pop(window.name, None)
-            events += [e for e in [self._place(window, old, config_version, at)] if e is not None]
+            old, delays = before.pop(window.name, None), Delays.of(window)
+            event = self._place(window, old, shared.setdefault(delays, delays), at)
+            events += [] if event is None else [event]
         events += [e for w in before.values() if (e := w.retire("removed", at)) is not None]
         self._homeless = list(self._watchers.values())
-        for group in self._groups.values():  # the tags that are read from now on are other ones
-            group.inputs, group.windows, group.schema, group.batch = [], (), None, None
+        for group in self._groups.values():
+            group.release()
         self._by_digest.clear()
         return events
 
-    def _place(self, window: Window, old: Watcher | None, config_version: str, at: Moment) -> Event | None:
+    def _place(self, window: Window, old: Watcher | None, delays: Delays, at: Moment) -> Event | None:
         if old is not None and old.window == window:
-            old.config_version = config_version
+            old.config_version, old.delays = self._config_version, delays
             self._watchers[window.name] = old
             return None
         event = old.retire("changed", at) if old is not None else None
-        watcher = Watcher(window, self._inputs, config_version, at, None if old is None else old.told)
+        told = None if old is None else old.told
+        watcher = Watcher(window, self._inputs, delays, self._config_version, at, told)
         if old is not None:
             watcher.spent, watcher.excursions = old.spent, old.excursions
         self._watchers[window.name] = watcher
         return event
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """The rows of all windows in the order of the configuration. Each is made when it is taken, with the
+    state of that moment, so that whoever shows a hundred of thousands pays for a hundred."""
+
+    __slots__ = ("_mono_ns", "_now_ns", "_watchers")
+
+    def __init__(self, watchers: list[Watcher], mono_ns: int, now_ns: int) -> None:
+        self._watchers = watchers
+        self._mono_ns = mono_ns
+        self._now_ns = now_ns
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [watcher.row(self._mono_ns, self._now_ns) for watcher in self._watchers[index]]
+        return self._watchers[index].row(self._mono_ns, self._now_ns)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for watcher in self._watchers:
+            yield watcher.row(self._mono_ns, self._now_ns)
 
 
 def _mind(watcher: Watcher, step: Callable[[Moment], Event | None], at: Moment) -> Event | None:

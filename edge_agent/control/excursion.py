@@ -67,22 +67,50 @@ class Excursion:
 
 
 class Spent:
-    """Nanoseconds in each state. Their sum is exactly the time that was accounted."""
+    """Nanoseconds in each state. Their sum is exactly the time that was accounted. One per window: small."""
 
-    __slots__ = ("ns", "upto_ns")
+    __slots__ = ("in_ns", "out_ns", "suppressed_ns", "unknown_ns", "upto_ns")
 
     def __init__(self, mono_ns: int) -> None:
-        self.ns = dict.fromkeys(State, 0)
         self.upto_ns = mono_ns
+        self.in_ns = self.out_ns = self.unknown_ns = self.suppressed_ns = 0
 
     def account(self, state: State, known_until_ns: int, now_ns: int) -> None:
         """Adds the time up to ``now_ns``: to ``state`` until ``known_until_ns``, from there on to unknown."""
-        if now_ns <= self.upto_ns:
+        upto_ns = self.upto_ns
+        if now_ns <= upto_ns:
             return
-        known_until_ns = min(now_ns, max(self.upto_ns, known_until_ns))
-        self.ns[state] += known_until_ns - self.upto_ns
-        self.ns[State.UNKNOWN] += now_ns - known_until_ns
-        self.upto_ns = now_ns
+        if known_until_ns < now_ns:
+            known_until_ns = max(upto_ns, known_until_ns)
+            self.unknown_ns += now_ns - known_until_ns
+            now_ns, self.upto_ns = known_until_ns, now_ns
+        else:
+            self.upto_ns = now_ns
+        self.add(state, now_ns - upto_ns)
+
+    def add(self, state: State, ns: int) -> None:
+        if state is State.IN:
+            self.in_ns += ns
+        elif state is State.OUT:
+            self.out_ns += ns
+        elif state is State.UNKNOWN:
+            self.unknown_ns += ns
+        else:
+            self.suppressed_ns += ns
+
+    def by_state(self) -> dict[str, int]:
+        """Nanoseconds by the state's name."""
+        return {
+            "in": self.in_ns,
+            "out": self.out_ns,
+            "unknown": self.unknown_ns,
+            "suppressed": self.suppressed_ns,
+        }
 
     def seconds(self) -> dict[str, float]:
-        return {str(state): ns / 1e9 for state, ns in self.ns.items()}
+        return {
+            "in": self.in_ns / 1e9,
+            "out": self.out_ns / 1e9,
+            "unknown": self.unknown_ns / 1e9,
+            "suppressed": self.suppressed_ns / 1e9,
+        }

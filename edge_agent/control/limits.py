@@ -31,6 +31,36 @@ class Edges(NamedTuple):
     clear_high: float
 
 
+class Fence(NamedTuple):
+    """``Edges``, and the raw values between which (inclusive) a value is surely inside; both None where no
+    such promise can be made. One per window and long-lived, hence one flat tuple."""
+
+    low: float
+    high: float
+    clear_low: float
+    clear_high: float
+    raw_low: float | None
+    raw_high: float | None
+
+
+REGARDLESS = Fence(0.0, 0.0, 0.0, 0.0, None, None)
+"""Stands for: whatever the value is, nothing changes."""
+
+
+def fence(
+    low: float | None,
+    high: float | None,
+    deadband: float,
+    type_: ValueType,
+    scaling: Scaling | None,
+    blur: float | None = None,
+) -> Fence:
+    """Arguments as for ``edges``."""
+    inside = edges(low, high, deadband, type_, scaling, blur)
+    raw = raw_bounds(inside, type_, scaling)
+    return Fence(*inside, *(raw or (None, None)))
+
+
 def edges(
     low: float | None,
     high: float | None,

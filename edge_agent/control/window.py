@@ -12,43 +12,62 @@ samples stop no delay expires; the window becomes unknown instead, and pending d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_agent.config.model import TagRef, Window
 from edge_agent.control.excursion import Excursion, Moment, Spent, State
-from edge_agent.control.inputs import NOT_A_NUMBER, NOT_A_STATE, Input, quality_name
-from edge_agent.control.limits import Edges, edges, raw_bounds, target_blur
-from edge_agent.model import Event, Scaling, ValueType
+from edge_agent.control.inputs import NOT_A_NUMBER, NOT_A_STATE, Input, Meaning, quality_name
+from edge_agent.control.limits import REGARDLESS, Fence, fence, target_blur
+from edge_agent.model import Event
 
 Number = float | int
-_Basis = tuple[Number | None, ValueType, Scaling | None]
+
+
+class Delays(NamedTuple):
+    """Of a window, in nanoseconds; windows with the same ones share this."""
+
+    max_age_ns: int
+    on_ns: int
+    off_ns: int
+
+    @classmethod
+    def of(cls, window: Window) -> Delays:
+        return cls(
+            round(window.max_age_s * 1e9), round(window.on_delay_s * 1e9), round(window.off_delay_s * 1e9)
+        )
 
 
 class Watcher:
-    """The life of one ``Window``. Driven by ``Control``; see there for the order of calls.
+    """The life of one ``Window``. Driven by ``Control``; see there for the order of calls. There may be
+    thousands, so each holds only what is its own.
 
-    ``bounds``: while the window is quiet (in, nothing pending), raw values of its source between these two
-    change nothing; None while every statement must be looked at.
+    ``bounds``: while the window is quiet, raw values of its source between the raw ones of these change
+    nothing (``REGARDLESS``: no value does, as long as its quality stays the same); None while every statement
+    must be looked at.
     """
+
+    __slots__ = (
+        "_centre", "_fence", "_inside_ns", "_meaning", "_outside_ns", "_starting", "_told", "active",
+        "bounds", "config_version", "delays", "excursion", "excursions", "reason", "references", "since_ns",
+        "source", "spent", "state", "target", "when", "window",
+    )  # fmt: skip
 
     def __init__(
         self,
         window: Window,
         inputs: Mapping[TagRef, Input],
+        delays: Delays,
         config_version: str,
         at: Moment,
         told: State | None,
     ) -> None:
         self.window = window
+        self.delays = delays
         self.config_version = config_version
         self.source = inputs[window.source]
         self.target = inputs[window.target] if isinstance(window.target, TagRef) else None
         self.when = inputs[window.when] if window.when is not None else None
         self.references = tuple(i for i in (self.target, self.when) if i is not None)
-        self.inputs = (self.source, *self.references)
-        self.max_age_ns = round(window.max_age_s * 1e9)
-        self._on_delay_ns = round(window.on_delay_s * 1e9)
-        self._off_delay_ns = round(window.off_delay_s * 1e9)
         self.state = State.UNKNOWN
         self.reason = "waiting"
         self.since_ns = at.time_ns
@@ -56,14 +75,18 @@ class Watcher:
         self.excursion: Excursion | None = None  # pending or active
         self.active = False
         self.spent = Spent(at.now_ns)
-        self.bounds: tuple[float, float] | None = None
+        self.bounds: Fence | None = None
         self._told = told  # the last state anybody was told of; None: of none yet
         self._starting = True  # unknown only because nothing was read since the start
         self._outside_ns: int | None = None  # since when the on-delay runs
         self._inside_ns: int | None = None  # since when the off-delay runs
-        self._basis: _Basis | None = None
-        self._edges = Edges(0.0, 0.0, 0.0, 0.0)
-        self._raw: tuple[float, float] | None = None
+        self._centre: Number | None = None
+        self._meaning: Meaning | None = None
+        self._fence = REGARDLESS  # made of the two at the first look
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return (self.source, *self.references)
 
     # What Control calls
 
@@ -85,9 +108,8 @@ class Watcher:
         assert value is not None  # the verdict has said so
         self._follow_target(at)
         event = self._place(value, at)
-        quiet = self.state is State.IN and self._outside_ns is None
-        bound = all(i.group is not None for i in self.inputs)
-        self.bounds = self._raw if quiet and bound else None
+        quiet = self.state is State.IN and self._outside_ns is None and self._fence.raw_low is not None
+        self.bounds = self._fence if quiet and all(i.group is not None for i in self.inputs) else None
         return event
 
     def account(self, now_ns: int) -> None:
@@ -95,9 +117,15 @@ class Watcher:
         known_until_ns = now_ns
         if self.state is not State.UNKNOWN:
             self._pull()
-            needed = self.references[-1:] if self.state is State.SUPPRESSED else self.inputs
-            known_until_ns = min((i.mono_ns or 0) for i in needed) + self.max_age_ns
+            known_until_ns = self._oldest_ns() + self.delays.max_age_ns
         self.spent.account(self.state, known_until_ns, now_ns)
+
+    def _oldest_ns(self) -> int:
+        """When the input spoke that has been silent for the longest, of those that the state rests on."""
+        if not self.references:
+            return self.source.mono_ns or 0
+        needed = self.references[-1:] if self.state is State.SUPPRESSED else self.inputs
+        return min(found.mono_ns or 0 for found in needed)
 
     def retire(self, reason: str, at: Moment) -> Event | None:
         """The definition is gone or has changed: an active excursion ends here, and says why."""
@@ -111,23 +139,24 @@ class Watcher:
     # Judging
 
     def _pull(self) -> None:
-        for found in self.inputs:
+        self.source.pull()
+        for found in self.references:
             found.pull()
 
     def _verdict(self, now_ns: int) -> tuple[State | None, str]:
         """unknown or suppressed with the reason; None when source and limits can be compared."""
         if self.when is not None:
-            trouble = self.when.trouble(now_ns, self.max_age_ns)
+            trouble = self.when.trouble(now_ns, self.delays.max_age_ns)
             state = self.when.state()
             if trouble or state is None:
                 return State.UNKNOWN, f"when {trouble or NOT_A_STATE}"
             if not state:
                 return State.SUPPRESSED, f"{self.when.ref} is off"
-        trouble = self.source.trouble(now_ns, self.max_age_ns)
+        trouble = self.source.trouble(now_ns, self.delays.max_age_ns)
         if trouble or self.source.number() is None:
             return State.UNKNOWN, trouble or NOT_A_NUMBER
         if self.target is not None:
-            trouble = self.target.trouble(now_ns, self.max_age_ns)
+            trouble = self.target.trouble(now_ns, self.delays.max_age_ns)
             if trouble or self.target.number() is None:
                 return State.UNKNOWN, f"target {trouble or NOT_A_NUMBER}"
         return None, ""
@@ -137,7 +166,7 @@ class Watcher:
         window = self.window
         if window.target is None:
             return window.low, window.high
-        if self.target is not None and self.target.trouble(now_ns, self.max_age_ns):
+        if self.target is not None and self.target.trouble(now_ns, self.delays.max_age_ns):
             return None, None
         centre = window.target if self.target is None else self.target.number()
         if isinstance(centre, TagRef) or centre is None or window.tolerance is None:
@@ -146,20 +175,19 @@ class Watcher:
 
     def value(self, now_ns: int) -> Number | None:
         """The source's value, unless it is bad or too old to be shown as live."""
-        old = self.source.mono_ns is None or now_ns - self.source.mono_ns > self.max_age_ns
+        old = self.source.mono_ns is None or now_ns - self.source.mono_ns > self.delays.max_age_ns
         return None if old else self.source.number()
 
     def _follow_target(self, at: Moment) -> None:
         """New edges when the target or the tag's scaling has changed; a pending on-delay restarts."""
         centre = None if self.target is None else self.target.number()
-        basis: _Basis = (centre, self.source.type, self.source.scaling)
-        if basis == self._basis:
+        meaning = self.source.meaning
+        if centre == self._centre and meaning == self._meaning:
             return
-        self._basis = basis
+        self._centre, self._meaning = centre, meaning
         self._outside_ns = None
         low, high = self.limits(at.now_ns)
-        self._edges = edges(low, high, self.window.deadband, basis[1], basis[2], self._blur(centre))
-        self._raw = raw_bounds(self._edges, basis[1], basis[2])
+        self._fence = fence(low, high, self.window.deadband, *meaning, self._blur(centre))
 
     def _blur(self, centre: Number | None) -> float | None:
         window = self.window
@@ -167,10 +195,10 @@ class Watcher:
             return None
         if self.target is None or centre is None:  # a number, as written
             return 0.0
-        return target_blur(centre, window.tolerance or 0.0, self.target.type, self.target.scaling)
+        return target_blur(centre, window.tolerance or 0.0, *self.target.meaning)
 
     def _place(self, value: Number, at: Moment) -> Event | None:
-        edge = self._edges
+        edge = self._fence
         if value > edge.high:
             return self._outside(value, "high", at)
         if value < edge.low:
@@ -184,10 +212,10 @@ class Watcher:
             self.excursion = self.excursion if self.active else None
         if self.excursion is None:
             self.excursion = Excursion(at.time_ns)
-        self.excursion.see(value, self._edges.low, self._edges.high)
+        self.excursion.see(value, self._fence.low, self._fence.high)
         if self.active:
             return self._become(State.OUT, side, at)
-        if not self._ripe(self._outside_ns, self._on_delay_ns):
+        if not self._ripe(self._outside_ns, self.delays.on_ns):
             return self._become(State.IN, "", at)
         self.active = True
         self.excursions += 1
@@ -200,12 +228,12 @@ class Watcher:
         if not self.active:
             self.excursion = None
             return self._become(State.IN, "", at)
-        if not self._edges.clear_low <= value <= self._edges.clear_high:
+        if not self._fence.clear_low <= value <= self._fence.clear_high:
             self._inside_ns = None
             return self._become(State.OUT, "not clear of the limit by the deadband", at)
         if self._inside_ns is None:
             self._inside_ns = self._sample_ns(at)
-        if self._ripe(self._inside_ns, self._off_delay_ns):
+        if self._ripe(self._inside_ns, self.delays.off_ns):
             return self._end(State.IN, "", at)
         return self._become(State.OUT, "inside, off-delay running", at)
 
@@ -219,6 +247,9 @@ class Watcher:
 
     def _unknown(self, reason: str, at: Moment) -> Event | None:
         self._forget_pending()
+        source = self.source
+        if source.quality >= 0x40 and source.group is not None and not self.references:
+            self.bounds = REGARDLESS  # neither time nor a value can change this, only another quality
         return self._become(State.UNKNOWN, reason, at)
 
     def _suppress(self, reason: str, at: Moment) -> Event | None:
@@ -284,19 +315,22 @@ class Watcher:
 
     # For people and for the disk
 
-    def row(self, mono_ns: int) -> dict[str, Any]:
+    def row(self, mono_ns: int, now_ns: int) -> dict[str, Any]:
+        """Plain data, with the times up to ``mono_ns``; values and limits as of ``now_ns``."""
         self._pull()
-        low, high = self.limits(mono_ns)
+        self.account(mono_ns)
+        window = self.window
+        low, high = (window.low, window.high) if window.target is None else self.limits(now_ns)
         return {
-            "name": self.window.name,
-            "device": self.window.source.device,
-            "tag": self.window.source.tag,
+            "name": window.name,
+            "device": window.source.device,
+            "tag": window.source.tag,
             "state": str(self.state),
             "reason": self.reason,
             "active": self.active,
             "since_ns": self.since_ns,
-            "value": self.value(mono_ns),
-            "unit": self.window.unit or self.source.unit,
+            "value": self.value(now_ns),
+            "unit": window.unit or self.source.unit,
             "low": low,
             "high": high,
             "seconds": self.spent.seconds(),
@@ -310,7 +344,7 @@ class Watcher:
             "told": None if self.told is None else str(self.told),
             "time_ns": time_ns,
             "excursions": self.excursions,
-            "spent_ns": {str(state): ns for state, ns in self.spent.ns.items()},
+            "spent_ns": self.spent.by_state(),
             "excursion": None if active is None else active.as_dict(self.spent.upto_ns),
         }
 
@@ -318,15 +352,17 @@ class Watcher:
         """Takes up what ``as_dict`` gave. The state stays unknown until its inputs are read again; the time
         in between counts as unknown. Raises what malformed data raises, having changed nothing."""
         told = None if saved["told"] is None else State(saved["told"])
-        spent = {state: int(saved["spent_ns"][state]) for state in State}
+        spent = Spent(at.now_ns)
+        for state in State:
+            spent.add(state, int(saved["spent_ns"][state]))
         excursions = int(saved["excursions"])
         down_ns = max(0, at.time_ns - int(saved["time_ns"]))
         active = saved["excursion"]
         excursion = None if active is None else Excursion.from_dict(active, at.mono_ns, down_ns)
         self._told, self.excursions = told, excursions
         self.excursion, self.active = excursion, excursion is not None
-        spent[State.UNKNOWN] += down_ns
-        self.spent.ns, self.spent.upto_ns = spent, at.now_ns
+        spent.add(State.UNKNOWN, down_ns)
+        self.spent = spent
         self.since_ns = at.time_ns
 
 

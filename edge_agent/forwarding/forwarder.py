@@ -79,6 +79,7 @@ class Forwarder:
     ) -> None:
         timing = timing or Timing()
         self._config = config
+        self._stores = tuple(stores)
         self._clock = clock
         self._row = row
         self._timing = timing
@@ -92,18 +93,20 @@ class Forwarder:
         self._pause_until_ns = 0
         self._refusals = 0
         self._faults = 0
-        for store in stores:
-            store.watch(self._wake.set)
 
     async def run(self) -> None:
         """Never returns, and raises nothing but its own cancellation."""
         self._running = True
+        for store in self._stores:
+            store.watch(self._wake.set)
         try:
             while True:
                 pause_s = await self._session(once=False)
                 await self._clock.sleep_until(self._clock.mono_ns() + round(pause_s * 1e9))
         finally:
             self._running = False
+            for store in self._stores:
+                store.unwatch(self._wake.set)
 
     async def drain(self, deadline_s: float) -> None:
         """One last attempt for what is committed, live first. Ends at the first failure or after

@@ -18,6 +18,7 @@ class ManualClock:
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
         self.clock_state = ClockState.SYNCHRONISED
+        self.boot_id = "manual"
 
     def mono_ns(self) -> int:
         return self._mono_ns

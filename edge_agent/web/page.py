@@ -30,6 +30,12 @@ _DEVICES = Text("Devices", "设备")
 _WINDOWS = Text("Process windows", "工艺窗口")
 _UPLINKS = Text("Uplinks", "上传")
 _NONE = Text("none", "无")
+_MORE = Text(
+    "more, none of them more urgent than the last one shown: /api/v1/windows",
+    "个未列出，均不比所列最后一个更紧急：/api/v1/windows",
+)
+MAX_WINDOWS = 200
+_RANKS = ("out", "unknown", "suppressed", "in")
 _STATES = {
     "up": Text("up", "正常"),
     "connecting": Text("connecting", "连接中"),
@@ -56,13 +62,45 @@ def language(accept: str) -> str:
     return "zh" if accept.strip().lower().startswith("zh") else "en"
 
 
-def render(snapshot: Mapping[str, Any], lang: str) -> str:
-    """The whole page from ``Board.snapshot``; every value is escaped."""
+class Urgent:
+    """Which windows the page shows: all, in the order of the configuration; of very many the most urgent
+    ones, because nobody reads thousands."""
+
+    def __init__(self) -> None:
+        self._first: list[Mapping[str, Any]] = []
+        self._by_rank: list[list[Mapping[str, Any]]] = [[] for _ in _RANKS]
+        self._count = 0
+
+    def see(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            self._count += 1
+            for place in (self._first, self._by_rank[_rank(row)]):
+                if len(place) < MAX_WINDOWS:
+                    place.append(row)
+
+    def chosen(self) -> list[Mapping[str, Any]]:
+        if self._count <= MAX_WINDOWS:
+            return self._first
+        return [row for rows in self._by_rank for row in rows][:MAX_WINDOWS]
+
+
+def _rank(row: Mapping[str, Any]) -> int:
+    """0 is the most urgent: an excursion, also one whose input has died."""
+    state = row["state"]
+    return 0 if row["active"] or state not in _RANKS else _RANKS.index(state)
+
+
+def render(snapshot: Mapping[str, Any], lang: str, *, left_out: int = 0) -> str:
+    """The whole page from ``Board.snapshot``; every value is escaped. ``left_out``: so many windows are not
+    in it."""
     agent = snapshot["agent"]
+    windows = [_window(row, lang) for row in snapshot["windows"]]
+    if left_out:
+        windows.append(f"<tr><td colspan=4>… {left_out} {_MORE.say(lang)}</td></tr>")
     title = escape(str(agent["line"] or "Lineside"))
     sections = [
         _section(_DEVICES.say(lang), [_device(row, lang) for row in snapshot["devices"]], lang),
-        _section(_WINDOWS.say(lang), [_window(row, lang) for row in snapshot["windows"]], lang),
+        _section(_WINDOWS.say(lang), windows, lang),
         _section(_UPLINKS.say(lang), [_uplink(row, lang) for row in snapshot["uplinks"]], lang),
     ]
     links = " · ".join(f'<a href="{path}">{path}</a>' for path in LINKS)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from edge_agent.clock import Clock
 from edge_agent.config.model import WebConfig
-from edge_agent.metrics import CONTENT_TYPE, Snapshot, collect, exposition
+from edge_agent.metrics import CONTENT_TYPE, Exporter
 from edge_agent.model import Event
 from edge_agent.status import Board
 from edge_agent.web import page
 from edge_agent.web.cached import Cached
+from edge_agent.web.document import few_at_a_time, object_bytes, rows_text
 
 METRICS_KEEP_S = 1.0
 JSON_KEEP_S = 0.25
@@ -46,9 +47,14 @@ class Routes:
     def __init__(self, sources: Sources, config: Callable[[], WebConfig]) -> None:
         self._sources = sources
         self._config = config
-        self._metrics = Cached(self._collect, exposition, METRICS_KEEP_S)
-        self._status = Cached(self._snapshot, _json, JSON_KEEP_S)
-        self._tags = Cached(self._snapshot_with_tags, _json, JSON_KEEP_S)
+        self._exporter = Exporter()
+        self._metrics = Cached(self._make_metrics, METRICS_KEEP_S)
+        self._status = Cached(self._make_status, JSON_KEEP_S)
+        self._tags = Cached(partial(self._make_status, tags=True), JSON_KEEP_S)
+        self._windows = Cached(self._make_windows, JSON_KEEP_S)
+        self._pages = {
+            language: Cached(partial(self._make_page, language), JSON_KEEP_S) for language in ("en", "zh")
+        }
 
     def table(self) -> list[web.RouteDef]:
         paths = {
@@ -65,9 +71,12 @@ class Routes:
         return [web.get(path, handler, allow_head=False) for path, handler in paths.items()]
 
     async def page(self, request: web.Request) -> web.Response:
-        text = page.render(self._snapshot(), page.language(request.headers.get("Accept-Language", "")))
+        language = page.language(request.headers.get("Accept-Language", ""))
         return web.Response(
-            text=text, content_type="text/html", headers={"Content-Security-Policy": page.POLICY}
+            body=await self._pages[language].get(),
+            content_type="text/html",
+            charset="utf-8",
+            headers={"Content-Security-Policy": page.POLICY},
         )
 
     async def metrics(self, request: web.Request) -> web.Response:
@@ -94,37 +103,49 @@ class Routes:
         return _json_response(await self._tags.get())
 
     async def windows(self, _request: web.Request) -> web.Response:
-        rows = [dict(row) for row in self._sources.board.windows()]
-        return _json_response(_json({"time_ns": self._sources.clock.time_ns(), "windows": rows}))
+        return _json_response(await self._windows.get())
 
     async def buffer(self, _request: web.Request) -> web.Response:
         numbers = dict(self._sources.board.buffer())
-        return _json_response(_json({"time_ns": self._sources.clock.time_ns(), "buffer": numbers}))
+        return _json_response(object_bytes({"time_ns": self._sources.clock.time_ns(), "buffer": numbers}))
 
     async def events(self, request: web.Request) -> web.Response:
         text = request.query.get("limit", "100")
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_EVENTS):
             raise web.HTTPBadRequest(text=f"400: limit is a number from 1 to {MAX_EVENTS}\n")
         events = await self._sources.events(int(text))
-        return _json_response(_json({"events": [_event(event) for event in events]}))
+        return _json_response(object_bytes({"events": [_event(event) for event in events]}))
 
-    def _collect(self) -> Snapshot:
+    async def _make_metrics(self) -> bytes:
         clock = self._sources.clock
-        return collect(
+        snapshot = self._exporter.collect(
             self._sources.board,
             self._config(),
             mono_ns=clock.mono_ns(),
             time_ns=clock.time_ns(),
-            selected=self._sources.selected(),
+            selected=self._sources.selected,
         )
+        return await asyncio.to_thread(self._exporter.exposition, snapshot)
 
-    def _snapshot(self) -> dict[str, Any]:
-        clock = self._sources.clock
-        return self._sources.board.snapshot(clock.time_ns(), clock.mono_ns())
+    async def _make_status(self, *, tags: bool = False) -> bytes:
+        board, clock = self._sources.board, self._sources.clock
+        snapshot = board.snapshot(clock.time_ns(), clock.mono_ns(), tags=tags, windows=False)
+        windows = await rows_text(board.windows())
+        return await asyncio.to_thread(object_bytes, snapshot, {"windows": windows})
 
-    def _snapshot_with_tags(self) -> dict[str, Any]:
-        clock = self._sources.clock
-        return self._sources.board.snapshot(clock.time_ns(), clock.mono_ns(), tags=True)
+    async def _make_windows(self) -> bytes:
+        answer = {"time_ns": self._sources.clock.time_ns(), "windows": None}
+        return object_bytes(answer, {"windows": await rows_text(self._sources.board.windows())})
+
+    async def _make_page(self, language: str) -> bytes:
+        board, clock = self._sources.board, self._sources.clock
+        urgent = page.Urgent()
+        windows = board.windows()
+        async for some in few_at_a_time(windows):
+            urgent.see(some)
+        snapshot = board.snapshot(clock.time_ns(), clock.mono_ns(), windows=False)
+        snapshot["windows"] = urgent.chosen()
+        return page.render(snapshot, language, left_out=len(windows) - len(snapshot["windows"])).encode()
 
 
 def _accepts_gzip(header: str) -> bool:
@@ -147,21 +168,3 @@ def _event(event: Event) -> dict[str, Any]:
 
 def _json_response(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json", charset="utf-8")
-
-
-def _json(data: Any) -> bytes:
-    try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-    except ValueError:  # an infinite value is no JSON; a reader must not choke on the whole answer for it
-        text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data

@@ -135,7 +135,8 @@ class Trusting(ModbusTcpLink):
     """Takes any frame for the answer: the mistake this suite exists for."""
 
     def _take(self, frame: bytes) -> None:
-        self._settle(frame[9:])
+        self._replies.append(frame[9:])
+        self._settle(None)
 
 
 class RegisterDevice:

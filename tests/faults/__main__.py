@@ -33,6 +33,7 @@ def main() -> int:
     print(json.dumps({
         **asdict(killed),
         "missed_polls_neighbours": max(h.missed_faulty_run - h.missed_healthy_run for h in holes),
+        "healed_s": max(h.healed_s for h in holes),
         "failed": len(problems),
         "seed": chosen.seed,
     }))  # fmt: skip
@@ -42,9 +43,11 @@ def main() -> int:
 def check_kills(outcome: kills.Outcome) -> list[str]:
     problems = []
     if outcome.longest_gap > outcome.allowed_gap:
-        problems.append(f"{outcome.longest_gap} polls in a row are missing, {outcome.allowed_gap} allowed")
-    if outcome.gaps > outcome.kills:
-        problems.append(f"{outcome.gaps} gaps after {outcome.kills} kills")
+        problems.append(
+            f"{outcome.longest_gap} polls are missing for one kill, {outcome.allowed_gap} allowed"
+        )
+    if outcome.gaps_without_kill:
+        problems.append(f"{outcome.gaps_without_kill} gaps although nobody killed the agent then")
     if outcome.gaps_without_ledger:
         problems.append(f"{outcome.gaps_without_ledger} gaps have no ledger row")
     if outcome.duplicates_after_dedup or outcome.conflicts or outcome.unordered:

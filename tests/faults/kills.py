@@ -2,39 +2,56 @@
 
 The PLC adds one to a register with every poll that reads it, so each poll has a number that only it has. In
 the end the park must have every number, but for at most one flush interval before each kill, and each such
-interval must lie in a row of the loss ledger, which arrives at the park as an event.
+interval must lie in rows of the loss ledger, which arrive at the park as events.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.plant.processes import Child, eventually, get, post
+from tests.plant.mocks import CALM, Line, Park
+from tests.plant.processes import eventually
 from tests.plant.site import Site
 
 POLL_S = 0.1
 FLUSH_S = 1.0
+LIFE_S = (0.5, 5.0)
+DRAIN_WITHIN_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A run of missing numbers between two polls that arrived, and how many kills fell into it."""
+
+    before_us: int
+    after_us: int
+    polls: int
+    kills: int
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``gaps``: runs of missing poll numbers; ``longest_gap``: of one such run, in polls."""
+    """``gaps``: runs of missing poll numbers; ``longest_gap``: polls missing per kill, in the worst of them;
+    ``drained_s``: from the park's return until nothing was waiting."""
 
     kills: int
     polls_served: int
     polls_received: int
     longest_gap: int
     gaps: int
+    gaps_without_kill: int
     gaps_without_ledger: int
     ledger_rows: int
     duplicates_after_dedup: int
     conflicts: int
     unordered: int
+    drained_s: float
 
     @property
     def allowed_gap(self) -> int:
@@ -43,78 +60,76 @@ class Outcome:
 
 
 def run(folder: Path, kills: int, seed: int) -> Outcome:
-    chance = random.Random(seed)
-    line = Child(
-        ["hardware_mocks", "modbus", "--port", "0", "--control-port", "0", "--with-parent"],
-        folder / "line.log",
-    )
-    park = Child(
-        ["hardware_mocks", "park", "--park-port", "0", "--park-control-port", "0", "--with-parent"],
-        folder / "park.log",
-    )
-    control = f"http://127.0.0.1:{park.ports['park_control']}"
-    site = Site(folder / "site", f"http://127.0.0.1:{park.ports['park']}/ingest", flush=f"{FLUSH_S:g}s")
-    site.device(
-        "press-1",
-        [("polls", "hr:0", "uint32"), ("pressure", "hr:2", "uint16"), ("fan", "hr:3", "uint16")],
-        driver="modbus",
-        link=f"tcp://127.0.0.1:{line.ports['modbus']}",
-        poll=f"{POLL_S * 1000:g}ms",
-    )
-    try:
-        post(f"{control}/control", {"mode": "vanish"})
-        for _ in range(kills):
-            site.start(wait=False)
-            time.sleep(chance.uniform(0.3, 4.0))
-            assert site.agent is not None
-            site.agent.kill()
-        post(f"{control}/control", {"mode": "ok"})
-        site.start()
-        time.sleep(2 * FLUSH_S)
-        eventually("the backlog is delivered", lambda: _drained(site), 120)
-        assert site.agent is not None
-        assert site.agent.stop() == 0
-        return _count(control, line, kills)
-    finally:
-        if site.agent is not None and site.agent.running:
-            site.agent.kill()
-        for child in (line, park):
-            child.stop()
+    with closing(Line(folder, "modbus", *CALM)) as line, closing(Park(folder)) as park:
+        with closing(Site(folder / "site", park.url, flush=f"{FLUSH_S:g}s")) as site:
+            site.press(line.link(), poll=f"{POLL_S * 1000:g}ms")
+            killed_us, drained_s = _die_and_come_back(site, park, kills, random.Random(seed))
+        return _count(line, park, killed_us, drained_s)
+
+
+def _die_and_come_back(site: Site, park: Park, kills: int, chance: random.Random) -> tuple[list[int], float]:
+    """When it was killed (wall time), and how long the park then waited for the rest."""
+    park.mood("vanish", seconds=0)
+    killed_us = [_live_and_die(site, chance.uniform(*LIFE_S)) for _ in range(kills)]
+    park.mood("ok")
+    begin = time.monotonic()
+    site.start()
+    eventually("the backlog is delivered", lambda: _drained(site), DRAIN_WITHIN_S)
+    drained_s = time.monotonic() - begin
+    site.stop()
+    return killed_us, drained_s
+
+
+def _live_and_die(site: Site, life_s: float) -> int:
+    """One life of the agent; returns when it was ended (wall time)."""
+    site.start(wait=False)
+    time.sleep(life_s)
+    site.kill()
+    return time.time_ns() // 1000
 
 
 def _drained(site: Site) -> bool:
-    uplink = site.status()["uplinks"][0]
+    uplink = site.uplink()
     return bool(uplink["up"]) and uplink["pending_segments"] <= 2
 
 
-def _count(control: str, line: Child, kills: int) -> Outcome:
-    rows = get(f"{control}/samples?device=press-1&tag=polls")
-    rows = [(time_us, number) for time_us, number, _key in rows if number is not None]
+def _count(line: Line, park: Park, killed_us: list[int], drained_s: float) -> Outcome:
+    rows = [(time_us, n) for time_us, n, _, quality in park.samples("press-1", "polls") if quality == 0]
     numbers = [number for _, number in rows]
-    gaps = [(a, b, nb - na - 1) for (a, na), (b, nb) in pairwise(rows) if nb - na > 1]
-    ledger = [e["detail"] for e in get(f"{control}/events") if e["kind"] == "data_lost"]
-    report = get(f"{control}/report")
-    served = get(f"http://127.0.0.1:{line.ports['control']}/state")["servers"]["modbus"]["units"]["1"]
+    gaps = [
+        Gap(before, after, b - a - 1, sum(before < kill < after for kill in killed_us))
+        for (before, a), (after, b) in pairwise(rows)
+        if b - a > 1
+    ]
+    losses = [event["detail"] for event in park.events("data_lost")]
     return Outcome(
-        kills=kills,
-        polls_served=served,
+        kills=len(killed_us),
+        polls_served=line.state()["units"]["1"],
         polls_received=len(numbers),
-        longest_gap=max((missing for _, _, missing in gaps), default=0),
+        longest_gap=max((-(-gap.polls // max(gap.kills, 1)) for gap in gaps), default=0),
         gaps=len(gaps),
-        gaps_without_ledger=sum(not _in_ledger(gap, ledger) for gap in gaps),
-        ledger_rows=len(ledger),
+        gaps_without_kill=sum(not gap.kills for gap in gaps),
+        gaps_without_ledger=sum(not _in_ledger(gap, losses) for gap in gaps),
+        ledger_rows=len(losses),
         duplicates_after_dedup=len(numbers) - len(set(numbers)),
-        conflicts=report["conflicts"] if isinstance(report["conflicts"], int) else len(report["conflicts"]),
+        conflicts=park.report()["conflicts"],
         unordered=sum(b <= a for a, b in pairwise(numbers)),
+        drained_s=round(drained_s, 1),
     )
 
 
-def _in_ledger(gap: tuple[int, int, int], ledger: list[dict[str, Any]]) -> bool:
-    """A gap between two received polls is accounted for when a ledger row spans all of it that is missing."""
-    before_us, after_us, _ = gap
-    return any(
-        row["reason"] == "unclean_stop"
-        and row["from_us"] <= before_us + 1
-        and before_us < row["to_us"] <= after_us
-        for row in ledger
-    )  # fmt: skip
+def _in_ledger(gap: Gap, losses: list[dict[str, Any]]) -> bool:
+    """Whether rows of the ledger lie over the gap without a hole, from the last poll that was kept to the
+    start after the last kill. A run that died before its first commit has a row of its own."""
+    rows = sorted(
+        (row["from_us"], row["to_us"])
+        for row in losses
+        if (row["stream"], row["reason"]) == ("samples", "unclean_stop")
+        and gap.before_us < row["to_us"] <= gap.after_us
+    )
+    upto = gap.before_us + 1
+    for start, end in rows:
+        if start > upto:
+            return False
+        upto = max(upto, end + 1)
+    return bool(rows)

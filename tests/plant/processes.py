@@ -17,13 +17,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Child:
-    """One process; its stderr goes to ``log``. With ``ready`` its first line of stdout is a JSON object."""
+    """One process; its stderr goes to ``log``. With ``ready`` its first line of stdout is a JSON object.
+    With ``piped`` another process writes the log, so that a limit set on this one does not cut it off."""
 
     def __init__(
-        self, arguments: Sequence[str], log: Path, *, ready: bool = True, **environment: str
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        ready: bool = True,
+        piped: bool = False,
+        **environment: str,
     ) -> None:
         self.log = log
-        with log.open("ab") as stderr:
+        self._scribe: subprocess.Popen[bytes] | None = None
+        with log.open("ab") as file:
+            if piped:
+                self._scribe = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file)
+            stderr = self._scribe.stdin if self._scribe is not None else file
             self._process = subprocess.Popen(
                 [sys.executable, "-u", "-m", *arguments],
                 stdout=subprocess.PIPE if ready else stderr,
@@ -32,6 +43,8 @@ class Child:
                 cwd=ROOT,
                 env={**os.environ, "PYTHONWARNINGS": "default", **environment},
             )
+        if self._scribe is not None and self._scribe.stdin is not None:
+            self._scribe.stdin.close()  # it ends when the process does
         self.pid = self._process.pid
         self.ports: dict[str, Any] = {}
         if ready:
@@ -78,6 +91,8 @@ class Child:
     def _close(self) -> None:
         if self._process.stdout is not None:
             self._process.stdout.close()
+        if self._scribe is not None:
+            self._scribe.wait(10)
 
 
 def get(url: str, timeout_s: float = 5.0) -> Any:

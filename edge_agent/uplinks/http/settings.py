@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, LiteralString, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from edge_agent.settings import Duration, Secret
 from edge_agent.uplink import UplinkSettings
+from edge_agent.uplinks.http.address import secure
 
 
 def _checked_url(url: str) -> str:
@@ -75,7 +76,7 @@ class HttpSettings(UplinkSettings):
                 "请同时给出与私钥配对的证书 client_cert。",
             )  # fmt: skip
         given = [k for k in ("ca_file", "client_cert") if getattr(self, k) is not None]
-        if given and not self.secure:
+        if given and not secure(self):
             raise _mistake(
                 "tls_needs_https", f"{given[0]} has no effect with http://",
                 f"http:// 地址下 {given[0]} 不起作用",
@@ -83,17 +84,3 @@ class HttpSettings(UplinkSettings):
                 f"请改用 https:// 地址，或删除 {given[0]}。",
             )  # fmt: skip
         return self
-
-    @property
-    def secure(self) -> bool:
-        return urlsplit(self.url).scheme == "https"
-
-    @property
-    def host_name(self) -> str:
-        return urlsplit(self.url).hostname or ""
-
-
-def endpoint(settings: HttpSettings) -> str:
-    """The address for people and logs: without the query, which may carry a key."""
-    parts = urlsplit(settings.url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from edge_agent.errors import Denied
-from edge_agent.uplinks.http.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from edge_agent.uplinks.http.settings import HttpSettings
 
 # X509_V_ERR_*, from openssl/x509_vfy.h
 _NOT_YET_VALID, _EXPIRED = 9, 10

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -14,8 +15,10 @@ from edge_agent import __version__
 from edge_agent.clock import Clock
 from edge_agent.errors import Denied, Unreachable
 from edge_agent.uplink import Answer, Envelope, Host, Verdict
-from edge_agent.uplinks.http import answer, message, tls
-from edge_agent.uplinks.http.settings import HttpSettings, endpoint
+from edge_agent.uplinks.http import address, answer, message, tls
+
+if TYPE_CHECKING:
+    from edge_agent.uplinks.http.settings import HttpSettings
 
 MAX_ANSWER_BYTES = 1_000_000
 KEEP_ALIVE_S = 60.0
@@ -46,7 +49,7 @@ class HttpUplink:
         self._settings = settings
         self._host = host
         self._clock = clock
-        self._endpoint = endpoint(settings)
+        self._endpoint = address.endpoint(settings)
         self._texts = message.SchemaTexts()
         self._known: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -57,7 +60,11 @@ class HttpUplink:
         token cannot be used."""
         await self.close()
         headers = self._headers()
-        context = await asyncio.to_thread(tls.make_context, self._settings) if self._settings.secure else True
+        context = (
+            await asyncio.to_thread(tls.make_context, self._settings)
+            if address.secure(self._settings)
+            else True
+        )
         connector = aiohttp.TCPConnector(limit=1, ssl=context, keepalive_timeout=KEEP_ALIVE_S)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -191,9 +198,11 @@ class HttpUplink:
     def _translated(self, error: Exception) -> Denied | Unreachable:
         secure = tls.tls_error(error)
         if secure is not None:
-            return Denied(f"{self._endpoint}: {tls.explain(secure, self._settings.host_name)}")
+            return Denied(f"{self._endpoint}: {tls.explain(secure, address.host_name(self._settings))}")
         if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return Unreachable(f"{self._endpoint}: host name {self._settings.host_name} cannot be resolved")
+            return Unreachable(
+                f"{self._endpoint}: host name {address.host_name(self._settings)} cannot be resolved"
+            )
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return Unreachable(f"{self._endpoint}: the destination closed the connection without an answer")
         if isinstance(error, aiohttp.ClientResponseError):

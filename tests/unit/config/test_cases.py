@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import ConfigurationError, Located, load_with_warnings, located
+from edge_agent.config import ConfigurationError, Located, load_with_warnings, places_of
 
 CASES = Path(__file__).parents[2] / "cases" / "config"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
@@ -23,7 +23,7 @@ def problems_of(case: str, directory: Path) -> tuple[Located, ...]:
     try:
         _, warnings = load_with_warnings(directory, environ={})
     except ConfigurationError as error:
-        found = located(error)
+        found = places_of(error)
         assert len(found) == len(error.problems)
         assert any(not problem.warning for problem in found)
         return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.config import ConfigurationError, located
+from edge_agent.config import ConfigurationError, places_of
 from edge_agent.config.loader import load_files
 from edge_agent.config.sources import SnapshotFiles
 
@@ -72,8 +72,8 @@ def check(files: Mapping[str, bytes]) -> None:
     try:
         load_files(SnapshotFiles(Path("/nonexistent"), files), environ={})
     except ConfigurationError as error:
-        assert located(error)
-        for problem in located(error):
+        assert places_of(error)
+        for problem in places_of(error):
             assert problem.line >= 1 and problem.column >= 1
             lines = files.get(problem.file, b"").count(b"\n") + files.get(problem.file, b"").count(b"\r") + 1
             assert problem.line <= lines

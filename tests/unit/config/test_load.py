@@ -16,7 +16,7 @@ from edge_agent.config import (
     describe_changes,
     load,
     load_with_warnings,
-    located,
+    places_of,
 )
 from edge_agent.errors import LinesideError
 from edge_agent.model import Scaling, Tag, ValueType
@@ -30,7 +30,7 @@ def places(directory: Path, plugins: FakePlugins | None = None) -> list[str]:
     try:
         _, found = load_with_warnings(directory, plugins=plugins or FakePlugins(), environ={})
     except ConfigurationError as error:
-        found = located(error)
+        found = places_of(error)
     return [f"{problem.place} {problem.code}" for problem in found]
 
 
@@ -208,7 +208,7 @@ def test_devices_on_one_link_must_agree(tmp_path: Path) -> None:
     write(tmp_path, GOOD | {"devices.d/press-2.yaml": other})
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, plugins=FakePlugins(), environ={})
-    (problem,) = located(caught.value)
+    (problem,) = places_of(caught.value)
     assert (problem.place, problem.code) == ("devices.d/press-2.yaml:3:8", "E-CFG-044")
     assert "devices.d/press-1.yaml:2" in problem.message.en and "'press-1'" in problem.message.en
 
@@ -253,7 +253,7 @@ def test_an_inline_secret_is_never_shown(tmp_path: Path) -> None:
     write(tmp_path, GOOD | {"devices.d/press-1.yaml": device, "edge-agent.yaml": "token：canary\nline: a\n"})
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, plugins=FakePlugins(), environ={})
-    for problem in located(caught.value):
+    for problem in places_of(caught.value):
         for language in ("en", "zh"):
             assert "canary" not in problem.render(language) + repr(problem.as_dict(language))
     assert "devices.d/press-1.yaml:10:11 E-CFG-022" in places(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import ConfigurationError, load, located
+from edge_agent.config import ConfigurationError, load, places_of
 from edge_agent.config.catalogue import entries
 from edge_agent.config.schema import FILES, as_text, json_schema
 from tests.unit.config.good import DEVICE, GOOD, TABLE, FakePlugins, write
@@ -34,7 +34,7 @@ def test_codes_are_unique_and_both_languages_say_the_same() -> None:
 def rendered(directory: Path, language: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load(directory, plugins=FakePlugins(), environ={})
-    return "\n".join(problem.render(language) for problem in located(caught.value))
+    return "\n".join(problem.render(language) for problem in places_of(caught.value))
 
 
 def test_the_caret_stands_under_the_mistake_behind_chinese_text(tmp_path: Path) -> None:

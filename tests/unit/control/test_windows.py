@@ -301,7 +301,7 @@ def test_what_is_no_number_is_unknown(kind: ValueType, value: Value) -> None:
         line.values["fast"] = [shown]
         line.batch(at)
     assert (line.row(2)["state"], line.row(2)["reason"]) == ("unknown", "not_a_number")
-    json.dumps(line.control.rows(0), allow_nan=False)
+    json.dumps(list(line.control.rows(0)), allow_nan=False)
 
 
 def test_an_older_batch_of_the_same_group_is_ignored() -> None:

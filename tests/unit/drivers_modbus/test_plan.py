@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from drivers.modbus import PLUGIN
 from drivers.modbus.address import parse
 from drivers.modbus.codec import REGISTER_TYPES, registers_of
+from drivers.modbus.endpoint import Limits
 from drivers.modbus.plan import REGISTER_US, REQUEST_US, Learned, Read
-from drivers.modbus.settings import Limits, ModbusSettings
+from drivers.modbus.settings import ModbusSettings
 from edge_agent.driver import Plan
 from edge_agent.model import Quality, Tag, ValueType
 

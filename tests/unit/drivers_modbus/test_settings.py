@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from drivers.modbus import PLUGIN
-from drivers.modbus.settings import Limits, ModbusSettings, limits_of
+from drivers.modbus.endpoint import Limits, limits_of
+from drivers.modbus.settings import ModbusSettings
 from edge_agent.config.loader import load
 from edge_agent.model import Tag, ValueType
 from edge_agent.settings import Problem

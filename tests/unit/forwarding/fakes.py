@@ -48,6 +48,14 @@ class MemoryStore:
     def watch(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
 
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        if callback in self._callbacks:
+            self._callbacks.remove(callback)
+
+    @property
+    def watchers(self) -> int:
+        return len(self._callbacks)
+
     def commit(self, count: int = 1, samples: int = 10) -> list[Key]:
         keys = []
         for _ in range(count):

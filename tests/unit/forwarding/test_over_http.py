@@ -19,7 +19,8 @@ from edge_agent.status import UplinkRow
 from edge_agent.testing.destination import Manner, segment
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Key
-from edge_agent.uplinks.http import PLUGIN, HttpSettings
+from edge_agent.uplinks.http import PLUGIN
+from edge_agent.uplinks.http.settings import HttpSettings
 from tests.unit.uplinks.park import Message, Park, confirm
 
 from .fakes import NAME, Log, MemoryStore

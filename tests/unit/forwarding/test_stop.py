@@ -101,6 +101,19 @@ async def test_drain_sends_what_is_committed_live_first() -> None:
     assert bench.destination.opened == bench.destination.closed == 2
 
 
+async def test_it_listens_to_its_stores_only_while_it_runs() -> None:
+    """A reload may replace an uplink a hundred times: the stores must not collect those that are gone."""
+    bench = Bench()
+    assert [store.watchers for store in bench.stores] == [0, 0]
+    async with bench:
+        await bench.work()
+        assert [store.watchers for store in bench.stores] == [1, 1]
+    assert [store.watchers for store in bench.stores] == [0, 0]
+    bench.samples.commit(2)
+    await bench.forwarder.drain(5.0)
+    assert bench.all_settled()
+
+
 async def test_drain_tries_deferred_units_once_more_and_gives_up_at_the_first_failure() -> None:
     bench = Bench()
     bench.samples.commit(2)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_agent import metrics
-from edge_agent.metrics import Name
+from edge_agent.metrics import names
+from edge_agent.metrics.names import Name
 
 FOLDER = Path(__file__).parents[3] / "config" / "prometheus"
 
@@ -50,8 +50,8 @@ def test_every_alert_says_what_and_what_to_do() -> None:
 
 
 def test_rules_speak_only_of_metrics_that_exist() -> None:
-    declared = [value for value in vars(metrics).values() if isinstance(value, Name)]
-    known = {name.name for name in [*declared, *metrics.BUFFER.values()]}
+    declared = [value for value in vars(names).values() if isinstance(value, Name)]
+    known = {name.name for name in [*declared, *names.BUFFER.values()]}
     text = "\n".join(rule["expr"] for rule in rules())
     used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"edgeagent_\w+", text)}
     assert used and used <= known

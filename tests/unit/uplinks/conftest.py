@@ -13,7 +13,8 @@ import pytest_asyncio
 
 from edge_agent.testing.clock import ManualClock
 from edge_agent.testing.destination import RecordingHost
-from edge_agent.uplinks.http import HttpSettings, HttpUplink
+from edge_agent.uplinks.http import HttpUplink
+from edge_agent.uplinks.http.settings import HttpSettings
 
 from .park import Authority, Park
 

@@ -16,7 +16,8 @@ from edge_agent.testing.clock import ManualClock
 from edge_agent.testing.destination import Manner, RecordingHost, incident, segment
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Answer
-from edge_agent.uplinks.http import HttpSettings, HttpUplink
+from edge_agent.uplinks.http import HttpUplink
+from edge_agent.uplinks.http.settings import HttpSettings
 
 from .conftest import Opened
 from .park import TOKEN, Message, Park, confirm

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from edge_agent.uplinks.http import PLUGIN, HttpSettings
+from edge_agent.uplinks.http import PLUGIN
+from edge_agent.uplinks.http.settings import HttpSettings
 
 
 def refused(**keys: Any) -> tuple[str, str]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import math
+import re
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -14,11 +18,14 @@ import pytest
 import pytest_asyncio
 
 from edge_agent.config.model import WebConfig
-from edge_agent.model import Event
+from edge_agent.metrics import Exporter
+from edge_agent.model import Event, Quality
 from edge_agent.settings import Text
-from edge_agent.status import Board
+from edge_agent.status import Board, live_quality, quality_counts
 from edge_agent.testing.clock import ManualClock
 from edge_agent.web import Sources, Web
+from edge_agent.web.cached import Cached
+from edge_agent.web.document import rows_text
 from edge_agent.web.guard import HostNames
 from edge_agent.web.server import bind_problem
 from tests.unit.metrics.board import BUFFER, MONO_NS, SELECTED, TIME_NS, WINDOW, make_board
@@ -117,16 +124,14 @@ async def test_the_loop_runs_on_while_the_text_is_written(
     """The expensive step is in a thread: held up there, other requests are answered meanwhile."""
     import threading
 
-    from edge_agent.web import routes
-
     gate, entered = threading.Event(), threading.Event()
 
-    def slow(_snapshot: Any) -> bytes:
+    def slow(_exporter: Exporter, _snapshot: Any) -> bytes:
         entered.set()
         assert gate.wait(20)
         return b"slow"
 
-    monkeypatch.setattr(routes, "exposition", slow)
+    monkeypatch.setattr(Exporter, "exposition", slow)
     held = Site(site.client)
     await held.web.start()
     scrape = asyncio.create_task(held.get("/metrics", headers={"Accept-Encoding": "identity"}))
@@ -148,6 +153,42 @@ async def test_status_has_no_tags_and_tags_has_them(site: Site) -> None:
     assert values["zone1_temperature"]["value"] == pytest.approx(185.2)
     assert values["充注温度"] == values["充注温度"] | {"value": None, "quality": "bad_comm", "unit": "°C"}
     assert values["meter"]["value"] == 9_007_199_254_740_993
+
+
+@pytest.mark.parametrize("state", ["down", "silent", "connecting", "refused"])
+async def test_what_a_lost_device_said_last_is_not_shown_as_live(site: Site, state: str) -> None:
+    """At once, not only when it has become too old; a reason to be bad stays told."""
+    before = (await site.json("/api/v1/tags"))["devices"][0]["groups"][0]
+    assert before["quality"] == {"good": 6, "uncertain": 0, "bad": 1, "stale": 0}
+    lost = Site(site.client)
+    lost.board.devices["press-1"].turn(state, "cable", TIME_NS)
+    await lost.web.start()
+    try:
+        group = (await lost.json("/api/v1/tags"))["devices"][0]["groups"][0]
+        status = (await lost.json("/api/v1/status"))["devices"][0]["groups"][0]
+    finally:
+        await lost.web.close()
+    assert group["quality"] == status["quality"] == {"good": 0, "uncertain": 0, "bad": 1, "stale": 6}
+    shown = {row["tag"]: (row["quality"], row["value"]) for row in group["values"]}
+    assert shown.pop("充注温度") == ("bad_comm", None)
+    assert set(shown.values()) == {("stale", None)}
+
+
+def test_quality_counts_say_what_the_single_tags_say() -> None:
+    board = make_board()
+    group = board.devices["press-1"].groups["fast"]
+    assert group.latest is not None
+    qualities = (0x00, 0x40, 0x41, 0x80, 0x86, 0xC0, 0x00)
+    group.latest = replace(group.latest, quality=bytes(qualities))
+    for up in (True, False):
+        for age_ns in (0, 10**10):
+            counts: Counter[str] = Counter(good=0, uncertain=0, bad=0, stale=0)
+            for index in range(len(qualities)):
+                quality = live_quality(group, index, MONO_NS + age_ns, up=up)
+                fresh = "good" if quality.is_good else "uncertain" if quality < 0x80 else "bad"
+                old = quality is Quality.STALE and qualities[index] < 0x80
+                counts["stale" if old else fresh] += 1
+            assert quality_counts(group, MONO_NS + age_ns, up=up) == counts
 
 
 async def test_windows_buffer_events(site: Site) -> None:
@@ -332,6 +373,67 @@ async def test_the_page_escapes_everything(site: Site) -> None:
         uplink.name = uplink.endpoint = uplink.reason = evil
     _, body = await site.get("/")
     assert b"<script" not in body and b"&lt;script&gt;" in body
+
+
+async def test_of_very_many_windows_the_page_shows_the_most_urgent(site: Site) -> None:
+    """An active excursion first, also where its input is dead; /api/v1/windows has them all."""
+    rows = [WINDOW | {"name": f"quiet-{i}."} for i in range(5000)]
+    rows[4000] |= {"name": "dead-and-active", "state": "unknown", "active": True}
+    rows[4001] |= {"name": "outside", "state": "out", "active": True}
+    rows[4002] |= {"name": "dead", "state": "unknown"}
+    site.board.windows = lambda: rows
+    _, body = await site.get("/")
+    text = body.decode()
+    found = re.findall(r"<td>(dead-and-active|outside|dead|quiet-\d+\.)</td>", text)
+    assert found == ["dead-and-active", "outside", "dead", *(f"quiet-{i}." for i in range(197))]
+    assert "… 4800 more" in text
+    assert len((await site.json("/api/v1/windows"))["windows"]) == 5000
+
+
+async def test_many_windows_are_written_a_few_at_a_time(site: Site) -> None:
+    """Polls get their turn in between, and all rows arrive once, whatever their number."""
+    for count in (0, 1, 99, 100, 101, 350):
+        rows = [WINDOW | {"name": f"w{i}", "value": math.inf if i == 70 else 1} for i in range(count)]
+        taken: list[int] = []
+        turns = 0
+
+        class Noting(list[dict[str, Any]]):
+            def __getitem__(self, index: Any) -> Any:
+                taken.append(turns)  # noqa: B023  # of this round
+                return super().__getitem__(index)
+
+        async def pass_by() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(pass_by())
+        text = await rows_text(Noting(rows))
+        other.cancel()
+        assert [row["name"] for row in json.loads(text)] == [row["name"] for row in rows]
+        assert len(set(taken)) == len(taken) == -(-count // 100)
+    many = [WINDOW | {"name": f"w{i}"} for i in range(350)]
+    site.board.windows = lambda: many
+    for path in ("/api/v1/status", "/api/v1/windows", "/api/v1/tags"):
+        assert (await site.json(path))["windows"] == many
+    assert list(await site.json("/api/v1/status")) == list(site.board.snapshot(0, 0))
+
+
+async def test_a_large_answer_is_not_kept(site: Site) -> None:
+    made = 0
+
+    async def make() -> bytes:
+        nonlocal made
+        made += 1
+        return b"x" * 1000
+
+    cached = Cached(make, 0.05)
+    assert [await cached.get() for _ in range(3)] == [b"x" * 1000] * 3 and made == 1
+    async with asyncio.timeout(10):
+        while cached._plain:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
+    assert gzip.decompress(await cached.get(packed=True)) == b"x" * 1000 and made == 2
 
 
 async def test_the_page_speaks_chinese(site: Site) -> None:

@@ -1,0 +1,162 @@
+"""One poll group as control sees it: its newest batch, and the compiled check of the windows that read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge_agent.config.model import TagRef
+from edge_agent.control.inputs import NO_STATEMENT, Input, Meaning
+from edge_agent.control.lanes import Column, Lanes
+from edge_agent.control.limits import REGARDLESS
+from edge_agent.model import Batch, Schema, Value
+
+if TYPE_CHECKING:
+    from edge_agent.control.window import Watcher
+
+PATIENCE = 4  # batches without a change before lanes are built: that costs as much as some twenty checks
+FEWEST = 8  # windows for which lanes are worth it
+_FOREVER_NS = 1 << 62
+
+
+class Group:
+    """``quiet``: windows that are inside, with the bounds of their raw values. ``watched``: (index, raw
+    value) of set-points and conditions that quiet windows rely on. ``loud``: windows that are looked at with
+    every batch. ``allowed_age_ns``, ``others``: how old this group and others may be before quiet windows
+    must be looked at as well.
+
+    ``quality``: of the newest batch. All this holds while the next batch has the very same; None (looked at
+    in any case) where a batch did not speak of every tag.
+    """
+
+    __slots__ = (
+        "_calm", "_lanes", "allowed_age_ns", "batch", "dirty", "fresh_ns", "inputs", "key", "loud", "mono_ns",
+        "others", "quality", "quiet", "schema", "watched", "windows",
+    )  # fmt: skip
+
+    def __init__(self, key: tuple[str, str]) -> None:
+        self.key = key
+        self.schema: Schema | None = None
+        self.inputs: list[Input] = []
+        self.windows: tuple[Watcher, ...] = ()
+        self.batch: Batch | None = None
+        self.mono_ns: int | None = None
+        self.fresh_ns = 0  # no input of this group spoke last before this moment
+        self.quality: bytes | None = None
+        self.dirty = True  # what follows is out of date
+        self.quiet: tuple[Watcher, ...] = ()
+        self.watched: list[tuple[int, Value]] = []
+        self.loud: list[Watcher] = []
+        self.allowed_age_ns = _FOREVER_NS
+        self.others: list[tuple[Group, int]] = []
+        self._calm = 0  # batches since the last change
+        self._lanes: Lanes | None = None
+
+    def bind(self, schema: Schema, inputs: dict[TagRef, Input]) -> None:
+        """Takes over the inputs whose tags stand in the schema, with what they last said."""
+        for held in self.inputs:
+            held.pull()
+            held.group = None
+        self.schema, self.batch, self.quality, self.dirty = schema, None, None, True
+        self.inputs = []
+        meanings: dict[Meaning, Meaning] = {}
+        for index, name in enumerate(schema.names):
+            found = inputs.get(TagRef(schema.device, name))
+            if found is not None:
+                meaning = Meaning(schema.types[index], schema.scaling[index])
+                found.meaning = meanings.setdefault(meaning, meaning)
+                self._adopt(found, index, schema.units[index])
+
+    def _adopt(self, found: Input, index: int, unit: str) -> None:
+        if found.group is not None:  # the tag has moved to another poll group
+            found.pull()
+            found.group.inputs.remove(found)
+            found.group.dirty = True
+        found.group, found.index, found.unit = self, index, unit
+        self.inputs.append(found)
+
+    def release(self) -> None:
+        """After a reload: the tags that are read from now on are other ones."""
+        self.inputs, self.windows, self.schema, self.batch = [], (), None, None
+        self.quality, self.dirty = None, True
+
+    def overdue(self, now_ns: int) -> bool:
+        """Whether an input of a quiet window may be too old by now (never False when one is)."""
+        if now_ns - self.fresh_ns > self.allowed_age_ns:
+            return True
+        for other, age_ns in self.others:
+            if now_ns - other.fresh_ns > age_ns:
+                return True
+        return False
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether time alone can change nothing yet for the quiet windows that read their source here."""
+        if self.dirty:
+            self.sort()
+        return not self.overdue(now_ns)
+
+    def apply(self, batch: Batch) -> None:
+        """Makes the batch the newest. Before one that does not speak of every tag each window must have
+        pulled its inputs, so that what was said before is kept; ``Watcher.lapse`` has done so."""
+        self.batch, self.mono_ns = batch, batch.mono_ns
+        if batch.quality == self.quality:
+            self.fresh_ns = batch.mono_ns
+        elif max(batch.quality, default=0) < NO_STATEMENT:
+            self.quality, self.fresh_ns = batch.quality, batch.mono_ns
+        else:
+            self.quality = None
+            for held in self.inputs:
+                held.pull()
+            self.fresh_ns = min((i.mono_ns for i in self.inputs if i.mono_ns is not None), default=0)
+
+    def beyond(self, values: tuple[Value, ...]) -> Sequence[Watcher]:
+        """The quiet windows whose value is not within their bounds. Raises TypeError where there is no
+        number to compare."""
+        if self._lanes is not None:
+            if self._lanes.hold(values):
+                return ()
+        else:
+            self._calm += 1
+            if self._calm > PATIENCE and len(self.quiet) >= FEWEST:
+                self._lanes = self._compiled(len(values))
+        hits = []
+        for window in self.quiet:
+            low, high = window.bounds[4:]  # type: ignore[index]  # sorted by this
+            if not low <= values[window.source.index] <= high:  # type: ignore[operator]  # TypeError: see above
+                hits.append(window)
+        return hits
+
+    def _compiled(self, width: int) -> Lanes:
+        columns = []
+        for window in self.quiet:
+            bounds, source = window.bounds, window.source
+            assert bounds is not None and bounds.raw_low is not None and bounds.raw_high is not None
+            columns.append(Column(source.index, source.meaning.type, bounds.raw_low, bounds.raw_high))
+        return Lanes(columns, width)
+
+    def sort(self) -> None:
+        """Sorts the windows into quiet and loud. Called after any of them changed, before the next batch."""
+        self.dirty, self._lanes, self._calm = False, None, 0
+        quiet: list[Watcher] = []
+        self.loud = []
+        ages: dict[Group, int] = {}
+        watched: dict[Input, None] = {}
+        for window in self.windows:
+            if window.bounds is None:
+                self.loud.append(window)
+                continue
+            if window.bounds is REGARDLESS:
+                continue
+            if window.source.group is self:
+                quiet.append(window)
+            for found in window.references:
+                if found.group is self:
+                    watched[found] = None
+            for found in window.inputs:
+                if found.group is not None:
+                    age_ns = ages.get(found.group, _FOREVER_NS)
+                    ages[found.group] = min(age_ns, window.delays.max_age_ns)
+        self.quiet = tuple(quiet)
+        self.watched = [(i.index, self.batch.values[i.index]) for i in watched] if self.batch else []
+        self.allowed_age_ns = ages.pop(self, _FOREVER_NS)
+        self.others = list(ages.items())

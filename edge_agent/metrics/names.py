@@ -1,0 +1,128 @@
+"""Every Prometheus name of the agent, with its help text and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WINDOW_STATES = ("in", "out", "unknown", "suppressed")
+SERIES_PER_WINDOW = 12  # of the families window_*
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One metric family. A label whose value is empty is left out, which means the same to Prometheus."""
+
+    name: str
+    kind: str  # gauge, counter or histogram
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+def _gauge(name: str, help_: str, *labels: str) -> Name:
+    return Name(f"edgeagent_{name}", "gauge", help_, labels)
+
+
+def _counter(name: str, help_: str, *labels: str) -> Name:
+    return Name(f"edgeagent_{name}_total", "counter", help_, labels)
+
+
+def _histogram(name: str, help_: str, *labels: str) -> Name:
+    return Name(f"edgeagent_{name}", "histogram", help_, labels)
+
+
+BUILD_INFO = _gauge("build_info", "Version of the agent and of Python; always 1.", "version", "python")
+START_TIME = _gauge("start_time_seconds", "When the agent started, Unix time.")
+TIME = _gauge("time_seconds", "The agent's wall clock at the scrape, Unix time.")
+CLOCK = _gauge("clock_synchronised", "Whether the operating system says that its clock is synchronised.")
+LOOP_LAG = _histogram("event_loop_lag_seconds", "How late a timer of the event loop woke up.")
+SAMPLES_READ = _counter("samples_read", "Tag values read from devices since start, good or bad.")
+EVENTS = _counter("events", "Events recorded since start.", "kind")
+
+CONFIG_OK = _gauge(
+    "config_last_reload_successful", "Whether the newest attempt to load the configuration succeeded."
+)
+CONFIG_TIME = _gauge(
+    "config_last_reload_success_timestamp_seconds", "When the configuration in use was loaded, Unix time."
+)
+CONFIG_INFO = _gauge(
+    "config_info",
+    "The configuration in use; source is last_good after a start with a broken one; always 1.",
+    "hash",
+    "source",
+)
+
+DEVICE_UP = _gauge("device_up", "Whether the device answers.", "device")
+DEVICE_INFO = _gauge("device_info", "What the device is; always 1.", "device", "driver", "endpoint")
+DEVICE_CONNECTS = _counter("device_connects", "Connections to the device that came up.", "device")
+DEVICE_DISCONNECTS = _counter("device_disconnects", "Connections to the device that were lost.", "device")
+DEVICE_REQUESTS = _counter("device_requests", "Requests sent to the device.", "device")
+DEVICE_FAILURES = _counter("device_request_failures", "Requests that failed, by reason.", "device", "reason")
+DEVICE_DURATION = _histogram("device_request_duration_seconds", "Duration of one request.", "device")
+
+POLLS = _counter("polls", "Polls of the group that were completed, well or badly.", "device", "group")
+POLL_OVERRUNS = _counter(
+    "poll_overruns", "Poll slots skipped because the one before had not ended.", "device", "group"
+)
+POLL_SUCCESS = _gauge(
+    "poll_last_success_timestamp_seconds", "Newest poll with a good value, Unix time.", "device", "group"
+)
+POLL_DURATION = _histogram(
+    "poll_duration_seconds", "From a poll's start to its last reply.", "device", "group"
+)
+POLL_LATE = _histogram("poll_late_seconds", "How late after its slot a poll started.", "device", "group")
+TAGS = _gauge("tags", "Tags by their quality now: good, uncertain, bad, stale.", "device", "quality")
+TAG_VALUE = _gauge(
+    "tag_value", "Value in engineering units; absent while bad or too old.", "device", "tag", "unit"
+)
+SERIES_DROPPED = _gauge(
+    "metrics_series_dropped", "Series of tags and windows left out because of web.max_series."
+)
+
+WINDOW_STATE = _gauge("window_state", "1 for the state the process window is in, else 0.", "window", "state")
+WINDOW_SECONDS = _counter(
+    "window_seconds", "Time the window spent in a state; outlives restarts.", "window", "state"
+)
+WINDOW_EXCURSIONS = _counter("window_excursions", "Excursions that began; outlives restarts.", "window")
+WINDOW_ACTIVE = _gauge(
+    "window_excursion_active", "Whether an excursion is active; it stays so while unknown.", "window"
+)
+WINDOW_LIMIT = _gauge("window_limit", "Limit in force, in engineering units.", "window", "bound")
+
+BUFFER = {  # key of the buffer's own report -> metric
+    "segments": _gauge("buffer_segments", "Segments on disk."),
+    "samples": _gauge("buffer_samples", "Samples on disk."),
+    "bytes": _gauge("buffer_bytes", "Space used in the store on disk."),
+    "quota_bytes": _gauge("buffer_capacity_bytes", "Size at which the oldest data is removed."),
+    "in_memory_samples": _gauge("buffer_memory_samples", "Samples not yet on disk."),
+    "memory_bytes": _gauge("buffer_memory_bytes", "Memory used by samples not yet on disk."),
+    "appended_samples": _counter("buffer_appended_samples", "Samples handed to the store."),
+    "committed_samples": _counter("buffer_committed_samples", "Samples written to disk."),
+    "flushes": _counter("buffer_flushes", "Flushes to disk."),
+    "corrupt_segments": _counter("buffer_corrupt_segments", "Segments that no longer pass their checksum."),
+    "databases_set_aside": _counter("buffer_databases_set_aside", "Broken stores replaced by a new one."),
+}
+BUFFER_DEGRADED = _gauge("buffer_degraded", "Whether the store cannot write to disk at the moment.")
+BUFFER_FLUSHED = _gauge("buffer_last_flush_timestamp_seconds", "Newest flush to disk, Unix time.")
+BUFFER_COMMIT = _histogram("buffer_commit_duration_seconds", "Time one commit to disk took.")
+BUFFER_LOST = _counter("buffer_lost_samples", "Samples written off in the loss ledger.", "reason")
+BUFFER_UNKNOWN = _counter("buffer_losses_unknown_extent", "Losses of unknown size.", "reason")
+# Exported from the start with 0: Prometheus cannot see a counter rise from nothing.
+LOSSES = ("memory", "quota", "corrupt", "uplink_removed", "unencodable")
+LOSSES_UNKNOWN = ("unclean_stop", "quarantined_database", "missing_database")
+
+UPLINK_UP = _gauge("uplink_up", "Whether the destination accepts data.", "uplink")
+UPLINK_INFO = _gauge("uplink_info", "What the destination is; always 1.", "uplink", "type", "endpoint")
+UPLINK_SENDS = _counter("uplink_sends", "Messages sent to the destination.", "uplink")
+UPLINK_FAILURES = _counter("uplink_send_failures", "Messages that failed, by reason.", "uplink", "reason")
+UPLINK_ACKNOWLEDGED = _counter(
+    "uplink_acknowledged_samples", "Samples the destination has confirmed.", "uplink"
+)
+UPLINK_PENDING = _gauge("uplink_pending_samples", "Samples committed but not yet confirmed.", "uplink")
+UPLINK_QUARANTINED = _gauge(
+    "uplink_quarantined_samples", "Samples the destination refused, kept aside.", "uplink"
+)
+UPLINK_OLDEST = _gauge(
+    "uplink_oldest_pending_timestamp_seconds", "Oldest sample not yet confirmed, Unix time.", "uplink"
+)
+UPLINK_SUCCESS = _gauge("uplink_last_success_timestamp_seconds", "Newest confirmation, Unix time.", "uplink")
+UPLINK_DURATION = _histogram("uplink_send_duration_seconds", "From message to answer.", "uplink")

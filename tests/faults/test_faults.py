@@ -1,0 +1,31 @@
+"""The fault suite, short and seeded, for every run of the tests. At length: ``make test-faults``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.faults import blackhole, kills
+from tests.faults.__main__ import check_hole, check_kills
+
+pytestmark = pytest.mark.timeout(180)
+
+SEED = int(os.environ.get("SEED", "7"))
+HOLE_S = 8.0
+
+
+def test_kill_minus_nine_at_random(tmp_path: Path) -> None:
+    print(f"seed {SEED}")
+    outcome = kills.run(tmp_path, kills=4, seed=SEED)
+    assert check_kills(outcome) == [], outcome
+    assert outcome.polls_received > 20, outcome
+    assert outcome.ledger_rows >= 2, outcome
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared connection", "own connections"])
+def test_a_black_hole_costs_its_neighbours_nothing(shared: bool, tmp_path: Path) -> None:
+    outcome = blackhole.run(tmp_path, shared=shared, seconds=HOLE_S)
+    assert check_hole(outcome) == [], outcome
+    assert 1 <= outcome.dead_requests <= HOLE_S * 2, outcome

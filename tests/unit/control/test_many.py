@@ -1,0 +1,198 @@
+"""Thousands of windows: what a quiet one may cost in time and memory. Counted, not timed, where possible."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edge_agent.config.model import TagRef, Window
+from edge_agent.control import Control
+from edge_agent.control.window import Watcher
+from edge_agent.model import Batch, Event, Quality, Scaling, Schema, Tag, Value, ValueType
+from tests.unit.control.line import START_NS, WALL_NS, ns
+
+TAGS = 500
+SECOND_NS = 1_000_000_000
+
+
+class Many:
+    """One device with a window on every tag, each with limits of its own; one batch a second."""
+
+    def __init__(self) -> None:
+        rng = random.Random(3)
+        tags = [Tag(f"t{i}", f"hr:{i}", ValueType.UINT16, scaling=Scaling(0.1, 0.0)) for i in range(TAGS)]
+        self.schema = Schema.of("d", "fast", "v", tags)
+        windows = [
+            Window(f"d.{t.name}", TagRef("d", t.name), low=rng.uniform(0, 50), high=rng.uniform(300, 400))
+            for t in tags
+        ]
+        self.windows = windows
+        self.control = Control(windows, "v", mono_ns=START_NS, time_ns=WALL_NS)
+        self.values: list[Value] = [1000 + i for i in range(TAGS)]
+        self.quality = bytearray(TAGS)
+        self.at = 0
+
+    def batch(self) -> list[Event]:
+        self.at += SECOND_NS
+        shown = tuple([None if q >= 0x80 else v for q, v in zip(self.quality, self.values, strict=True)])
+        batch = Batch(self.schema, WALL_NS + self.at, START_NS + self.at, shown, bytes(self.quality))
+        return self.control.on_batch(batch)
+
+    def tick(self, after: float = 0.0) -> list[Event]:
+        return self.control.tick(START_NS + self.at + ns(after), WALL_NS + self.at + ns(after))
+
+    def settle(self) -> None:
+        for _ in range(12):
+            self.batch()
+            self.tick()
+
+
+@pytest.fixture
+def many() -> Many:
+    made = Many()
+    made.settle()
+    return made
+
+
+def calls(work: Callable[[], Any]) -> int:
+    """How many functions ran, of Python and of C."""
+    count = 0
+
+    def note(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> set[str]:
+    """The windows that were looked at singly meanwhile."""
+    seen: set[str] = set()
+    for step in ("look", "lapse"):
+        original = getattr(Watcher, step)
+
+        def noting(self: Watcher, at: Any, original: Any = original) -> Any:
+            seen.add(self.window.name)
+            return original(self, at)
+
+        monkeypatch.setattr(Watcher, step, noting)
+    work()
+    monkeypatch.undo()
+    return seen
+
+
+def test_a_quiet_batch_runs_nothing_per_window(many: Many) -> None:
+    assert calls(many.batch) < 40
+    assert calls(many.tick) < 40
+
+
+def test_quiet_stays_quiet_while_values_change(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(4)
+
+    def minute() -> None:
+        for _ in range(60):
+            many.values = [rng.randint(600, 2900) for _ in range(TAGS)]
+            assert many.batch() == [] and many.tick(0.9) == []
+
+    assert looks(monkeypatch, minute) == set()
+
+
+def test_one_window_outside_costs_the_others_nothing(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    many.values[77] = 9000
+    assert [(e.kind, e.source) for e in many.batch()] == [("excursion_begin", "d.t77")]
+    assert looks(monkeypatch, many.settle) == {"d.t77"}
+    many.values[77] = 1000
+    assert [(e.kind, e.source) for e in many.batch()] == [("excursion_end", "d.t77")]
+    many.settle()
+    assert looks(monkeypatch, many.batch) == set()
+
+
+def test_a_sensor_that_is_bad_for_good_costs_the_others_nothing(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many.quality[5] = Quality.BAD_ADDRESS
+    assert [(e.kind, e.source) for e in many.batch()] == [("window_unknown", "d.t5")]
+    many.settle()
+    assert looks(monkeypatch, many.settle) == set()
+    many.values[6] = 9000
+    assert [(e.kind, e.source) for e in many.batch()] == [("excursion_begin", "d.t6")]
+    many.quality[5] = 0
+    assert [(e.kind, e.source) for e in many.batch()] == [("window_known", "d.t5")]
+
+
+def test_a_dead_device_costs_nothing_while_it_is_dead(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    many.quality = bytearray([Quality.BAD_COMM]) * TAGS
+    assert {e.kind for e in many.batch()} == {"window_unknown"}
+    many.tick()
+
+    def hour() -> None:
+        for minute in range(60):
+            assert many.tick(60.0 * minute) == []
+
+    assert looks(monkeypatch, hour) == set()
+    many.at += 3600 * SECOND_NS
+    many.quality = bytearray(TAGS)
+    assert len(many.batch()) == TAGS
+
+
+def test_lanes_notice_what_comes_after_they_were_built(many: Many) -> None:
+    for index in (0, 250, TAGS - 1):
+        kept, many.values[index] = many.values[index], 0
+        assert [e.source for e in many.batch()] == [f"d.t{index}"]
+        many.values[index] = kept
+        many.settle()
+
+
+@pytest.mark.parametrize("strange", [None, "text", 70_000, -1, 2.5])
+def test_a_value_that_is_not_of_its_type_is_judged_as_ever(many: Many, strange: Value) -> None:
+    """What the contract of the batch does not allow must not be waved through."""
+    many.values[9] = strange
+    events = [(e.kind, e.source) for e in many.batch()]
+    number = isinstance(strange, (int, float))
+    assert events == [("excursion_begin" if number else "window_unknown", "d.t9")]
+
+
+def test_what_a_window_costs_in_memory() -> None:
+    """All in: watcher, input, lanes. 0.9 kB where this was written."""
+    many = Many()
+    del many.control
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        many.control = Control(many.windows, "v", mono_ns=START_NS, time_ns=WALL_NS)
+        many.settle()
+        list(many.control.rows(START_NS + many.at))
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / TAGS < 1200
+
+
+def test_rows_are_made_when_they_are_taken(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    original = Watcher.row
+
+    def counting(self: Watcher, mono_ns: int, now_ns: int) -> dict[str, Any]:
+        nonlocal made
+        made += 1
+        return original(self, mono_ns, now_ns)
+
+    monkeypatch.setattr(Watcher, "row", counting)
+    rows = many.control.rows(START_NS + many.at)
+    assert len(rows) == TAGS and made == 0
+    assert [row["name"] for row in rows[:3]] == ["d.t0", "d.t1", "d.t2"] and made == 3
+    assert rows[-1]["name"] == f"d.t{TAGS - 1}" and made == 4
+    assert len(list(rows)) == TAGS and made == TAGS + 4
