@@ -12,6 +12,11 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """Gives free pages back to the system; a millisecond or two."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):  # not glibc

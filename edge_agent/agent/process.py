@@ -7,10 +7,10 @@ import fcntl
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_agent import log as logs
 from edge_agent.agent.agent import Agent
@@ -90,9 +90,10 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._hup.set)
-        loaded = await load_apart(self._config_dir, fall_back=True)
-        with own_state(loaded.configuration.state_dir):
-            await self._run(loaded, stop)
+        loaded = await _unless(stop, load_apart(self._config_dir, fall_back=True))
+        if loaded is not None:
+            with own_state(loaded.configuration.state_dir):
+                await self._run(loaded, stop)
 
     async def _run(self, loaded: Loaded, stop: asyncio.Event) -> None:
         agent = Agent(
@@ -148,6 +149,18 @@ class _Process:
         for line in board.config_problems:
             log.error("%s", line)
         log.error("reload refused: the running configuration stays")
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, Loaded]) -> Loaded | None:
+    """The result of ``work``; None when ``stop`` was set before: who stops us must not wait for it."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.wait((working, stopping))
 
 
 def _lines(problems: Sequence[Problem]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from edge_agent.agent.memory import trim_memory
 from edge_agent.log import fields
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 TICK_NS = 500_000_000
 FLUSH_OFFSET_NS = 250_000_000
 ROWS_EVERY = 2  # ticks
+TRIM_AT = 41  # ticks after the start: the first flushes have been sent by then
 STEP_NS = 500_000_000
 
 
@@ -52,6 +54,8 @@ async def tick_loop(
         progress.mark("control", now_ns)
         offset_ns = _watch_clock(flow, clock, offset_ns)
         count += 1
+        if count == TRIM_AT:
+            trim_memory()
         if count % ROWS_EVERY == 0:
             board.clock_synchronised = {1: False, 2: True}.get(clock.state())
             refresh()

@@ -139,6 +139,8 @@ class Buffer:
         for key in keys:
             if key.stream == self.stream:
                 self._vault.accounts.acknowledge(uplink, key.seq, key.epoch)
+        uplinks = self._vault.accounts.uplinks  # what all of them have need not be kept decoded
+        self._live = [e for e in self._live if any(self._unsettled(name, (e,)) for name in uplinks)]
 
     def quarantine(self, uplink: str, key: Key, reason: str) -> None:
         if key.stream == self.stream:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
+from functools import lru_cache
 from typing import NamedTuple
 
 from edge_agent.model import Scaling, ValueType, engineering
@@ -47,6 +48,7 @@ REGARDLESS = Fence(0.0, 0.0, 0.0, 0.0, None, None)
 """Stands for: whatever the value is, nothing changes."""
 
 
+@lru_cache(maxsize=256)
 def fence(
     low: float | None,
     high: float | None,
@@ -55,7 +57,7 @@ def fence(
     scaling: Scaling | None,
     blur: float | None = None,
 ) -> Fence:
-    """Arguments as for ``edges``."""
+    """Arguments as for ``edges``. Tags of a kind often have the same limits: they then share one."""
     inside = edges(low, high, deadband, type_, scaling, blur)
     raw = raw_bounds(inside, type_, scaling)
     return Fence(*inside, *(raw or (None, None)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,10 +17,11 @@ from edge_agent.model import Event
 from edge_agent.status import Board
 from edge_agent.web import page
 from edge_agent.web.cached import Cached
-from edge_agent.web.document import few_at_a_time, object_bytes, rows_text
+from edge_agent.web.document import AT_ONCE, few_at_a_time, in_pieces, object_bytes
 
 METRICS_KEEP_S = 1.0
 JSON_KEEP_S = 0.25
+JSON = {"Content-Type": "application/json; charset=utf-8"}
 MAX_EVENTS = 1000
 
 
@@ -70,21 +71,17 @@ class Routes:
         }
         return [web.get(path, handler, allow_head=False) for path, handler in paths.items()]
 
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.StreamResponse:
         language = page.language(request.headers.get("Accept-Language", ""))
-        return web.Response(
-            body=await self._pages[language].get(),
-            content_type="text/html",
-            charset="utf-8",
-            headers={"Content-Security-Policy": page.POLICY},
-        )
+        headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": page.POLICY}
+        return await _send(request, await self._pages[language].get(), headers)
 
-    async def metrics(self, request: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
         packed = _accepts_gzip(request.headers.get("Accept-Encoding", ""))
         headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
         if packed:
             headers["Content-Encoding"] = "gzip"
-        return web.Response(body=await self._metrics.get(packed=packed), headers=headers)
+        return await _send(request, await self._metrics.get(packed=packed), headers)
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """The process and its event loop are alive; says nothing of devices."""
@@ -96,27 +93,28 @@ class Routes:
             return web.Response(status=503, text="".join(f"{reason}\n" for reason in reasons))
         return web.Response(text="ready\n")
 
-    async def status(self, _request: web.Request) -> web.Response:
-        return _json_response(await self._status.get())
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        return await _send(request, await self._status.get(), JSON)
 
-    async def tags(self, _request: web.Request) -> web.Response:
-        return _json_response(await self._tags.get())
+    async def tags(self, request: web.Request) -> web.StreamResponse:
+        return await _send(request, await self._tags.get(), JSON)
 
-    async def windows(self, _request: web.Request) -> web.Response:
-        return _json_response(await self._windows.get())
+    async def windows(self, request: web.Request) -> web.StreamResponse:
+        return await _send(request, await self._windows.get(), JSON)
 
-    async def buffer(self, _request: web.Request) -> web.Response:
+    async def buffer(self, request: web.Request) -> web.StreamResponse:
         numbers = dict(self._sources.board.buffer())
-        return _json_response(object_bytes({"time_ns": self._sources.clock.time_ns(), "buffer": numbers}))
+        answer = {"time_ns": self._sources.clock.time_ns(), "buffer": numbers}
+        return await _send(request, [object_bytes(answer)], JSON)
 
-    async def events(self, request: web.Request) -> web.Response:
+    async def events(self, request: web.Request) -> web.StreamResponse:
         text = request.query.get("limit", "100")
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_EVENTS):
             raise web.HTTPBadRequest(text=f"400: limit is a number from 1 to {MAX_EVENTS}\n")
         events = await self._sources.events(int(text))
-        return _json_response(object_bytes({"events": [_event(event) for event in events]}))
+        return await _send(request, [object_bytes({"events": [_event(event) for event in events]})], JSON)
 
-    async def _make_metrics(self) -> bytes:
+    async def _make_metrics(self) -> list[bytes]:
         clock = self._sources.clock
         snapshot = self._exporter.collect(
             self._sources.board,
@@ -125,19 +123,18 @@ class Routes:
             time_ns=clock.time_ns(),
             selected=self._sources.selected,
         )
-        return await asyncio.to_thread(self._exporter.exposition, snapshot)
+        return [await asyncio.to_thread(self._exporter.exposition, snapshot)]
 
-    async def _make_status(self, *, tags: bool = False) -> bytes:
+    async def _make_status(self, *, tags: bool = False) -> list[bytes]:
         board, clock = self._sources.board, self._sources.clock
         snapshot = board.snapshot(clock.time_ns(), clock.mono_ns(), tags=tags, windows=False)
-        windows = await rows_text(board.windows())
-        return await asyncio.to_thread(object_bytes, snapshot, {"windows": windows})
+        return await in_pieces(snapshot | {"windows": board.windows()}, {"devices": 1, "windows": AT_ONCE})
 
-    async def _make_windows(self) -> bytes:
-        answer = {"time_ns": self._sources.clock.time_ns(), "windows": None}
-        return object_bytes(answer, {"windows": await rows_text(self._sources.board.windows())})
+    async def _make_windows(self) -> list[bytes]:
+        answer = {"time_ns": self._sources.clock.time_ns(), "windows": self._sources.board.windows()}
+        return await in_pieces(answer, {"windows": AT_ONCE})
 
-    async def _make_page(self, language: str) -> bytes:
+    async def _make_page(self, language: str) -> list[bytes]:
         board, clock = self._sources.board, self._sources.clock
         urgent = page.Urgent()
         windows = board.windows()
@@ -145,7 +142,8 @@ class Routes:
             urgent.see(some)
         snapshot = board.snapshot(clock.time_ns(), clock.mono_ns(), windows=False)
         snapshot["windows"] = urgent.chosen()
-        return page.render(snapshot, language, left_out=len(windows) - len(snapshot["windows"])).encode()
+        left_out = len(windows) - len(snapshot["windows"])
+        return [page.render(snapshot, language, left_out=left_out).encode()]
 
 
 def _accepts_gzip(header: str) -> bool:
@@ -166,5 +164,15 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _json_response(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+async def _send(
+    request: web.Request, pieces: Sequence[bytes], headers: Mapping[str, str]
+) -> web.StreamResponse:
+    if len(pieces) == 1:
+        return web.Response(body=pieces[0], headers=headers)
+    response = web.StreamResponse(headers=headers)
+    response.content_length = sum(map(len, pieces))
+    await response.prepare(request)
+    for piece in pieces:
+        await response.write(piece)
+    await response.write_eof()
+    return response

@@ -4,7 +4,7 @@ A mark is an HTML comment in the line before a fence; readers never see it:
 
     <!-- runs -->                          the block is executed; every command must succeed
     <!-- runs, exit 78 -->                 one command, with this exit code
-    <!-- runs until it prints, 20 s -->    again and again until the output shown below it has come
+    <!-- runs until it prints, 60 s -->    again and again until the output shown below it has come
     <!-- prints -->                        the output of the block before, exactly
     <!-- prints about -->                  the same, with other numbers, times and versions
     <!-- file PATH -->                     the block is the content of this file

@@ -15,7 +15,8 @@ _numbers = itertools.count(1)
 
 
 class Line:
-    """``python -m hardware_mocks`` with one of its line commands, on free ports."""
+    """``python -m hardware_mocks`` with one of its line commands, on free ports. The first question waits
+    until it is ready; until then others can be started beside it."""
 
     def __init__(self, folder: Path, command: str = "modbus", *options: str) -> None:
         ports = ["--control-port", "0", "--with-parent"]
@@ -28,8 +29,14 @@ class Line:
         self.child = Child(
             ["hardware_mocks", command, *ports, *options], folder / f"{command}-{next(_numbers)}.log"
         )
-        self.ports: dict[str, Any] = self.child.ports
-        self.control = f"http://127.0.0.1:{self.ports['control']}"
+
+    @property
+    def ports(self) -> dict[str, Any]:
+        return self.child.ports
+
+    @property
+    def control(self) -> str:
+        return f"http://127.0.0.1:{self.ports['control']}"
 
     def link(self, server: str = "modbus") -> str:
         scheme = "opc.tcp" if server == "opcua" else "tcp"
@@ -58,16 +65,20 @@ class Park:
             ["hardware_mocks", "park", "--park-port", "0", "--park-control-port", "0", "--with-parent",
              *options], folder / f"park-{next(_numbers)}.log",
         )  # fmt: skip
-        self.url = f"http://127.0.0.1:{self.child.ports['park']}/ingest"
-        self._control = f"http://127.0.0.1:{self.child.ports['park_control']}"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.child.ports['park']}/ingest"
+
+    @property
+    def _control(self) -> str:
+        return f"http://127.0.0.1:{self.child.ports['park_control']}"
 
     @classmethod
     def beside(cls, line: Line) -> Park:
         """The one that ``hardware_mocks all`` holds; it ends with the line."""
         park = cls.__new__(cls)
         park.child = line.child
-        park.url = f"http://127.0.0.1:{line.ports['park']}/ingest"
-        park._control = f"http://127.0.0.1:{line.ports['park_control']}"
         return park
 
     def mood(self, mode: str, **more: Any) -> None:
@@ -90,6 +101,15 @@ class Park:
     def numbers(self, device: str, tag: str) -> list[Any]:
         """The good values, in order of their keys."""
         return [value for _, value, _, quality in self.samples(device, tag) if quality == 0]
+
+    def missing(self, device: str, counter: str, *others: Park) -> int:
+        """How many polls of a controller that counts them arrived nowhere. A poll that the agent reports as
+        failed was counted by the controller, but is not missing: on a busy machine an answer may be late."""
+        parks = (self, *others)
+        rows = {(t, n, q) for park in parks for t, n, _, q in park.samples(device, counter)}
+        good = {n for _, n, quality in rows if quality == 0}
+        failed = sum(quality != 0 for _, _, quality in rows)
+        return max(0, max(good) - min(good) + 1 - len(good) - failed)
 
     def close(self) -> None:
         assert self.child.stop() == 0, self.child.text()

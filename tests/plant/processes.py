@@ -46,12 +46,17 @@ class Child:
         if self._scribe is not None and self._scribe.stdin is not None:
             self._scribe.stdin.close()  # it ends when the process does
         self.pid = self._process.pid
-        self.ports: dict[str, Any] = {}
-        if ready:
+        self._ports: dict[str, Any] | None = None
+
+    @property
+    def ports(self) -> dict[str, Any]:
+        """Its first line; waits for it, so that several can be started side by side."""
+        if self._ports is None:
             assert self._process.stdout is not None
             line = self._process.stdout.readline()
-            assert line, f"{arguments} ended before it was ready: {self.text()}"
-            self.ports = json.loads(line)
+            assert line, f"{self._process.args} ended before it was ready: {self.text()}"
+            self._ports = json.loads(line)
+        return self._ports
 
     @property
     def running(self) -> bool:

@@ -23,6 +23,9 @@ _ORPHAN = re.compile(r"^Traceback[^{]*?^BrokenPipeError: .*\n", re.MULTILINE)
 _TROUBLE = ("Traceback", "Warning: ", "was never awaited", "never retrieved", "internal error")
 
 
+START_WITHIN_S = 40.0  # a start takes two seconds; other tests may share the machine
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -124,7 +127,7 @@ class Site:
             **environment,
         )
         if wait:
-            eventually("the agent is ready", lambda: self._ready(), 20)
+            eventually("the agent is ready", self._ready, START_WITHIN_S)
         return self.agent
 
     def children(self) -> list[int]:

@@ -88,9 +88,6 @@ def test_a_second_agent_on_the_same_store_is_refused(site: Site, line: Line, par
     segments = park.report()["segments"]
     eventually("the first one runs on", lambda: park.report()["segments"] > segments + 1)
     assert site.status()["buffer"]["state"] == "ok"
-    site.kill()  # a lock must not outlive its process
-    site.start()
-    site.stop()
 
 
 @pytest.mark.parametrize("mode", [0o500, 0o000])

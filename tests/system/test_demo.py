@@ -20,16 +20,48 @@ KEYS = {
 }  # fmt: skip
 
 
-def demo(*options: str, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "edge_agent", "demo", *options],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-        encoding="utf-8", env={**os.environ, "TMPDIR": str(folder)},
-    )  # fmt: skip
+class Demo:
+    """One demonstration; what it writes to the disk goes to a folder of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "edge_agent", "demo", *options],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+            encoding="utf-8", env={**os.environ, "TMPDIR": str(folder)},
+        )  # fmt: skip
+
+    def running(self) -> int:
+        """Waits until its agent has a store; returns the process of the simulated line."""
+        eventually("the agent has a store", lambda: list(self.folder.rglob("buffer.db")))
+        pids = [pid for pid in children(self._process.pid) if b"hardware_mocks" in command_line(pid)]
+        (line,) = pids
+        return line
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit code, output, complaints."""
+        out, errors = self._process.communicate(timeout=50)
+        return self._process.returncode, out, errors
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Demo]:
+    """Three at the same time: none may get in the way of another."""
+    folder = tmp_path_factory.mktemp("demos")
+    options = {"whole": ("--seconds", "12"), "SIGINT": (), "SIGKILL": ()}
+    return {name: Demo(folder / name, *given) for name, given in options.items()}
 
 
 def children(pid: int) -> list[int]:
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def alive(pid: int) -> bool:
@@ -39,12 +71,24 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_its_last_line_is_an_account_that_adds_up(tmp_path: Path) -> None:
-    process = demo("--seconds", "12", folder=tmp_path)
-    (line,) = eventually("the simulated line is started", lambda: children(process.pid))
-    out, errors = process.communicate(timeout=40)
-    assert process.returncode == 0, errors
-    assert errors == ""
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_ended_early_it_leaves_no_process(name: str, demos: dict[str, Demo]) -> None:
+    demo = demos[name]
+    line = demo.running()
+    demo.signal(signal.Signals[name])
+    code, out, errors = demo.end()
+    eventually("the simulated line has ended", lambda: not alive(line), 5)
+    if name == "SIGINT":
+        assert code == 0, errors
+        assert set(json.loads(out.splitlines()[-1])) == KEYS
+        assert list(demo.folder.iterdir()) == []
+
+
+def test_its_last_line_is_an_account_that_adds_up(demos: dict[str, Demo]) -> None:
+    demo = demos["whole"]
+    line = demo.running()
+    code, out, errors = demo.end()
+    assert (code, errors) == (0, "")
     account = json.loads(out.splitlines()[-1])
     assert set(account) == KEYS
     assert account["devices_up"] == 3
@@ -58,18 +102,4 @@ def test_its_last_line_is_an_account_that_adds_up(tmp_path: Path) -> None:
     assert sum(account["by_protocol"].values()) <= account["samples_read"]
     assert account["requests"] > 50
     assert not alive(line), "the simulated line outlived the demo"
-    assert list(tmp_path.iterdir()) == [], "the demo leaves nothing on the disk"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_ended_early_it_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
-    process = demo(folder=tmp_path)
-    (line,) = eventually("the simulated line is started", lambda: children(process.pid))
-    eventually("the agent has a store", lambda: list(tmp_path.rglob("buffer.db")))
-    process.send_signal(number)
-    out, errors = process.communicate(timeout=20)
-    eventually("the simulated line has ended", lambda: not alive(line), 5)
-    if number == signal.SIGINT:
-        assert process.returncode == 0, errors
-        assert set(json.loads(out.splitlines()[-1])) == KEYS
-        assert list(tmp_path.iterdir()) == []
+    assert list(demo.folder.iterdir()) == [], "the demo leaves nothing on the disk"

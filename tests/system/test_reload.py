@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -64,8 +63,7 @@ def test_what_did_not_change_goes_on(site: Site, line: Line, other: Line, park: 
     ]
     assert [e["kind"] for e in park.events() if e["source"] == "press-1.pressure"] == ["excursion_begin"]
     site.stop()
-    counts = park.numbers("press-1", "polls")
-    assert {b - a for a, b in pairwise(counts)} == {1}, "the press missed polls"
+    assert park.missing("press-1", "polls") == 0
     assert park.report()["duplicates"] == park.report()["missing"] == 0
 
 
@@ -128,7 +126,6 @@ def test_devices_and_uplinks_come_go_and_move(
         eventually("and goes on getting it", lambda: len(second.numbers("press-1", "polls")) > count + 5)
         assert len(park.numbers("press-1", "polls")) == taken, "the old address got data after the reload"
         site.stop()
-        counts = sorted({*park.numbers("press-1", "polls"), *second.numbers("press-1", "polls")})
-        assert counts == list(range(counts[0], counts[-1] + 1)), "data fell between the two addresses"
+        assert park.missing("press-1", "polls", second) == 0, "data fell between the two addresses"
     finally:
         second.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
-from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -17,24 +18,26 @@ from tests.plant.site import Site, assert_conserved, command
 STOP_WITHIN_S = 10.0
 
 
-@pytest.mark.parametrize("mood", ["vanish", "hang"])
-def test_with_the_park_down_nothing_is_lost(mood: str, site: Site, line: Line, park: Park) -> None:
-    """Load: 500 more tags, ten times a second. ``vanish``: nothing listens; ``hang``: it never answers."""
+def test_with_the_park_down_nothing_is_lost(site: Site, line: Line, park: Park) -> None:
+    """Load: 500 more tags, ten times a second, and a park that takes each message and never answers. More
+    signals while it stops change nothing."""
     site.press(line.link(), poll="100ms")
     pattern = [(f"r{i}", f"hr:{100 + i}", "uint16") for i in range(250)]
     for station in (2, 3):
         site.device(
             f"load-{station}", pattern, driver="modbus", link=line.link(), station=station, poll="100ms"
         )
-    park.mood(mood, **({"seconds": 0} if mood == "vanish" else {}))
+    park.mood("hang")
     site.start()
     eventually("a backlog has grown", lambda: site.uplink()["pending_segments"] >= 9)
     status = site.status()
     assert_conserved(status)
     assert not status["uplinks"][0]["up"]
-    begin = time.monotonic()
+    assert site.agent is not None
+    site.agent.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    site.agent.signal(signal.SIGHUP)
     site.stop(STOP_WITHIN_S)
-    assert time.monotonic() - begin < STOP_WITHIN_S
     stored = json.loads(command("buffer", "info", "--config", site.config, "--json").stdout)
     assert stored["samples"]["run"]["clean"] == 1
     committed = stored["samples"]["samples"]
@@ -48,11 +51,9 @@ def test_with_the_park_down_nothing_is_lost(mood: str, site: Site, line: Line, p
     report = park.report()
     assert report["missing"] == report["conflicts"] == 0 and report["problems"] == []
     assert park.events("data_lost") == [], "a clean stop loses nothing, so it leaves no ledger row"
-    counts = park.numbers("press-1", "polls")
-    gaps = [b - a - 1 for a, b in pairwise(counts) if b != a + 1]
     # The controller counts polls: while the agent was stopped there were none. The one that SIGTERM cut off
     # on the wire was counted there, but never read.
-    assert gaps in ([], [1]), gaps
+    assert park.missing("press-1", "polls") <= 1
     for station in (2, 3):
         assert set(park.numbers(f"load-{station}", "r249")) == {1349}
 
@@ -115,19 +116,17 @@ def test_in_the_middle_of_a_reload(site: Site, meters: list[Line]) -> None:
     check_closed(site)
 
 
+def test_while_the_files_are_being_read(site: Site) -> None:
+    agent = site.start(wait=False)
+    eventually("the files are being read", site.children)
+    agent.signal(signal.SIGSTOP)  # the reader goes on; we can see that nobody waits for it
+    (reader,) = site.children()
+    os.kill(reader, signal.SIGSTOP)
+    agent.signal(signal.SIGCONT)
+    site.stop(STOP_WITHIN_S)
+    assert not Path(f"/proc/{reader}").exists(), "the reader was left behind"
+
+
 def check_closed(site: Site) -> None:
     stored = json.loads(command("buffer", "info", "--config", site.config, "--json").stdout)
     assert stored["samples"]["run"]["clean"] == stored["events"]["run"]["clean"] == 1
-
-
-def test_a_second_signal_while_stopping_changes_nothing(site: Site, park: Park) -> None:
-    park.mood("hang")
-    site.start()
-    eventually("something waits", lambda: site.uplink()["pending_segments"] >= 2)
-    assert site.agent is not None
-    site.agent.signal(signal.SIGTERM)
-    time.sleep(0.3)
-    site.agent.signal(signal.SIGTERM)
-    site.agent.signal(signal.SIGHUP)
-    site.stop(STOP_WITHIN_S)
-    check_closed(site)
