@@ -1,5 +1,5 @@
-"""Five interleaved pairs of 60 s (QUICK: one of 20 s): the agent sending per flush, and the bare client; in the
-first and the last round also the agent sending one message per poll. Simulator and receiver are processes
+"""Five interleaved pairs of 60 s (QUICK: one of 20 s): the agent sending per flush, and the bare client; in
+the first and the last round also the agent sending one message per poll. Simulator and receiver are processes
 of their own, the same for all.
 
 CPU counts from the end of a warm-up to the end of the round, all threads and children. The last line of
