@@ -42,6 +42,8 @@ def main() -> int:
 
 def check_kills(outcome: kills.Outcome) -> list[str]:
     problems = []
+    if outcome.polls_served < 2 * outcome.kills:
+        problems.append(f"only {outcome.polls_served} polls in {outcome.kills} lives: that proves nothing")
     if outcome.longest_gap > outcome.allowed_gap:
         problems.append(
             f"{outcome.longest_gap} polls are missing for one kill, {outcome.allowed_gap} allowed"
