@@ -100,14 +100,17 @@ class Flow:
         return moved_on
 
     async def _report_losses(self) -> None:
-        """Each new row of a loss ledger becomes an event, for the park as for the people here. Marked only
-        when the event is durable: after a crash in between it comes again."""
+        """Each new row of a loss ledger becomes an event, for the park as for the people here. A row of the
+        events' own ledger is marked in the transaction of its event. One of the samples' is marked after it:
+        after a crash in between it comes again."""
         for store in (self._buffer, self._journal):
             losses = store.unreported_losses()
             if losses:
                 now = self._clock.time_ns(), self._clock.mono_ns()
                 events = [loss_event(loss, store.stream, self._version(), *now) for loss in losses]
                 self._say(events)
+                if store is self._journal:
+                    store.mark_reported(losses)
                 await self._journal.commit(events, {})
                 store.mark_reported(losses)
 

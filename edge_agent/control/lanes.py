@@ -60,7 +60,7 @@ class Lanes:
         chosen = values if self._choose is None else self._choose(values)
         try:
             number = int.from_bytes(self._pack(*chosen), "little")
-        except (struct.error, OverflowError):
+        except struct.error:
             return False
         ceilings, guards = self._ceilings, self._guards
         if self._flips:

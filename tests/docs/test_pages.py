@@ -22,14 +22,17 @@ from edge_agent.config.columns import COLUMNS
 from edge_agent.settings import parse_duration, parse_size
 from tests.docs.markdown import CHINESE, ROOT, Block, Page, codes, page, pages, pairs
 
-IDS = {"ids": lambda value: value.name if isinstance(value, Page) else None}
 OUR_FOLDERS = ("config", "docs", "drivers", "edge_agent", "hardware_mocks", "systemd", "tests")
+
+
+def _name(value: Page) -> str:
+    return value.name
 
 
 # Links and names of files
 
 
-@pytest.mark.parametrize("shown", pages(), **IDS)
+@pytest.mark.parametrize("shown", pages(), ids=_name)
 def test_links_lead_somewhere(shown: Page) -> None:
     for line, target in shown.links():
         if re.match(r"[a-z]+:", target):
@@ -44,7 +47,7 @@ def test_links_lead_somewhere(shown: Page) -> None:
             )
 
 
-@pytest.mark.parametrize("shown", pages(), **IDS)
+@pytest.mark.parametrize("shown", pages(), ids=_name)
 def test_files_that_are_named_exist(shown: Page) -> None:
     for line, text in shown.code():
         if re.fullmatch(rf"(?:{'|'.join(OUR_FOLDERS)})/[\w./-]+", text) and text == text.lower():
@@ -59,7 +62,7 @@ def test_the_index_names_every_page() -> None:
     assert wanted - linked == set()
 
 
-@pytest.mark.parametrize("shown", pages(), **IDS)
+@pytest.mark.parametrize("shown", pages(), ids=_name)
 def test_nobody_is_sent_to_a_stranger(shown: Page) -> None:
     """The name belongs to somebody else on the public index; this project lives in its repository."""
     assert not re.search(
@@ -70,12 +73,12 @@ def test_nobody_is_sent_to_a_stranger(shown: Page) -> None:
 # Both languages
 
 
-@pytest.mark.parametrize(("english", "chinese"), pairs(), **IDS)
+@pytest.mark.parametrize(("english", "chinese"), pairs(), ids=_name)
 def test_both_languages_have_the_same_sections(english: Page, chinese: Page) -> None:
     assert [level for level, _ in english.headings] == [level for level, _ in chinese.headings]
 
 
-@pytest.mark.parametrize(("english", "chinese"), pairs(), **IDS)
+@pytest.mark.parametrize(("english", "chinese"), pairs(), ids=_name)
 def test_both_languages_have_the_same_blocks(english: Page, chinese: Page) -> None:
     """To the letter, but for comments and for what a program prints or a drawing shows."""
     assert [(b.language, b.mark) for b in english.blocks] == [(b.language, b.mark) for b in chinese.blocks]
@@ -85,7 +88,7 @@ def test_both_languages_have_the_same_blocks(english: Page, chinese: Page) -> No
             assert _without_comments(ours) == _without_comments(theirs), place
 
 
-@pytest.mark.parametrize(("english", "chinese"), pairs(), **IDS)
+@pytest.mark.parametrize(("english", "chinese"), pairs(), ids=_name)
 def test_both_languages_have_the_same_tables(english: Page, chinese: Page) -> None:
     sizes = [[len(table) for table in shown.tables()] for shown in (english, chinese)]
     assert sizes[0] == sizes[1]
@@ -122,7 +125,7 @@ def test_every_verb_is_in_the_table_of_commands(name: str) -> None:
     assert shown == {words for words, _ in _commands(COMMANDS)}
 
 
-@pytest.mark.parametrize("shown", pages(), **IDS)
+@pytest.mark.parametrize("shown", pages(), ids=_name)
 def test_commands_are_spelt_as_the_program_knows_them(shown: Page) -> None:
     """Also those that are not run: in a sentence, or in a block for root."""
     for line, text in _mentioned(shown):
@@ -184,7 +187,8 @@ def _objects() -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _resolved(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
     for reference in (schema.get("$ref"), *(part.get("$ref") for part in schema.get("anyOf", ()))):
         if reference:
-            return whole["$defs"][reference.rpartition("/")[2]]
+            found: Mapping[str, Any] = whole["$defs"][reference.rpartition("/")[2]]
+            return found
     return schema
 
 

@@ -126,3 +126,11 @@ def test_columns_may_be_few_repeated_and_in_any_order() -> None:
     assert lanes.hold(("x", 8, None, 5))
     assert not lanes.hold(("x", 6, None, 5)) and not lanes.hold(("x", 8, None, 6))
     assert Lanes([Column(2, kind, 0, 5)], 4).hold(("x", None, 5, None))
+    crossed = Lanes([Column(1, kind, 0, 5), Column(0, kind, 10, 19)], 2)
+    assert crossed.hold((12, 3)) and not crossed.hold((3, 12))
+
+
+@pytest.mark.parametrize("type_", RANGES)
+def test_bounds_of_whole_numbers_may_lie_between_them(type_: ValueType) -> None:
+    lanes = Lanes([Column(0, type_, 2.5, 4.5)], 1)
+    assert [value for value in range(8) if lanes.hold((value,))] == [3, 4]

@@ -334,6 +334,21 @@ def test_values_are_followed_through_a_change_of_schema() -> None:
     assert [e.kind for e in line.batch(3)] == ["excursion_end"]
 
 
+def test_a_coarser_scaling_after_a_reload_is_not_judged_by_the_old_raw_bounds() -> None:
+    """206 °C is raw 20600 before and 2060 after; 2060 would have been quite inside before."""
+    fine = [Tag("temperature", "2", ValueType.INT16, scaling=Scaling(0.01, 0.0))]
+    line = Line(window(source=TEMPERATURE, high=205), fast=Schema.of("press-1", "fast", "v1", fine))
+    line.values["fast"] = [20000]
+    for at in (0, 1, 2):
+        assert line.batch(at) == []
+    coarse = [Tag("temperature", "2", ValueType.INT16, scaling=Scaling(0.1, 0.0))]
+    line.schemas["fast"] = Schema.of("press-1", "fast", "v2", coarse)
+    line.values["fast"] = [2000]
+    for at in (3, 4, 5):
+        assert line.batch(at) == []
+    assert [e.detail["value"] for e in line.batch(6, temperature=2060)] == [206.0]
+
+
 def test_a_target_that_is_read_no_more_grows_stale() -> None:
     """After a change of schema its poll group has other tags; the source goes on as if nothing were."""
     line = Line(window(source=TEMPERATURE, target=SETPOINT, tolerance=5, max_age_s=3))

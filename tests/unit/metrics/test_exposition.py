@@ -26,7 +26,7 @@ from edge_agent.metrics import Exporter, Snapshot
 from edge_agent.metrics.names import WINDOW_STATES
 from edge_agent.metrics.text import number
 from edge_agent.model import Batch, Quality, Schema, Tag, ValueType
-from edge_agent.status import Board, DeviceRow, GroupRow
+from edge_agent.status import Board, DeviceRow, GroupRow, Histogram
 from tests.unit.metrics.board import BUFFER, MONO_NS, SECOND_NS, SELECTED, TIME_NS, make_board
 from tests.unit.metrics.reference import written_by_the_client
 
@@ -211,6 +211,21 @@ def test_histograms_are_cumulative_and_count_everything() -> None:
     assert (found[("0.001",)], found[("2.5",)], found[("+Inf",)]) == (1, 1, 2)
     assert series(make_board(), "edgeagent_event_loop_lag_seconds_count") == {(): 2}
     assert series(make_board(), "edgeagent_event_loop_lag_seconds_sum") == {(): pytest.approx(3.0005)}
+
+
+def test_a_histogram_may_get_other_bounds() -> None:
+    board, exporter = make_board(), Exporter()
+    exporter.exposition(snapshot_of(board))
+    board.loop_lag = Histogram((1.0, 7.0))
+    board.loop_lag.observe(5.0)
+    text = exporter.exposition(snapshot_of(board), process=False).decode()
+    assert [line for line in text.splitlines() if line.startswith("edgeagent_event_loop_lag_seconds")] == [
+        'edgeagent_event_loop_lag_seconds_bucket{le="1.0"} 0.0',
+        'edgeagent_event_loop_lag_seconds_bucket{le="7.0"} 1.0',
+        'edgeagent_event_loop_lag_seconds_bucket{le="+Inf"} 1.0',
+        "edgeagent_event_loop_lag_seconds_count 1.0",
+        "edgeagent_event_loop_lag_seconds_sum 5.0",
+    ]
 
 
 @pytest.mark.parametrize("missing", sorted(BUFFER))

@@ -390,6 +390,16 @@ async def test_of_very_many_windows_the_page_shows_the_most_urgent(site: Site) -
     assert len((await site.json("/api/v1/windows"))["windows"]) == 5000
 
 
+async def test_a_page_with_room_for_all_windows_keeps_their_order(site: Site) -> None:
+    """People know where on the page to look."""
+    states = ["in", "out", "suppressed", "unknown", "in"] * 40
+    rows = [WINDOW | {"name": f"w{i}.", "state": state} for i, state in enumerate(states)]
+    site.board.windows = lambda: rows
+    _, body = await site.get("/")
+    assert re.findall(r"<td>(w\d+\.)</td>", body.decode()) == [f"w{i}." for i in range(200)]
+    assert "more" not in body.decode()
+
+
 async def test_many_windows_are_written_a_few_at_a_time(site: Site) -> None:
     """Polls get their turn in between, and all rows arrive once, whatever their number."""
     for count in (0, 1, 99, 100, 101, 350):
