@@ -69,8 +69,11 @@ def _formatter(format_: str, journal: bool) -> logging.Formatter:
 
 
 def _quieter_libraries(record: logging.LogRecord) -> bool:
-    if record.levelno >= logging.WARNING or logging.getLogger().level <= logging.DEBUG:
+    if logging.getLogger().level <= logging.DEBUG:
         return True
+    if record.levelno >= logging.WARNING:
+        # asyncua reports every refused node and late reply by itself; the driver says what matters of it.
+        return record.levelno >= logging.CRITICAL or not record.name.startswith("asyncua")
     return record.name.partition(".")[0] in _OURS
 
 

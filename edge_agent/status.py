@@ -231,12 +231,20 @@ def max_age_ns(row: GroupRow) -> int:
     return int(max(3 * row.period_s, 1.0) * 1e9)
 
 
+def _by_severity(byte: int) -> Quality:
+    """A plug-in's own reason, which has no name here, counts as what its high bits say."""
+    try:
+        return Quality(byte)
+    except ValueError:
+        return (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD, Quality.NOT_REPORTED)[byte >> 6]
+
+
 def live_quality(row: GroupRow, index: int, mono_ns: int, *, up: bool) -> Quality:
     """The quality a reader must show now: that of the newest batch, or STALE once it is too old. What a
     device said before it went (not ``up``) is old, however young."""
     if row.latest is None:
         return Quality.WAITING
-    quality = Quality(row.latest.quality[index])
+    quality = _by_severity(row.latest.quality[index])
     if quality < 0x80 and (not up or mono_ns - row.latest.mono_ns > max_age_ns(row)):
         return Quality.STALE
     return quality

@@ -122,7 +122,10 @@ def _send(process: int, number: signal.Signals) -> None:
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?|\d\d:\d\d:\d\d")
 _HEX = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,}\b")
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]\d+)?(?![\w.]|\.\d)")
+_NUMBER = re.compile(r"(?<![\w.:-])-?\d+(?:\.\d+)?(?:e[+-]\d+)?(?![\w.]|\.\d)")
+
+
+_GAPS = {"...": ".*", "... ": "(?:.* )?", " ...": "(?: .*)?", " ... ": " (?:.* )?"}
 
 
 def matches(shown: str, printed: str, *, about: bool) -> bool:
@@ -133,7 +136,10 @@ def matches(shown: str, printed: str, *, about: bool) -> bool:
 
 
 def _pattern(line: str) -> str:
-    return r"(?:.*\n)*?" if line == "..." else re.escape(line).replace(r"\.\.\.", ".*") + r"\n"
+    if line == "...":
+        return r"(?:.*\n)*?"
+    parts = re.split(r"( ?\.\.\. ?)", line)
+    return "".join(_GAPS.get(part) or re.escape(part) for part in parts) + r"\n"
 
 
 def _lines(text: str, about: bool) -> list[str]:

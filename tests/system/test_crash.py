@@ -39,6 +39,7 @@ def test_an_active_excursion_survives(site: Site, line: Line, park: Park) -> Non
     assert end["detail"]["begin_ns"] // 1000 == begin["time_us"]
     lasted_s = (end["time_us"] - begin["time_us"]) / 1e6
     assert abs(end["detail"]["duration_s"] - lasted_s) < 0.5, "it lasted through the time without an agent"
+    eventually("both losses are told", lambda: len(park.events("data_lost")) >= 2)
     check_loss(park.events("data_lost"))
     site.stop()
     report = park.report()
@@ -69,3 +70,21 @@ def test_an_excursion_that_ended_while_nobody_looked(site: Site, line: Line, par
     window = eventually("the window is in", lambda: (w := site.window())["state"] == "in" and w)
     assert not window["active"]
     site.stop()
+
+
+def test_a_loss_is_told_once_however_often_it_crashes(site: Site, park: Park) -> None:
+    site.start()
+    for epoch in (1, 2, 3):
+        eventually("data flows", lambda: site.uplink()["acknowledged_segments"])
+        site.kill()
+        site.start()
+        eventually("the loss is told", lambda e=epoch: losses(park, epoch=e))
+    site.stop()
+    for epoch in (1, 2, 3):
+        assert len(losses(park, epoch=epoch)) == 1, "the mark was not in the event's own transaction"
+
+
+def losses(park: Park, *, epoch: int) -> list[str]:
+    """Keys of the events that tell of what the store of events lost in a run."""
+    found = [e for e in park.events("data_lost") if e["detail"]["stream"] == "event"]
+    return [e["key"] for e in found if e["detail"]["epoch"] == epoch]

@@ -133,11 +133,11 @@ def test_levels_and_libraries() -> None:
     out = io.StringIO()
     configure("info", "logfmt", stream=out, environ={})
     LOGGER.debug("hidden")
-    logging.getLogger("asyncua.client").info("hidden chatter")
-    logging.getLogger("asyncua.client").warning("heard")
+    logging.getLogger("library.client").info("hidden chatter")
+    logging.getLogger("library.client").warning("heard")
     assert [re.findall(r"msg=(\S+)", line) for line in lines(out)] == [["heard"]]
     configure("debug", "logfmt", stream=out, environ={})
-    logging.getLogger("asyncua.client").info("now")
+    logging.getLogger("library.client").info("now")
     assert "msg=now" in lines(out)[-1]
 
 
