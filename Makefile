@@ -1,5 +1,6 @@
 # The four words of this house: demo, test, check, bench. Needed beforehand: Python >= 3.11 with venv, git, make.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
