@@ -70,8 +70,11 @@ class Session:
         probe: Station | None = None
         for station in self._stations:
             if station.breaker.open:
-                if probe is None and self._budget.free_at_ns(station.breaker.probe_at_ns) <= now_ns:
-                    probe = station
+                due_ns = station.breaker.probe_at_ns
+                if self._budget.free_at_ns(due_ns) <= now_ns and (
+                    probe is None or due_ns < probe.breaker.probe_at_ns
+                ):
+                    probe = station  # the one that has waited longest
                 continue
             for cycle in station.cycles:
                 if cycle.wake_ns() <= now_ns and (best is None or cycle.deadline_ns < best[1].deadline_ns):

@@ -69,6 +69,29 @@ async def test_a_station_that_answers_again_is_polled_again() -> None:
     assert "device:d3" in bench.ear.heals
 
 
+async def test_however_long_it_was_dead_it_is_found_alive_within_seconds() -> None:
+    bench = Bench(ManualClock(), TEN)
+    bench.wire.cost_s[3], bench.wire.answers[3] = 0.2, silent
+    async with bench.running():
+        await bench.clock.advance(900)
+        del bench.wire.answers[3], bench.wire.cost_s[3]
+        await bench.clock.advance(6)
+    assert bench.board.devices["d3"].state == "up"
+
+
+async def test_dead_stations_are_probed_in_turn() -> None:
+    bench = Bench(ManualClock(), TEN)
+    for n in (2, 5, 9):
+        bench.wire.cost_s[n], bench.wire.answers[n] = 0.5, silent
+    async with bench.running():
+        await bench.clock.advance(30)
+        bench.wire.log.clear()
+        await bench.clock.advance(300)
+    probed = [station for _, station, _ in bench.wire.log if station in (2, 5, 9)]
+    assert len(probed) >= 28, "the budget allows one in ten seconds"
+    assert all(len(set(probed[i : i + 3])) == 3 for i in range(len(probed) - 2)), probed
+
+
 async def test_its_tags_turn_bad_at_once_and_are_said_to_be_bad_once() -> None:
     bench = Bench(ManualClock(), {"a": {"g": (1.0, 2)}, "b": {"g": (1.0, 2)}})
     async with bench.running():
