@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests.faults import blackhole, kills
 
+HEAL_WITHIN_S = 5.0  # a link that answers again is found within this time
+
 
 def main() -> int:
     options = argparse.ArgumentParser()
@@ -63,6 +65,8 @@ def check_hole(outcome: blackhole.Outcome) -> list[str]:
     problems = []
     if outcome.missed_faulty_run > outcome.missed_healthy_run:
         problems.append(f"neighbours of a dead device missed polls: {outcome}")
+    if outcome.healed_s > HEAL_WITHIN_S:
+        problems.append(f"the dead device was found alive only after {outcome.healed_s} s: {outcome}")
     if outcome.dead_state == "up":
         problems.append(f"the dead device is shown as up: {outcome}")
     return problems
