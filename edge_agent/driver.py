@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from edge_agent.model import Tag, Value
+from edge_agent.model import Tag, Value, ValueType
 from edge_agent.settings import Problem
 
 if TYPE_CHECKING:
@@ -83,8 +83,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Identities no plan uses on that station, for ``prove`` on streams without transaction ids: a readable
-    request with these counts, used in rotation."""
+    """Identities that no plan of a station uses, for ``prove`` on streams without transaction ids.
+
+    ``request``: a body the driver understands, for a range of that station known to be readable. ``counts``:
+    how much of it may be asked so that no poll could have asked the same; empty where every count is in use.
+    """
 
     counts: tuple[int, ...] = ()
     request: Any = None
@@ -107,7 +110,10 @@ class Link(Protocol):
         ...
 
     async def prove(self, station: Any, reserved: Reserved) -> None:
-        """Restores trust in a station. Returns at once where replies carry an identity of their own."""
+        """One try to restore trust in a station: at most one round trip, under its own deadline. Returns when
+        a reply came that can belong to this try only; StationSilent or BadReply when it did not, and the
+        supervisor tries again when the station's turn comes. An exception reply of the device proves
+        nothing. Returns at once where replies carry an identity of their own."""
         ...
 
     async def close(self) -> None: ...
@@ -126,6 +132,12 @@ class DriverPlugin:
     ``plan``: pure; (settings, tags of one poll group, limits or None before a connection, learned or None).
     ``open_link``: no I/O.
     ``address_hint``: for people: what an address looks like in this protocol.
+    ``types``: names beyond ``ValueType`` that the type column may hold -> the type of the decoded value; the
+    name reaches the driver as ``Tag.wire``. A name whose value is STRING takes a length: ``wstring[20]``.
+    ``elements``: addresses of the first n elements of an array whose first element is the given tag; None
+    where the protocol has no arrays. Raises ValueError where they would leave the address space.
+    ``reserve``: all plans of one station -> identities that none of them uses; None: ``prove`` needs none.
+    ``subscribed``: names of the poll groups that are to be subscribed instead of polled.
     """
 
     settings: type[DeviceSettings]
@@ -135,6 +147,10 @@ class DriverPlugin:
     open_link: Callable[[Any], Link]
     link_options: frozenset[str] = frozenset()
     address_hint: str = ""
+    types: Mapping[str, ValueType] = field(default_factory=dict)
+    elements: Callable[[Any, Tag, int], Sequence[str]] | None = None
+    reserve: Callable[[Any, Sequence[Plan]], Reserved] | None = None
+    subscribed: Callable[[Any], frozenset[str]] = lambda settings: frozenset()
     api: int = API_VERSION
     summary: Mapping[str, str] = field(default_factory=dict)  # {"en": ..., "zh": ...} for `drivers`
 
@@ -155,25 +171,39 @@ class Burster(Protocol):
 @runtime_checkable
 class Writer(Protocol):
     async def write(self, station: Any, tag: Tag, raw: Value) -> None:
-        """Writes one raw value. Called only by the guarded write pipeline."""
+        """Writes one raw value in one round trip, never overlapping an exchange, and returns when the device
+        has confirmed it. Called only by the guarded write pipeline, which checks limits and reads back.
+        Refused for a tag that cannot be written alone or a value that does not fit its type; the other
+        station errors as for ``exchange``. After StationSilent nobody knows whether it took effect."""
         ...
 
 
-Sink = Callable[[Columns], None]
+Sink = Callable[[Columns | None], None]
 
 
 @runtime_checkable
 class Subscriber(Protocol):
-    async def subscribe(self, station: Any, tags: Sequence[Tag], period_s: float, sink: Sink) -> float:
-        """Starts change reports for one poll group: the sink receives columns in which unchanged tags are
-        NOT_REPORTED. Returns the liveness deadline in seconds: if neither data nor keep-alive came for that
-        long, the supervisor takes the subscription for dead and raises LinkLost on the link's behalf."""
+    async def subscribe(
+        self, station: Any, tags: Sequence[Tag], plan: Plan, period_s: float, sink: Sink
+    ) -> float:
+        """Starts change reports for one poll group; ``plan`` is the group's own, made with this connection's
+        limits. Reports go on beside exchanges, so the link stays free for those. The sink, called in the
+        event loop, takes columns in which unchanged tags are UNCHANGED and those the server would not
+        monitor NOT_REPORTED, or None for a keep-alive: nothing changed. Returns the liveness deadline in
+        seconds: when the sink was not called for that long, the supervisor takes the subscription for dead
+        and treats the link as lost.
+
+        The supervisor reads the group once by its plan right after subscribing and again at its own slow
+        interval, so that silence is never the only evidence."""
         ...
 
 
 @runtime_checkable
 class Browser(Protocol):
-    async def browse(self, station: Any, start: str) -> Sequence[Tag]: ...
+    async def browse(self, station: Any, start: str) -> Sequence[Tag]:
+        """The readable values below a place of the device's own address space ("" is its root), as tags
+        with address, type, unit and description as far as the device tells them."""
+        ...
 
 
 Scanner = Callable[[str, Callable[[str], Awaitable[None]]], Awaitable[Sequence[Mapping[str, Any]]]]

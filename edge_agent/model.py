@@ -39,7 +39,8 @@ class Quality(IntEnum):
     BAD_CONFIG = 0x85  # cannot be read as configured (access denied, type does not fit)
     STALE = 0x86  # too old to be shown as live
     WAITING = 0x87  # nothing has been read since start
-    NOT_REPORTED = 0xC0  # a change report in which this tag did not appear
+    NOT_REPORTED = 0xC0  # not part of this report: nothing is known of it since the last one
+    UNCHANGED = 0xC1  # a live subscription vouches that the value is still the one it last reported
 
     @property
     def is_good(self) -> bool:
@@ -85,7 +86,13 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One line of a tag table, as the technician wrote it."""
+    """One line of a tag table, as the technician wrote it; of an array, one element.
+
+    ``type`` is what the value is once decoded, ``wire`` how the device codes it where that is not the plain
+    form of ``type``: one of the names in ``DriverPlugin.types`` (``bcd16``, ``s5time``). ``no_value``: raw
+    numbers by which the device says that it has none; acquisition turns them into BAD_DECODE, for every
+    driver alike. ``labels``: (number, meaning) of an enumeration, for people; the value stays the number.
+    """
 
     name: str
     address: str
@@ -97,6 +104,10 @@ class Tag:
     byte_order: str = ""  # "" means the protocol's own order
     length: int = 1  # characters of a string
     metric: bool = False  # shown to Prometheus
+    wire: str = ""
+    encoding: str = ""  # of a string; "" means the device's
+    no_value: tuple[int | float, ...] = ()
+    labels: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +195,8 @@ class Batch:
     @property
     def samples(self) -> int:
         """How many tags this batch speaks of, good or bad; the unit of every count in the agent."""
-        return len(self.values) - self.quality.count(Quality.NOT_REPORTED)
+        silent = self.quality.count(Quality.NOT_REPORTED) + self.quality.count(Quality.UNCHANGED)
+        return len(self.values) - silent
 
 
 @dataclass(frozen=True, slots=True)
