@@ -47,12 +47,14 @@ class Request:
     ``tags``: positions, in the tag sequence the plan was made for, that this request serves.
     ``body``: the driver's own; the supervisor hands it back untouched.
     ``cost_s``: predicted time on the link. ``text``: what a technician reads in explain and debug output.
+    ``size_bytes``: request and reply together, as the protocol frames them.
     """
 
     tags: tuple[int, ...]
     body: Any
     cost_s: float = 0.0
     text: str = ""
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
