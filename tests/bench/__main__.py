@@ -2,6 +2,8 @@
 the first and the last round also the agent sending one message per poll. Simulator and receiver are processes
 of their own, the same for all.
 
+Then S7 and OPC UA the same way, in shorter rounds, each beside the plain library client.
+
 CPU counts from the end of a warm-up to the end of the round, all threads and children. The last line of
 standard output is one JSON object.
 """
@@ -16,19 +18,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import cpu_s, p99, rss_mb
+from tests.bench.measure import fetch, p99, rss_mb, samples_read, watch
+from tests.bench.protocols import protocol_section
 from tests.plant.processes import ROOT, Child, eventually, get
 from tests.plant.site import Site
 
 DEVICES = 10
 REGISTERS = 500
 WARM_UP_S = 10.0
-SCRAPE_S = 15.0
 WEAR_S = 3600
 
 
@@ -82,24 +82,6 @@ class Scene:
         return site
 
 
-def watch(pid: int, seconds: float, scrape: Callable[[], object] | None) -> float:
-    """CPU seconds of the tree under ``pid`` over ``seconds``, scraping every 15 s."""
-    start, end = cpu_s(pid), time.monotonic() + seconds
-    next_scrape = time.monotonic()
-    while (now := time.monotonic()) < end:
-        if scrape is not None and now >= next_scrape:
-            scrape()
-            next_scrape += SCRAPE_S
-        time.sleep(min(0.25, max(0.0, end - now)))
-    return cpu_s(pid) - start
-
-
-def samples_read(metrics: str) -> int:
-    with urllib.request.urlopen(metrics) as reply:
-        text = reply.read().decode()
-    return int(float(text.split("\nedgeagent_samples_read_total ", 1)[1].split("\n", 1)[0]))
-
-
 def lateness(arrivals: list[list[float]], since: float, until: float) -> list[float]:
     """How far each poll arrived from its device's grid of whole seconds, seconds. The grid is placed so that
     the earliest poll of the device is on it: what is measured is everything after that."""
@@ -144,12 +126,6 @@ def stop_ticker(ticker: Child) -> list[float]:
     process.terminate()
     text, _ = process.communicate(timeout=10)
     return [float(x) for x in json.loads(text.splitlines()[-1])]
-
-
-def fetch(url: str) -> None:
-    subprocess.run(
-        [sys.executable, "-c", f"import urllib.request as u; u.urlopen({url!r}).read()"], check=True
-    )
 
 
 def run_reference(scene: Scene) -> float:
@@ -200,7 +176,8 @@ def main() -> None:
             rows = [one_round(scene, n, per_poll=n in (1, rounds)) for n in range(1, rounds + 1)]
         finally:
             scene.close()
-    print(json.dumps(summary(rows, wear)))
+        others = protocol_section(folder, "s7", quick=quick) | protocol_section(folder, "opcua", quick=quick)
+    print(json.dumps(summary(rows, wear) | others))
 
 
 def one_round(scene: Scene, number: int, *, per_poll: bool) -> dict[str, float]:

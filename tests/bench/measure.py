@@ -1,10 +1,16 @@
-"""CPU and memory of a process tree, from /proc."""
+"""CPU and memory of a process tree, from /proc; and what the agent says of itself while it is measured."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
+SCRAPE_S = 15.0
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -38,3 +44,27 @@ def rss_mb(pid: int) -> float:
 def p99(values: list[float]) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+
+
+def watch(pid: int, seconds: float, scrape: Callable[[], object] | None) -> float:
+    """CPU seconds of the tree under ``pid`` over ``seconds``, scraping every 15 s."""
+    start, end = cpu_s(pid), time.monotonic() + seconds
+    next_scrape = time.monotonic()
+    while (now := time.monotonic()) < end:
+        if scrape is not None and now >= next_scrape:
+            scrape()
+            next_scrape += SCRAPE_S
+        time.sleep(min(0.25, max(0.0, end - now)))
+    return cpu_s(pid) - start
+
+
+def samples_read(metrics: str) -> int:
+    with urllib.request.urlopen(metrics) as reply:
+        text = reply.read().decode()
+    return int(float(text.split("\nedgeagent_samples_read_total ", 1)[1].split("\n", 1)[0]))
+
+
+def fetch(url: str) -> None:
+    subprocess.run(
+        [sys.executable, "-c", f"import urllib.request as u; u.urlopen({url!r}).read()"], check=True
+    )
