@@ -15,6 +15,7 @@ from typing import Protocol
 from edge_agent.model import ClockState
 
 _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
+_TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")  # systemd-timesyncd(8) touches it at each success
 
 
 class Clock(Protocol):
@@ -72,7 +73,12 @@ def _kernel_clock_state() -> ClockState:
         libc = ctypes.CDLL(None, use_errno=True)
         status = libc.adjtimex(ctypes.create_string_buffer(512))
     except (OSError, AttributeError):
-        return ClockState.UNKNOWN
-    if status < 0:
-        return ClockState.UNKNOWN
+        return _timesync_state()
+    if status < 0:  # ProtectClock=yes forbids even the question
+        return _timesync_state()
     return ClockState.UNSYNCHRONISED if status == _TIME_ERROR else ClockState.SYNCHRONISED
+
+
+def _timesync_state() -> ClockState:
+    """What systemd-timesyncd left behind since boot. Its absence says nothing: another daemon may keep time."""
+    return ClockState.SYNCHRONISED if _TIMESYNC_MARK.exists() else ClockState.UNKNOWN
