@@ -80,5 +80,5 @@ def _kernel_clock_state() -> ClockState:
 
 
 def _timesync_state() -> ClockState:
-    """What systemd-timesyncd left behind since boot. Its absence says nothing: another daemon may keep time."""
+    """What systemd-timesyncd left since boot. Its absence says nothing: another daemon may keep time."""
     return ClockState.SYNCHRONISED if _TIMESYNC_MARK.exists() else ClockState.UNKNOWN
