@@ -35,7 +35,7 @@ tools: ## Programs the tests need from Debian's packages (only when allowed to i
 	@tests/tools.sh
 
 test: $(VENV)/dev.stamp tools ## All tests but the long fault and crash suites
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 test-faults: $(VENV)/dev.stamp ## Faults on real processes: kill -9, dead devices (RUNS=50 SEED=1)
 	@$(BIN)/python -m tests.faults $(if $(RUNS),--kills $(RUNS)) $(if $(SEED),--seed $(SEED))

@@ -14,6 +14,7 @@ from edge_agent.config.model import BufferConfig
 from edge_agent.model import Batch, ClockState, Event, Schema, ValueType
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Envelope, Lane
+from tests.plant.seeds import fresh_seed
 
 
 def schema_of(device: str, types: Sequence[ValueType], group: str = "fast") -> Schema:
@@ -106,7 +107,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def seeds(count: int) -> list[int]:
     """Fixed and a fresh one; a failing test's name shows which."""
-    return [*range(count), random.SystemRandom().randrange(10**9)]
+    return [*range(count), fresh_seed() % 10**9]
 
 
 def junk(path: Path) -> None:
