@@ -1,8 +1,9 @@
-"""An S7 server (ISO-on-TCP, classic protocol) for reading data blocks, written from the wire alone.
+"""An S7 server (ISO-on-TCP, classic protocol), written from the wire alone.
 
-TPKT, COTP class 0, Setup Communication, Read Var with up to 20 items. Return codes per item: 0xFF data, 0x0A
-no such object, 0x05 address out of range, 0x06 type not supported. A reply that would exceed the negotiated
-PDU is refused as a whole (error 0x8500), any other function with 0x8104. Rack 0, slots 0 to 2.
+TPKT, COTP class 0, Setup Communication, Read Var and Write Var with up to 20 items, system status list 0x0424
+(RUN or STOP). Return codes per item: 0xFF good, 0x03 access denied, 0x05 address out of range, 0x06 type not
+supported, 0x0A no such object. A request or reply that would exceed the negotiated PDU is refused as a whole
+(error 0x8500), any other function with 0x8104. Rack 0, slots 0 to 2. `s7areas` has the other areas.
 
     DB1, 128 bytes                       DB2, 512 bytes: byte i holds i mod 256
     offset  type   scale  what
@@ -32,37 +33,45 @@ import struct
 from typing import Any
 
 from hardware_mocks.connections import FramedConnection, Malformed, Port
-from hardware_mocks.datablocks import DataBlocks
 from hardware_mocks.faults import PLAIN_FAULTS, Behaviour, Fault, FaultSwitch, Unsupported
 from hardware_mocks.process import Process
+from hardware_mocks.s7areas import Areas, Spec
+from hardware_mocks.s7state import StateList
 
 MOST_ITEMS = 20
 SMALLEST_PDU, DEFAULT_PDU = 112, 240
-READ_VAR, SETUP_COMMUNICATION = 0x04, 0xF0
+READ_VAR, WRITE_VAR, SETUP_COMMUNICATION = 0x04, 0x05, 0xF0
 FUNCTION_NOT_AVAILABLE, WRONG_PDU_SIZE = 0x8104, 0x8500
-OK, OUT_OF_RANGE, TYPE_NOT_SUPPORTED, NO_SUCH_OBJECT = 0xFF, 0x05, 0x06, 0x0A
-AREA_DB = 0x84
+_JOB, _USER_DATA = 0x01, 0x07
 _COTP_REQUEST, _COTP_CONFIRM, _COTP_DISCONNECT, _COTP_DATA = 0xE0, 0xD0, 0x80, 0xF0
-_BIT = 0x01
-_SIZES = {_BIT: 1, 0x02: 1, 0x03: 1, 0x04: 2, 0x05: 2, 0x06: 4, 0x07: 4, 0x08: 4}
-_REPLY_KIND = {_BIT: 0x03, 0x05: 0x05, 0x07: 0x05, 0x08: 0x07}  # everything else: 0x04, length in bits
-_COUNTED_IN_BITS = (0x04, 0x05)
-_ITEM = struct.Struct(">BBBBHHBBH")
 _HEADER = struct.Struct(">BBHHHH")
 
 
 class S7Server:
-    """``port`` is the real one after ``start``; ``requests`` counts read requests."""
+    """``port`` is the real one after ``start``; ``requests`` counts read requests, ``writes`` written items.
+
+    ``cuts_items_at``: of a longer list only so many items are answered, as some servers do. ``state_list``:
+    how the CPU's mode is told; ``state_list.running`` is the RUN/STOP switch.
+    """
 
     name = "s7"
 
     def __init__(
-        self, process: Process, port: int = 0, pdu: int = DEFAULT_PDU, host: str = "127.0.0.1"
+        self,
+        process: Process,
+        port: int = 0,
+        pdu: int = DEFAULT_PDU,
+        host: str = "127.0.0.1",
+        *,
+        cuts_items_at: int = MOST_ITEMS,
     ) -> None:
-        self.blocks = DataBlocks(process)
+        self.areas = Areas(process)
+        self.state_list = StateList()
         self.pdu = pdu
+        self.cuts_items_at = cuts_items_at
         self.faults = FaultSwitch(PLAIN_FAULTS | {Fault.WRONG_TRANSACTION})
         self.requests = 0
+        self.writes = 0
         self._port = Port(host, port, lambda peers: _S7Connection(peers, self))
 
     @property
@@ -91,44 +100,32 @@ class S7Server:
             "listening": self._port.is_open,
             "connections": len(self._port.connections),
             "requests": self.requests,
+            "cpu": "RUN" if self.state_list.running else "STOP",
             "faults": self.faults.describe(),
         }
 
     def read(self, items: bytes, count: int) -> bytes:
         """The data part of a Read Var reply; ``items`` are ``count`` item specifications."""
-        specs = [_ITEM.unpack_from(items, 12 * i) for i in range(count)]
-        if any(_covers_counter(spec) for spec in specs):
-            self.blocks.count_poll()
-        results = [self._read_item(spec) for spec in specs]
+        specs = [Spec(items[12 * i : 12 * i + 12]) for i in range(count)]
+        if any(spec.covers_poll_counter for spec in specs):
+            self.areas.count_poll()
+        results = [self.areas.read(spec) for spec in specs]
         padded = [result + b"\0" * (len(result) % 2) for result in results[:-1]]
         return b"".join([*padded, results[-1]])
 
-    def _read_item(self, spec: tuple[int, ...]) -> bytes:
-        _, _, syntax, kind, count, block, area, high, low = spec
-        size = _SIZES.get(kind)
-        if syntax != 0x10 or size is None or (kind == _BIT and count != 1):
-            return _failed(TYPE_NOT_SUPPORTED)
-        image = self.blocks.block(block) if area == AREA_DB else None
-        if image is None:
-            return _failed(NO_SUCH_OBJECT)
-        start, bit = divmod(high << 16 | low, 8)
-        if count < 1 or start + size * count > len(image):
-            return _failed(OUT_OF_RANGE)
-        data = image[start : start + size * count]
-        if kind == _BIT:
-            data = bytes((data[0] >> bit & 1,))
-        reply_kind = _REPLY_KIND.get(kind, 0x04)
-        length = len(data) * 8 if reply_kind in _COUNTED_IN_BITS else len(data)
-        return struct.pack(">BBH", OK, reply_kind, length) + data
-
-
-def _failed(code: int) -> bytes:
-    return struct.pack(">BBH", code, 0, 0)
-
-
-def _covers_counter(spec: tuple[int, ...]) -> bool:
-    _, _, _, kind, _, block, area, high, low = spec
-    return area == AREA_DB and block == 1 and (high << 16 | low) < 8 and kind in _SIZES
+    def write(self, items: bytes, count: int, data: bytes) -> bytes:
+        """The return codes of a Write Var reply. Raises Malformed where ``data`` does not match the items."""
+        codes = bytearray()
+        for number in range(count):
+            spec = Spec(items[12 * number : 12 * number + 12])
+            if len(data) < 4:
+                raise Malformed
+            kind, length = data[1], int.from_bytes(data[2:4])
+            size = length // 8 if kind in (0x04, 0x05) else length
+            codes.append(self.areas.write(spec, data[4 : 4 + size]))
+            data = data[4 + size + size % 2 :]
+            self.writes += 1
+        return bytes(codes)
 
 
 class _S7Connection(FramedConnection):
@@ -170,16 +167,20 @@ class _S7Connection(FramedConnection):
         protocol, kind, _, reference, parameter_size, _ = _HEADER.unpack_from(pdu)
         if protocol != 0x32 or len(pdu) < 10 + parameter_size or parameter_size < 1:
             raise Malformed
-        parameter = pdu[10 : 10 + parameter_size]
+        parameter, data = pdu[10 : 10 + parameter_size], pdu[10 + parameter_size :]
         if behaviour.fault is Fault.WRONG_TRANSACTION and parameter[0] == READ_VAR:
             reference = (reference + 1) % 0x10000
-        if kind == 0x01 and parameter[0] == SETUP_COMMUNICATION and parameter_size == 8:
+        answer: bytes | None
+        if kind == _USER_DATA:
+            answer = self._server.state_list.answer(reference, parameter, data)
+        elif kind == _JOB and parameter[0] == SETUP_COMMUNICATION and parameter_size == 8:
             answer = self._setup(reference, parameter)
-        elif kind == 0x01 and parameter[0] == READ_VAR and self._pdu and parameter_size >= 2:
-            answer = self._read(reference, parameter, len(pdu))
+        elif kind == _JOB and parameter[0] in (READ_VAR, WRITE_VAR) and self._pdu and parameter_size >= 2:
+            answer = self._variables(reference, parameter, data, len(pdu))
         else:
             answer = _refusal(reference, FUNCTION_NOT_AVAILABLE)
-        self._reply(b"\x02\xf0\x80" + answer, behaviour)
+        if answer is not None:
+            self._reply(b"\x02\xf0\x80" + answer, behaviour)
 
     def _setup(self, reference: int, parameter: bytes) -> bytes:
         calling, called, wanted = struct.unpack_from(">HHH", parameter, 2)
@@ -187,13 +188,17 @@ class _S7Connection(FramedConnection):
         jobs = (min(calling, 1), min(called, 1))
         return _acknowledge(reference, struct.pack(">BBHHH", SETUP_COMMUNICATION, 0, *jobs, self._pdu), b"")
 
-    def _read(self, reference: int, parameter: bytes, request_size: int) -> bytes:
-        self._server.requests += 1
-        count = parameter[1]
+    def _variables(self, reference: int, parameter: bytes, data: bytes, request_size: int) -> bytes:
+        server, function, count = self._server, parameter[0], parameter[1]
+        server.requests += function == READ_VAR
         if not 1 <= count <= MOST_ITEMS or len(parameter) != 2 + 12 * count or request_size > self._pdu:
             return _refusal(reference, WRONG_PDU_SIZE)
-        data = self._server.read(parameter[2:], count)
-        answer = _acknowledge(reference, bytes((READ_VAR, count)), data)
+        count = min(count, server.cuts_items_at)
+        if function == READ_VAR:
+            result = server.read(parameter[2:], count)
+        else:
+            result = server.write(parameter[2:], count, data)
+        answer = _acknowledge(reference, bytes((function, count)), result)
         return answer if len(answer) <= self._pdu else _refusal(reference, WRONG_PDU_SIZE)
 
     def _reply(self, cotp: bytes, behaviour: Behaviour) -> None:

@@ -1,12 +1,19 @@
-"""Siemens S7 controllers (S7-300, 400, 1200, 1500 and compatibles) over ISO-on-TCP: classic PUT/GET reads.
+"""Siemens S7 controllers (S7-300, 400, 1200, 1500 and compatibles) over ISO-on-TCP: classic PUT/GET.
 
 One link is one ISO connection to one CPU. What a technician must set in the controller is in ``README.md``;
 ``sample.yaml`` is a device file to copy.
+
+``settings`` what is written; ``address``, ``kinds``, ``check`` what it means and what is wrong with it;
+``packing``, ``plan`` tags -> requests; ``codec``, ``moments``, ``texts`` bytes -> values; ``frames``,
+``pdu``, ``cpu_state``, ``write`` the protocol without I/O; ``wire``, ``link`` the connection.
 """
 
 from __future__ import annotations
 
-from drivers.s7.endpoint import check, link_key
+from drivers.s7.check import check
+from drivers.s7.elements import elements
+from drivers.s7.endpoint import link_key
+from drivers.s7.kinds import TYPES
 from drivers.s7.link import S7Link
 from drivers.s7.plan import plan
 from edge_agent.driver import DriverPlugin
@@ -18,10 +25,13 @@ PLUGIN = DriverPlugin(
     check=check,
     plan=plan,
     open_link=S7Link,
-    link_options=frozenset({"connection", "pdu"}),
-    address_hint="DB1.DBX0.3 (bool), DB1.DBB1 (8 bit), DB1.DBW2 (16), DB1.DBD4 (32), DB1.DBL8 (64)",
+    link_options=frozenset({"connection", "pdu", "cpu_state"}),
+    address_hint="DB1.DBX0.3 | DB1.DBB1 | DB1.DBW2 | DB1.DBD4 | DB1.DBL8 | M10.3 | MW10 | IB0 | Q0.0 | T5",
+    types=TYPES,
+    elements=elements,
     summary={
-        "en": "Siemens S7-300/400/1200/1500 over ISO-on-TCP (PUT/GET), reading data blocks",
-        "zh": "西门子 S7-300/400/1200/1500,ISO-on-TCP(PUT/GET),读取数据块",
+        "en": "Siemens S7-300/400/1200/1500 over ISO-on-TCP (PUT/GET): blocks, memory, inputs, outputs, "
+        "timers, counters",
+        "zh": "西门子 S7-300/400/1200/1500,ISO-on-TCP(PUT/GET)：数据块、位存储区、输入、输出、定时器、计数器",
     },
 )

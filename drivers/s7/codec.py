@@ -7,13 +7,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from drivers.s7.address import Place
+from drivers.s7.cpu_state import CpuState
 from edge_agent.driver import Columns
 from edge_agent.model import Quality, Value
 
-_Field = tuple[int, str]  # offset in the item, struct letter
+_Field = tuple[int, str]  # offset in the item, struct code
+
+
+class Reply(NamedTuple):
+    """What ``S7Link.exchange`` returns. ``items``: per item its bytes, exactly as long as asked, or a
+    quality; none for the question after the CPU's state. ``cpu``: what the link knew of it then."""
+
+    items: tuple[bytes | Quality, ...]
+    cpu: CpuState = CpuState.UNKNOWN
+
+
+class Span(NamedTuple):
+    """One item as the decoder needs it: its first byte, its bytes, the positions of the tags in it."""
+
+    start: int
+    length: int
+    tags: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +46,12 @@ class ItemCodec:
 class Decoder:
     """Replies of one plan -> columns in tag order. See ``Plan.decode``.
 
-    A reply is what ``S7Link.exchange`` returns: per item its bytes, exactly as long as asked, or a quality.
+    When any reply of the read says that the CPU is in STOP, the good values are UNCERTAIN_STOPPED: they are
+    what the controller holds, but they no longer follow the process.
     """
 
-    def __init__(
-        self, places: Sequence[Place], requests: Sequence[Sequence[tuple[int, int, tuple[int, ...]]]]
-    ) -> None:
-        """``requests``: per request its items, each (first byte, bytes, positions of the tags in it)."""
+    def __init__(self, places: Sequence[Place], requests: Sequence[Sequence[Span]]) -> None:
+        """``requests``: per request its items; a request without items brings no values."""
         column: dict[int, int] = {}
         at = 0
         compiled = []
@@ -52,14 +68,19 @@ class Decoder:
         self._order = _in_order([column[tag] for tag in range(len(places))])
         self._bits = tuple((tag, 1 << place.bit) for tag, place in enumerate(places) if place.bit is not None)
         self._floats = tuple(tag for tag, place in enumerate(places) if place.is_float)
+        self._converted = tuple(
+            (tag, place.convert) for tag, place in enumerate(places) if place.convert is not None
+        )
 
     def __call__(self, replies: Sequence[Any]) -> Columns:
         fields: list[Any] = []
         quality = bytearray(self._tags)
+        stopped = False
         for reply, codecs in zip(replies, self._requests, strict=True):
             failed = isinstance(reply, Quality)
+            stopped = stopped or (not failed and reply.cpu is CpuState.STOP)
             for number, codec in enumerate(codecs):
-                data = reply if failed else reply[number]
+                data = reply if failed else reply.items[number]
                 if isinstance(data, Quality):
                     fields.extend([None] * codec.width)
                     for tag in codec.tags:
@@ -69,7 +90,10 @@ class Decoder:
                         fields.extend(layer.unpack(data))
         values = self._order(fields)
         self._pick_bits(values)
+        self._convert(values, quality)
         self._drop_not_numbers(values, quality)
+        if stopped:
+            quality = quality.replace(bytes((Quality.GOOD,)), bytes((Quality.UNCERTAIN_STOPPED,)))
         return Columns(tuple(values), bytes(quality))
 
     def _pick_bits(self, values: list[Value]) -> None:
@@ -77,6 +101,16 @@ class Decoder:
             byte = values[tag]
             if isinstance(byte, int):
                 values[tag] = bool(byte & mask)
+
+    def _convert(self, values: list[Any], quality: bytearray) -> None:
+        for tag, convert in self._converted:
+            if values[tag] is None:
+                continue
+            try:
+                values[tag] = convert(values[tag])
+            except (ValueError, OverflowError):  # OverflowError: a date beyond the calendar
+                values[tag] = None
+                quality[tag] = Quality.BAD_DECODE
 
     def _drop_not_numbers(self, values: list[Value], quality: bytearray) -> None:
         for tag in self._floats:

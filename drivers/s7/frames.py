@@ -18,6 +18,8 @@ DATA = 0xF0
 _DISCONNECT = 0x80
 _ERROR = 0x70
 _TPKT = 4
+FRAMING = 7
+"""Bytes of TPKT and COTP around an S7 PDU that needs one TPDU."""
 _DT = b"\x02\xf0"
 _CONNECTION_KIND = {"pg": 1, "op": 2, "basic": 3}
 _TPDU_SIZE_CODE = 0x0A  # we ask for 1024 bytes: the largest PDU (960) and its header in one piece
@@ -85,6 +87,11 @@ class Reassembler:
         self.limit = limit
         self._buffer = bytearray()
         self._pdu = bytearray()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a packet has begun that is not complete."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[Tpdu]:
         self._buffer += data

@@ -1,7 +1,6 @@
 """One ISO connection to one CPU. See ``edge_agent.driver`` for who calls what and when.
 
-Every reply is known by its PDU reference: one that belongs to no waiting request, because that request's
-deadline had passed or because nobody asked, is dropped. Nothing here has a time-out of its own.
+Every reply is known by its PDU reference; see ``wire``. Nothing here has a time-out of its own.
 """
 
 from __future__ import annotations
@@ -9,45 +8,56 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from drivers.s7 import frames
+from drivers.s7 import cpu_state, frames
+from drivers.s7.codec import Reply
+from drivers.s7.cpu_state import CpuState
 from drivers.s7.endpoint import endpoint
+from drivers.s7.packing import lesson
 from drivers.s7.pdu import (
     SMALLEST,
+    Range,
     parse_read,
     parse_setup,
-    reference_of,
+    parse_write,
+    read_request,
     setup_request,
     with_reference,
 )
-from drivers.s7.plan import Body, Limits, lesson
+from drivers.s7.plan import Body, Impossible, Limits, StateQuestion
+from drivers.s7.wire import Wire
+from drivers.s7.write import write_pdu
 from edge_agent.driver import Request, Reserved
-from edge_agent.errors import BadReply, LinkLost, Replan
-from edge_agent.model import Quality
+from edge_agent.errors import BadReply, LinkLost, Refused, Replan
+from edge_agent.model import Quality, Tag, Value
 
 if TYPE_CHECKING:
     from drivers.s7.settings import S7Settings
 
-_STRAYS_MAX = 100  # PDUs nobody asked for, during one wait; more is a peer that babbles
-_UNSENT_MAX = 65_536
+_MUTE_S = 60.0  # until a CPU that did not tell its state is asked for it again
+_ANY_BYTE = read_request([Range("M", 0, 0, 1)])
 
 
 class S7Link:
-    """Meets ``edge_agent.driver.Link``; one object per connection attempt. ``open_link`` of the plug-in."""
+    """Meets ``edge_agent.driver.Link`` and ``Writer``; one object per connection attempt. ``open_link`` of
+    the plug-in."""
 
     def __init__(self, settings: S7Settings) -> None:
         self._settings = settings
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._limits: Limits | None = None
         self._reference = 0
+        self._answered = False  # the last thing that was asked
+        self._cpu = CpuState.UNKNOWN
+        self._cpu_due_s = 0.0
 
     async def connect(self) -> None:
         """TCP, then the COTP connection to connection type, rack and slot. Raises LinkLost."""
         settings = self._settings
         host, port = endpoint(settings)
-        wire = self._wire = _Wire()
+        wire = self._wire = Wire()
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: what cannot be a host name
             raise LinkLost(f"no connection to {host}:{port}: {error}") from error
         request = frames.connect_request(settings.connection, settings.rack, settings.slot)
         try:
@@ -61,33 +71,39 @@ class S7Link:
         """Setup Communication, once per connection: its result holds for every device on it."""
         wire = self._require_wire()
         if self._limits is None:
-            reference = self._next_reference()
-            pdu = setup_request(reference, self._settings.pdu)
-            granted, jobs = parse_setup(await wire.ask(frames.wrap(pdu, wire.tpdu_size), reference))
+            granted, jobs = parse_setup(await self._ask(wire, setup_request(0, self._settings.pdu)))
             if granted < SMALLEST:
                 raise BadReply(f"the controller grants PDUs of {granted} bytes; {SMALLEST} is the least")
             self._limits = Limits(min(granted, self._settings.pdu), jobs)
             wire.frames.limit = self._limits.pdu
         return self._limits
 
-    async def exchange(self, request: Request) -> tuple[bytes | Quality, ...]:
-        """One Read Var. Returns per item its bytes, exactly as many as asked, or the quality of its failure.
+    async def exchange(self, request: Request) -> Reply:
+        """One Read Var, or the question after the CPU's state. Returns per item its bytes, exactly as many as
+        asked, or the quality of its failure.
 
         Raises Replan where a merged range was refused as a whole, or where the plan was made for longer PDUs
-        than this connection has.
+        than this connection has; Refused where this connection cannot carry what is asked.
         """
-        wire, body = self._require_wire(), request.body
-        if self._limits is None:
-            raise LinkLost("a request before Setup Communication")
-        if body.pdu_needed > self._limits.pdu:
-            text = f"planned for PDUs of {body.pdu_needed} bytes, the controller grants {self._limits.pdu}"
+        wire, limits, body = self._require_wire(), self._require_limits(), request.body
+        if isinstance(body, StateQuestion):
+            return Reply((), await self._cpu_state(wire))
+        if isinstance(body, Impossible):
+            raise Refused(body.why, reason="permission")
+        if body.pdu_needed > limits.pdu:
+            text = f"planned for PDUs of {body.pdu_needed} bytes, the controller grants {limits.pdu}"
             raise Replan(text, body.learned)
-        reference = self._next_reference()
-        pdu = with_reference(body.pdu, reference)
-        reply = await wire.ask(frames.wrap(pdu, wire.tpdu_size), reference)
-        results = parse_read(reply, body.lengths)
+        results = parse_read(await self._ask(wire, body.pdu), body.lengths)
         _learn(body, results)
-        return results
+        return Reply(results, self._cpu)
+
+    async def write(self, station: S7Settings, tag: Tag, raw: Value) -> None:
+        """One Write Var. Refused as in ``edge_agent.driver.Writer``, and where the controller says so."""
+        wire, limits = self._require_wire(), self._require_limits()
+        pdu = write_pdu(station, tag, raw)
+        if len(pdu) > limits.pdu:
+            raise Refused(f"{tag.name}: longer than one request of this controller", reason="permission")
+        parse_write(await self._ask(wire, pdu))
 
     async def prove(self, station: Any, reserved: Reserved) -> None:
         """Nothing to prove: replies carry the reference of their request."""
@@ -96,96 +112,47 @@ class S7Link:
         if self._wire is not None:
             await self._wire.close()
 
-    def _require_wire(self) -> _Wire:
+    async def _cpu_state(self, wire: Wire) -> CpuState:
+        """The CPU's state, at most ``cpu_state`` seconds old.
+
+        In between it is given from memory, without a round trip; but never for a controller whose last reply
+        is missing, because the caller counts every return as a sign of life: that one is asked for a byte of
+        its memory, which every controller answers in some way.
+        """
+        if not self._answered:
+            await self._ask(wire, _ANY_BYTE)
+            return self._cpu
+        now = asyncio.get_running_loop().time()
+        if now < self._cpu_due_s:
+            return self._cpu
+        known = self._cpu is not CpuState.UNKNOWN
+        self._cpu_due_s = now + (self._settings.cpu_state if known else _MUTE_S)  # also if no answer comes
+        self._cpu = cpu_state.parse(await self._ask(wire, cpu_state.request(0)))
+        if self._cpu is not CpuState.UNKNOWN:
+            self._cpu_due_s = asyncio.get_running_loop().time() + self._settings.cpu_state
+        return self._cpu
+
+    async def _ask(self, wire: Wire, pdu: bytes) -> bytes:
+        """One round trip: the PDU goes out under a reference of its own."""
+        self._answered = False
+        reference = self._next_reference()
+        reply = await wire.ask(frames.wrap(with_reference(pdu, reference), wire.tpdu_size), reference)
+        self._answered = True
+        return reply
+
+    def _require_wire(self) -> Wire:
         if self._wire is None:
             raise LinkLost("the link is not connected")
         return self._wire
 
+    def _require_limits(self) -> Limits:
+        if self._limits is None:
+            raise LinkLost("a request before Setup Communication")
+        return self._limits
+
     def _next_reference(self) -> int:
         self._reference = self._reference % 0xFFFF + 1
         return self._reference
-
-
-class _Wire(asyncio.Protocol):
-    """The TCP connection: at most one waiting question, and the first reason why it was lost."""
-
-    def __init__(self) -> None:
-        self.frames = frames.Reassembler()
-        self.tpdu_size = 1024
-        self._transport: asyncio.Transport | None = None
-        self._closed: asyncio.Future[None] | None = None
-        self._lost: str | None = None
-        self._lost_reason = "reset"
-        self._question: tuple[int | None, asyncio.Future[bytes]] | None = None
-        self._strays = 0
-
-    async def ask(self, data: bytes, reference: int | None) -> bytes:
-        """Sends and waits for the PDU with that reference, or for the connect confirm (None)."""
-        if self._lost is not None or self._transport is None:
-            raise self._loss()
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._question = (reference, answer)
-        self._strays = 0
-        self._transport.write(data)
-        if self._transport.get_write_buffer_size() > _UNSENT_MAX:
-            self._lose(LinkLost("the controller takes nothing any more"))
-        try:
-            return await answer
-        finally:
-            self._question = None
-            if answer.done() and not answer.cancelled():
-                answer.exception()  # seen, even if a cancellation overtook it
-
-    async def close(self) -> None:
-        self._lose(LinkLost("the link was closed"))
-        if self._closed is not None:
-            await asyncio.shield(self._closed)  # abort() needs one turn of the loop, no network
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._closed = asyncio.get_running_loop().create_future()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for tpdu in self.frames.feed(data):
-                self._take(tpdu)
-                if self._lost is not None:
-                    return
-        except LinkLost as error:
-            self._lose(error)
-
-    def eof_received(self) -> None:
-        self._lose(LinkLost("the controller closed the connection"))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lose(LinkLost(f"the connection broke: {exc}" if exc else "the connection was closed"))
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
-
-    def _take(self, tpdu: frames.Tpdu) -> None:
-        reference = None
-        if tpdu.kind == frames.DATA:
-            reference = reference_of(tpdu.payload)
-            if reference is None:
-                raise LinkLost("what the controller sent is not S7", reason="mismatch")
-        if self._question is not None and self._question[0] == reference and not self._question[1].done():
-            self._question[1].set_result(tpdu.payload)
-            return
-        self._strays += 1
-        if self._strays > _STRAYS_MAX:
-            raise LinkLost("the controller keeps sending what nobody asked for", reason="mismatch")
-
-    def _lose(self, error: LinkLost) -> None:
-        if self._lost is None:
-            self._lost, self._lost_reason = str(error), error.reason
-        if self._transport is not None:
-            self._transport.abort()
-        if self._question is not None and not self._question[1].done():
-            self._question[1].set_exception(error)
-
-    def _loss(self) -> LinkLost:
-        return LinkLost(self._lost or "the link is not connected", reason=self._lost_reason)
 
 
 def _learn(body: Body, results: tuple[bytes | Quality, ...]) -> None:

@@ -1,14 +1,19 @@
-"""S7 PDUs: Setup Communication and Read Var, and the checks every reply must pass. No I/O in here.
+"""S7 PDUs: Setup Communication, Read Var, Write Var, and the checks every reply must pass. No I/O in here.
 
 header   32 | ROSCTR | 00 00 | reference | parameter length | data length [| error class, code]
 Read Var parameter   04 | item count | items of 12 bytes (request only)
 Read Var data        per item: return code | transport size | length | data, padded to even but the last
+Write Var            the same with 05; the data stands in the request, the reply has one return code per item
+
+An item names bytes of an area (transport size 02, the address in bits), or timers (1D) and counters (1C) by
+their number, two bytes each.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from edge_agent.errors import BadReply, Busy, DriverError, Refused
 from edge_agent.model import Quality
@@ -24,17 +29,37 @@ SMALLEST = 240
 
 _PROTOCOL = 0x32
 _JOB, _ACK, _ACK_DATA = 1, 2, 3
-_READ, _SETUP = 0x04, 0xF0
+_READ, _WRITE, _SETUP = 0x04, 0x05, 0xF0
 _HEADER = struct.Struct(">BBHHHHBB")
 _JOB_HEADER = struct.Struct(">BBHHHH")
 _ITEM = struct.Struct(">BBBBHHI")
 _ITEM_HEAD = struct.Struct(">BBH")
 _SETUP_PARAMETER = struct.Struct(">BBHHH")
-_DATA_BLOCK = 0x84
+_AREAS: Mapping[str, int] = {"DB": 0x84, "M": 0x83, "I": 0x81, "Q": 0x82, "C": 0x1C, "T": 0x1D}
+_NUMBERED = ("C", "T")
+_BIT, _BYTE = 0x01, 0x02
+_DATA_BIT, _DATA_BYTES, _DATA_OCTETS = 0x03, 0x04, 0x09
 _GOOD = 0xFF
 _IN_BITS, _IN_BYTES = (0x04, 0x05), (0x06, 0x07, 0x09)
 _QUALITY = {0x0A: Quality.BAD_ADDRESS, 0x05: Quality.BAD_ADDRESS, 0x03: Quality.BAD_CONFIG}
 _NO_ERROR = 0
+_WRITE_REFUSED: Mapping[int, tuple[str, str]] = {
+    0x01: ("it reports a hardware fault there", "device"),
+    0x03: ("it does not allow access there", "permission"),
+    0x05: ("the address is out of range", "illegal_address"),
+    0x06: ("it does not support that type there", "illegal_address"),
+    0x07: ("the type does not fit", "illegal_address"),
+    0x0A: ("there is no such block", "illegal_address"),
+}
+
+
+class Range(NamedTuple):
+    """``length`` bytes of an area, from ``start`` on; of timers and counters two bytes each."""
+
+    area: str
+    db: int
+    start: int
+    length: int
 
 
 def setup_request(reference: int, pdu: int) -> bytes:
@@ -43,14 +68,35 @@ def setup_request(reference: int, pdu: int) -> bytes:
     return _JOB_HEADER.pack(_PROTOCOL, _JOB, 0, reference, len(parameter), 0) + parameter
 
 
-def read_request(ranges: Sequence[tuple[int, int, int]]) -> bytes:
-    """Read Var for (data block, first byte, bytes) ranges, with reference 0; ``with_reference`` sets it."""
-    items = b"".join(
-        _ITEM.pack(0x12, 0x0A, 0x10, 0x02, length, db, _DATA_BLOCK << 24 | start << 3)
-        for db, start, length in ranges
-    )
-    parameter = bytes((_READ, len(ranges))) + items
+def read_request(ranges: Sequence[Range]) -> bytes:
+    """Read Var with reference 0; ``with_reference`` sets it."""
+    parameter = bytes((_READ, len(ranges))) + b"".join(_variable(wanted) for wanted in ranges)
     return _JOB_HEADER.pack(_PROTOCOL, _JOB, 0, 0, len(parameter), 0) + parameter
+
+
+def write_request(target: Range, data: bytes, bit: int | None = None) -> bytes:
+    """Write Var of one item with reference 0: bytes, timers or counters, or with ``bit`` one bit (``data`` is
+    then one byte, 00 or 01)."""
+    if bit is not None:
+        where = _AREAS[target.area] << 24 | target.start << 3 | bit
+        item = _ITEM.pack(0x12, 0x0A, 0x10, _BIT, 1, target.db, where)
+        head = _ITEM_HEAD.pack(0, _DATA_BIT, 1)
+    else:
+        item = _variable(target)
+        octets = target.area in _NUMBERED
+        head = _ITEM_HEAD.pack(
+            0, _DATA_OCTETS if octets else _DATA_BYTES, len(data) if octets else 8 * len(data)
+        )
+    parameter = bytes((_WRITE, 1)) + item
+    header = _JOB_HEADER.pack(_PROTOCOL, _JOB, 0, 0, len(parameter), len(head) + len(data))
+    return header + parameter + head + data
+
+
+def _variable(wanted: Range) -> bytes:
+    area = _AREAS[wanted.area]
+    if wanted.area in _NUMBERED:
+        return _ITEM.pack(0x12, 0x0A, 0x10, area, wanted.length // 2, 0, area << 24 | wanted.start // 2)
+    return _ITEM.pack(0x12, 0x0A, 0x10, _BYTE, wanted.length, wanted.db, area << 24 | wanted.start << 3)
 
 
 def with_reference(pdu: bytes, reference: int) -> bytes:
@@ -89,7 +135,8 @@ def parse_read(reply: bytes, lengths: Sequence[int]) -> tuple[bytes | Quality, .
     if len(parameter) != 2 or parameter[0] != _READ:
         raise BadReply("the controller answered another function than the one asked")
     if parameter[1] != len(lengths):
-        raise BadReply(f"asked for {len(lengths)} items, the controller answered {parameter[1]}")
+        text = f"asked for {len(lengths)} items, the controller answered {parameter[1]}"
+        raise BadReply(f"{text}; if it never takes more, set max_items: {max(1, parameter[1])}")
     results = []
     at = 0
     for number, length in enumerate(lengths):
@@ -101,6 +148,16 @@ def parse_read(reply: bytes, lengths: Sequence[int]) -> tuple[bytes | Quality, .
     if at != len(data):
         raise BadReply(f"the controller sent {len(data)} bytes of data where {at} were announced")
     return tuple(results)
+
+
+def parse_write(reply: bytes) -> None:
+    """Returns when the one item was written. Raises Refused with the controller's reason, BadReply, Busy."""
+    parameter, data = _sections(reply)
+    if parameter != bytes((_WRITE, 1)) or len(data) != 1:
+        raise BadReply("the controller's answer does not fit a write of one value")
+    if data[0] != _GOOD:
+        why, reason = _WRITE_REFUSED.get(data[0], (f"return code 0x{data[0]:02X}", "device"))
+        raise Refused(f"the controller did not write the value: {why}", reason=reason)
 
 
 def _parse_item(data: bytes, at: int, length: int, number: int) -> tuple[bytes | Quality, int]:
@@ -139,7 +196,8 @@ def _refusal(error_class: int, error_code: int) -> DriverError:
     """What an error in the header asks of the caller."""
     number = f"error 0x{error_class:02X}{error_code:02X}"
     if (error_class, error_code) == (0x81, 0x04):
-        return Refused(f"the controller does not allow this access ({number}): is PUT/GET permitted?")
+        text = f"the controller does not allow this access ({number}): is PUT/GET permitted?"
+        return Refused(text, reason="permission")
     if error_class == 0x83:
         return Busy(f"the controller has no resources free ({number})")
     if error_class == 0x85:

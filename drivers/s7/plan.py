@@ -1,47 +1,39 @@
 """Tags -> the fewest Read Var requests. Pure: the same tags, limits and lessons give the same plan.
 
-Two steps. *Merging*: tags of one data block that lie near each other become one item, a range of bytes
-read in one piece. *Packing*: items fill requests, first fit in order of address, so that request **and**
-reply fit the PDU and no request has more than 20 items. A value is never split over two items.
+``packing`` decides what is read together. A value, or a set that must be consistent, which no request of this
+connection can carry gets a request that the link refuses with the reason; it is never read in pieces, because
+the pieces would be of different moments.
 
-Cost model: first the number of requests (one costs the controller a communication slot, several ms), then
-bytes on the wire in both directions. An item of its own costs 12 bytes in the request, 4 in the reply and
-one of 20 places; reading over a gap costs the gap. Which gap is worth it depends on what is scarce, so
-the plan is made for several allowances and the cheapest is kept.
+The last request of a plan asks for the CPU's state (``cpu_state``). It serves no tag; its reply, and what the
+link remembers of it in the replies of the reads, tells ``decode`` whether the controller is in STOP. Every
+plan has it because a plan does not know the other groups; the link asks the controller only when the
+answer is older than the setting ``cpu_state``, whichever group comes first. So it costs the link one small
+round trip per that time, whatever the number of groups and their periods, and none of it is put down to one.
 
-Lessons (``learned``): places (data block, first byte, length) that must begin an item of their own. When a
-controller refuses a merged range, ``lesson`` cuts it in up to eight pieces; pieces refused again are cut
-again, so a bad address ends up alone after few rounds, and its neighbours stay merged.
+Lessons (``learned``): when a controller refuses a merged range, ``lesson`` cuts it in up to eight pieces;
+pieces refused again are cut again, so a bad address ends up alone after few rounds, and its neighbours stay
+merged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drivers.s7 import cpu_state
 from drivers.s7.address import Place, locate
-from drivers.s7.codec import Decoder
-from drivers.s7.pdu import (
-    ITEMS_MAX,
-    REPLY_HEAD,
-    REPLY_ITEM,
-    REQUEST_HEAD,
-    REQUEST_ITEM,
-    SMALLEST,
-    read_request,
-    reply_length,
-)
+from drivers.s7.codec import Decoder, Span
+from drivers.s7.consistent import sets_of
+from drivers.s7.frames import FRAMING
+from drivers.s7.packing import Frame, Item, Learned, Packed, pack
+from drivers.s7.pdu import REPLY_HEAD, REPLY_ITEM, SMALLEST, read_request, reply_length
 from edge_agent.driver import Plan, Request
 from edge_agent.model import Tag
 
 if TYPE_CHECKING:
     from drivers.s7.settings import S7Settings
 
-Learned = frozenset[tuple[int, int, int]]
-
-_GAPS = (0, 4, 8, 16, 32, 64)
-_PIECES = 8
 _ROUND_TRIP_S = 0.010
 _BYTE_S = 1e-6
 
@@ -52,25 +44,6 @@ class Limits:
 
     pdu: int = SMALLEST
     max_amq: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One variable of a request: bytes ``start`` to ``end`` of ``db``. ``tags``: positions of the tags in it.
-    ``begins``: the distinct (first byte, length) of their values, ascending."""
-
-    db: int
-    start: int
-    end: int
-    tags: tuple[int, ...]
-    begins: tuple[tuple[int, int], ...]
-
-    @property
-    def length(self) -> int:
-        return self.end - self.start
-
-    def __str__(self) -> str:
-        return f"DB{self.db}.DBB{self.start}..{self.end - 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,98 +58,75 @@ class Body:
     learned: Learned
 
 
-@dataclass(slots=True)
-class _Load:
-    """A request being filled. ``used``: reply bytes of its items, each padded to even."""
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """Cannot be asked on this connection; ``why`` is for a person."""
 
-    items: list[Item] = field(default_factory=list)
-    used: int = 0
+    why: str
 
-    def takes(self, item: Item, pdu: int) -> bool:
-        most = min(ITEMS_MAX, (pdu - REQUEST_HEAD) // REQUEST_ITEM)
-        return len(self.items) < most and self.used + REPLY_ITEM + item.length <= pdu - REPLY_HEAD
 
-    def add(self, item: Item) -> None:
-        self.items.append(item)
-        self.used += REPLY_ITEM + item.length + item.length % 2
+@dataclass(frozen=True, slots=True)
+class StateQuestion:
+    """Is the CPU in RUN?"""
 
 
 def plan(settings: S7Settings, tags: Sequence[Tag], limits: Limits | None, learned: Learned | None) -> Plan:
-    """The plan for one poll group. Before a connection (``limits`` None) the shortest PDU, 240, is assumed.
-    Raises AddressMistake for a tag that ``check`` would have refused."""
-    pdu = (limits or Limits()).pdu
+    """The plan for one poll group. Before a connection (``limits`` None) the shortest PDU, 240, is assumed,
+    or where that cannot carry everything, the one that will be asked for. Raises AddressMistake for a tag
+    that ``check`` would have refused."""
     lessons = learned or frozenset()
-    places = [locate(tag) for tag in tags]
-    loads = min((_pack(_merge(places, gap, pdu, lessons), pdu) for gap in _GAPS), key=_cost)
-    requests = tuple(_request(load.items, lessons) for load in loads)
-    spans = [[(item.start, item.length, item.tags) for item in load.items] for load in loads]
-    return Plan(requests, Decoder(places, spans))
+    places = [locate(tag, settings.encoding) for tag in tags]
+    sets = sets_of(settings.consistent, tags)
+    frame = Frame((limits or Limits()).pdu, settings.max_items)
+    packed = pack(places, sets, frame, lessons)
+    if limits is None and packed.impossible:
+        frame = Frame(settings.pdu, settings.max_items)
+        packed = pack(places, sets, frame, lessons)
+    requests = [_read(load.items, lessons) for load in packed.loads]
+    requests += [_refused(bundle, frame, tags) for bundle in packed.impossible]
+    spans = _spans(packed, places)
+    if settings.cpu_state > 0 and requests:
+        requests.append(_state_question(settings.cpu_state))
+        spans.append([])
+    return Plan(tuple(requests), Decoder(places, spans))
 
 
-def lesson(refused: Iterable[Item]) -> Learned:
-    """Where to cut items that the controller refused as a whole. Items of one value teach nothing."""
-    cuts = set()
-    for item in refused:
-        pieces = min(_PIECES, len(item.begins))
-        for piece in range(1, pieces):
-            cuts.add((item.db, *item.begins[piece * len(item.begins) // pieces]))
-    return frozenset(cuts)
+def _spans(packed: Packed, places: Sequence[Place]) -> list[list[Span]]:
+    read = [[Span(item.start, item.length, item.tags) for item in load.items] for load in packed.loads]
+    refused = [
+        [Span(places[tag].start, places[tag].length, (tag,)) for item in bundle for tag in item.tags]
+        for bundle in packed.impossible
+    ]
+    return read + refused
 
 
-def _merge(places: Sequence[Place], gap: int, pdu: int, lessons: Learned) -> list[Item]:
-    """Items in order of address. None is longer than what a reply can carry alone."""
-    longest = pdu - REPLY_HEAD - REPLY_ITEM
-    order = sorted(
-        range(len(places)), key=lambda tag: (places[tag].db, places[tag].start, places[tag].length)
-    )
-    runs: list[list[int]] = []
-    end = 0
-    for tag in order:
-        place = places[tag]
-        if runs and _joins(places[runs[-1][0]], places[runs[-1][-1]], place, end + gap, longest, lessons):
-            runs[-1].append(tag)
-            end = max(end, place.end)
-        else:
-            runs.append([tag])
-            end = place.end
-    return [_item(places, run) for run in runs]
-
-
-def _joins(first: Place, previous: Place, place: Place, reach: int, longest: int, lessons: Learned) -> bool:
-    if place.db != first.db or place.start > reach or place.end - first.start > longest:
-        return False
-    same = (place.start, place.length) == (previous.start, previous.length)
-    return same or (place.db, place.start, place.length) not in lessons
-
-
-def _item(places: Sequence[Place], run: Sequence[int]) -> Item:
-    begins = sorted({(places[tag].start, places[tag].length) for tag in run})
-    first = places[run[0]]
-    return Item(first.db, first.start, max(places[tag].end for tag in run), tuple(run), tuple(begins))
-
-
-def _pack(items: Iterable[Item], pdu: int) -> list[_Load]:
-    loads: list[_Load] = []
-    for item in items:
-        load = next((load for load in loads if load.takes(item, pdu)), None)
-        if load is None:
-            load = _Load()
-            loads.append(load)
-        load.add(item)
-    return loads
-
-
-def _cost(loads: Sequence[_Load]) -> tuple[int, int]:
-    return len(loads), sum(load.used + REQUEST_ITEM * len(load.items) for load in loads)
-
-
-def _request(items: Sequence[Item], learned: Learned) -> Request:
+def _read(items: Sequence[Item], learned: Learned) -> Request:
     lengths = tuple(item.length for item in items)
-    pdu = read_request([(item.db, item.start, item.length) for item in items])
+    pdu = read_request([item.range for item in items])
     reply = reply_length(lengths)
+    wire = len(pdu) + reply + 2 * FRAMING
     return Request(
         tags=tuple(sorted(tag for item in items for tag in item.tags)),
         body=Body(pdu, tuple(items), lengths, max(len(pdu), reply), learned),
-        cost_s=_ROUND_TRIP_S + (len(pdu) + reply) * _BYTE_S,
+        cost_s=_ROUND_TRIP_S + wire * _BYTE_S,
         text=f"Read Var, {len(items)} items, {reply} bytes: {', '.join(map(str, items))}",
+        size_bytes=wire,
     )
+
+
+def _refused(bundle: Sequence[Item], frame: Frame, tags: Sequence[Tag]) -> Request:
+    positions = sorted(tag for item in bundle for tag in item.tags)
+    names = ", ".join(tags[tag].name for tag in positions)
+    needed = REPLY_HEAD + sum(REPLY_ITEM + item.length for item in bundle)
+    if len(bundle) == 1:
+        why = f"{names}: needs a PDU of {needed} bytes"
+    else:
+        why = f"{names}: read together need {len(bundle)} items and a PDU of {needed} bytes"
+    text = f"{why}; one request of this controller takes {frame.most} items and {frame.pdu} bytes"
+    return Request(tuple(positions), Impossible(text), cost_s=1.0, text=f"not read: {text}")
+
+
+def _state_question(every_s: float) -> Request:
+    wire = cpu_state.REQUEST_BYTES + cpu_state.REPLY_BYTES + 2 * FRAMING
+    text = f"CPU state (SZL 0424), {wire} bytes once in {every_s:g} s for all groups of the link"
+    return Request((), StateQuestion(), text=text)

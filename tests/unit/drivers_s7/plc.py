@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from snap7.server import Server
@@ -15,22 +15,29 @@ from snap7.type import SrvArea
 
 from drivers.s7 import PLUGIN
 from drivers.s7.link import S7Link
-from drivers.s7.plan import Learned, Limits
+from drivers.s7.packing import Learned
+from drivers.s7.plan import Limits
 from drivers.s7.settings import S7Settings
 from edge_agent.driver import Columns
 from edge_agent.errors import Replan
 from edge_agent.model import Tag
 
+SNAP7_AREAS = {"M": SrvArea.MK, "I": SrvArea.PE, "Q": SrvArea.PA, "T": SrvArea.TM, "C": SrvArea.CT}
+
 
 class Snap7Plc:
-    """The server of python-snap7 on a free loopback port. ``memory``: data block -> its bytes, live."""
+    """The server of python-snap7 on a free loopback port. ``memory``: data block, or letter of another area,
+    -> its bytes, live."""
 
-    def __init__(self, memory: dict[int, bytes]) -> None:
-        self.memory = {db: bytearray(data) for db, data in memory.items()}
+    def __init__(self, memory: Mapping[int | str, bytes]) -> None:
+        self.memory = {where: bytearray(data) for where, data in memory.items()}
         self._server = Server(log=False)
         self._server.host = "127.0.0.1"
-        for db, data in self.memory.items():
-            self._server.register_area(SrvArea.DB, db, data)
+        for where, data in self.memory.items():
+            if isinstance(where, str):
+                self._server.register_area(SNAP7_AREAS[where], 0, data)
+            else:
+                self._server.register_area(SrvArea.DB, where, data)
 
     def start(self) -> int:
         self._server.start(tcp_port=0)
@@ -53,6 +60,16 @@ def acknowledgement(reference: int, parameter: bytes, data: bytes, error: int = 
     return struct.pack(">BBHHHHH", 0x32, 3, 0, reference, len(parameter), len(data), error) + parameter + data
 
 
+def state_reply(reference: int, mode: int | None) -> bytes:
+    """SZL 0424 with one record of twenty bytes; None: no such list (0xD401)."""
+    parameter = bytes.fromhex("0001120812840100 0000") + (b"\xd4\x01" if mode is None else b"\x00\x00")
+    data = b"\x0a\x00\x00\x00"
+    if mode is not None:
+        record = bytes((0x51, 0x44, 0xFF, mode)) + bytes(16)
+        data = struct.pack(">BBH4H", 0xFF, 9, 8 + len(record), 0x0424, 0, len(record), 1) + record
+    return struct.pack(">BBHHHH", 0x32, 7, 0, reference, len(parameter), len(data)) + parameter + data
+
+
 def good_item(data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, 0x04, 8 * len(data)) + data
 
@@ -61,7 +78,8 @@ class ScriptedPlc:
     """Answers correctly until told otherwise.
 
     ``items``: (db, start, length) -> the item's bytes in the reply. ``send``: correct reply PDU -> what goes
-    over the wire instead, in pieces. ``requests``: every Read Var PDU that came.
+    over the wire instead, in pieces. ``requests``: every Read Var PDU that came. ``mode``: what it tells of
+    the CPU's state, None refuses, -1 does not answer; ``asked_state`` counts.
     """
 
     def __init__(self, memory: dict[int, bytes] | None = None, pdu: int = 480) -> None:
@@ -72,6 +90,8 @@ class ScriptedPlc:
         self.confirm = packet(bytes.fromhex("09d000010002 00 c0010a"))
         self.tpdu_size = 1024
         self.requests: list[bytes] = []
+        self.mode: int | None = None
+        self.asked_state = 0
         self.connect_request = b""
         self.connections = 0
         self.port = 0
@@ -114,10 +134,15 @@ class ScriptedPlc:
             complete = bool(cotp[2] & 0x80)
             pdu += cotp[3:]
         reference = int.from_bytes(pdu[4:6])
-        if pdu[10] == 0xF0:
+        if pdu[1] == 7:
+            self.asked_state += 1
+            pieces = [] if self.mode == -1 else [data_packet(state_reply(reference, self.mode))]
+        elif pdu[10] == 0xF0:
             (wanted,) = struct.unpack(">H", pdu[16:18])
             parameter = struct.pack(">BBHHH", 0xF0, 0, 1, 1, min(wanted, self.pdu))
             pieces = self.send_setup(acknowledgement(reference, parameter, b""))
+        elif pdu[10] == 5:
+            pieces = self.send(acknowledgement(reference, b"\x05\x01", b"\xff"))
         else:
             self.requests.append(pdu)
             assert len(pdu) <= self.pdu, f"a request of {len(pdu)} bytes for PDUs of {self.pdu}"

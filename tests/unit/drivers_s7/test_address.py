@@ -13,6 +13,7 @@ import drivers.s7
 from drivers.s7 import PLUGIN
 from drivers.s7.address import locate
 from drivers.s7.settings import S7Settings
+from edge_agent.config.kinds import Kind, Kinds
 from edge_agent.model import Tag, ValueType
 
 GOOD = [
@@ -24,12 +25,32 @@ GOOD = [
     ("db1.dbd4", ValueType.INT32, (1, 4, 4, "i", None)),
     (" DB1.DBD4 ", ValueType.FLOAT32, (1, 4, 4, "f", None)),
     ("DB1.DBL8", ValueType.FLOAT64, (1, 8, 8, "d", None)),
+    ("M10.3", ValueType.BOOL, (0, 10, 1, "B", 3)),
+    ("%MX10.3", ValueType.BOOL, (0, 10, 1, "B", 3)),
+    ("%MW10", ValueType.INT16, (0, 10, 2, "h", None)),
+    ("IB0", ValueType.UINT8, (0, 0, 1, "B", None)),
+    ("Q4.7", ValueType.BOOL, (0, 4, 1, "B", 7)),
+    ("QD8", ValueType.FLOAT32, (0, 8, 4, "f", None)),
+    ("ML8", ValueType.INT64, (0, 8, 8, "q", None)),
+    ("T5", ValueType.UINT32, (0, 10, 2, "H", None)),
+    ("%C3", ValueType.UINT16, (0, 6, 2, "H", None)),
+    ("C32767", ValueType.UINT16, (0, 65534, 2, "H", None)),
     ("DB1.DBB8", ValueType.UINT64, (1, 8, 8, "Q", None)),
     ("DB65535.DBB65535", ValueType.UINT8, (65535, 65535, 1, "B", None)),
 ]
 BAD = [
     ("", ValueType.UINT8, "E-S7-ADDRESS", "address"),
-    ("M10.0", ValueType.BOOL, "E-S7-ADDRESS", "address"),
+    ("M10", ValueType.BOOL, "E-S7-BIT", "address"),
+    ("M10", ValueType.INT16, "E-S7-WIDTH", "address"),
+    ("MW10.1", ValueType.INT16, "E-S7-BIT", "address"),
+    ("DB1.MW10", ValueType.INT16, "E-S7-ADDRESS", "address"),
+    ("V10.0", ValueType.BOOL, "E-S7-ADDRESS", "address"),
+    ("T5.1", ValueType.BOOL, "E-S7-ADDRESS", "address"),
+    ("T5", ValueType.BOOL, "E-S7-TYPE", "type"),
+    ("T5", ValueType.UINT16, "E-S7-TYPE", "type"),
+    ("C5", ValueType.FLOAT32, "E-S7-TYPE", "type"),
+    ("C32768", ValueType.UINT16, "E-S7-RANGE", "address"),
+    ("MD65533", ValueType.INT32, "E-S7-RANGE", "address"),
     ("DB1.W2", ValueType.INT16, "E-S7-ADDRESS", "address"),
     ("DB1.DBX0.8", ValueType.BOOL, "E-S7-BIT", "address"),
     ("DB1.DBX0", ValueType.BOOL, "E-S7-BIT", "address"),
@@ -41,7 +62,7 @@ BAD = [
     ("DB0.DBB0", ValueType.UINT8, "E-S7-RANGE", "address"),
     ("DB65536.DBB0", ValueType.UINT8, "E-S7-RANGE", "address"),
     ("DB1.DBD65533", ValueType.INT32, "E-S7-RANGE", "address"),
-    ("DB1.DBB0", ValueType.STRING, "E-S7-TYPE", "type"),
+    ("DB1.DBD0", ValueType.STRING, "E-S7-WIDTH", "address"),
 ]
 SETTINGS = S7Settings(link="tcp://10.0.0.31")
 
@@ -114,8 +135,20 @@ def test_the_sample_shows_the_real_defaults_and_good_tags() -> None:
     settings = S7Settings(link=keys["link"])
     shown.pop("timeout")  # decided by the agent, per link
     assert S7Settings.model_validate({"link": keys["link"], **shown}) == settings
-    lines = [line.split(",") for line in re.findall(r"^##   (\S+)", text, re.MULTILINE)]
-    tags = [Tag(name, address, ValueType(kind), group) for name, address, kind, group in lines]
-    assert len(tags) >= 5
+    kinds = Kinds(PLUGIN.types)
+    tags = []
+    for name, address, cell, group in (
+        line.split(",") for line in re.findall(r"^##   (\w+,\S+)", text, re.MULTILINE)
+    ):
+        kind = kinds.read(cell)
+        assert isinstance(kind, Kind), kind
+        tags.append(Tag(name, address, kind.type, group, length=kind.length, wire=kind.wire))
+    assert len(tags) >= 12
     assert {tag.group for tag in tags} == set(keys["poll"])
     assert PLUGIN.check(settings, tags) == []
+
+
+def test_the_sample_names_every_key() -> None:
+    text = (Path(drivers.s7.__file__).parent / "sample.yaml").read_text(encoding="utf-8")
+    for key in S7Settings.model_fields:
+        assert re.search(rf"^(# )?{key}: ", text, re.MULTILINE), key

@@ -7,11 +7,12 @@ import struct
 import pytest
 
 from drivers.s7 import PLUGIN
+from drivers.s7.codec import Reply
 from drivers.s7.settings import S7Settings
 from edge_agent.driver import Plan
 from edge_agent.model import Quality, Tag, Value, ValueType
 
-SETTINGS = S7Settings(link="tcp://plc")
+SETTINGS = S7Settings.model_validate({"link": "tcp://plc", "cpu_state": "0s"})
 
 
 def plan_for(*tags: tuple[str, ValueType]) -> Plan:
@@ -38,7 +39,7 @@ def plan_for(*tags: tuple[str, ValueType]) -> Plan:
 def test_a_type_is_decoded_with_its_own_python_type(
     address: str, kind: ValueType, data: str, value: Value
 ) -> None:
-    columns = plan_for((address, kind)).decode([(bytes.fromhex(data),)])
+    columns = plan_for((address, kind)).decode([Reply((bytes.fromhex(data),))])
     assert columns.values == (value,)
     assert type(columns.values[0]) is type(value)
     assert (columns.quality, columns.source_ns) == (b"\x00", None)
@@ -47,7 +48,7 @@ def test_a_type_is_decoded_with_its_own_python_type(
 def test_what_is_no_number_is_bad_and_its_neighbours_are_not() -> None:
     tags = [(f"DB1.DBD{4 * n}", ValueType.FLOAT32) for n in range(4)]
     data = struct.pack(">4f", float("nan"), 1.5, float("-inf"), 2.5)
-    columns = plan_for(*tags).decode([(data,)])
+    columns = plan_for(*tags).decode([Reply((data,))])
     assert columns.values == (None, 1.5, None, 2.5)
     assert columns.quality == bytes((Quality.BAD_DECODE, 0, Quality.BAD_DECODE, 0))
 
@@ -60,13 +61,19 @@ def test_overlapping_values_are_each_read_from_their_own_bytes() -> None:
         ("DB1.DBX3.1", ValueType.BOOL),
         ("DB1.DBD0", ValueType.UINT32),
     )
-    assert plan.decode([(bytes.fromhex("01020304"),)]).values == (0x01020304, 0x0304, 4, False, 0x01020304)
+    assert plan.decode([Reply((bytes.fromhex("01020304"),))]).values == (
+        0x01020304,
+        0x0304,
+        4,
+        False,
+        0x01020304,
+    )
 
 
 def test_an_item_that_failed_spoils_its_own_tags_only() -> None:
     plan = plan_for(
         ("DB1.DBX0.0", ValueType.BOOL), ("DB2.DBW0", ValueType.INT16), ("DB3.DBD0", ValueType.FLOAT32)
     )
-    columns = plan.decode([(Quality.BAD_ADDRESS, b"\x00\x07", Quality.BAD_CONFIG)])
+    columns = plan.decode([Reply((Quality.BAD_ADDRESS, b"\x00\x07", Quality.BAD_CONFIG))])
     assert columns.values == (None, 7, None)
     assert columns.quality == bytes((Quality.BAD_ADDRESS, Quality.GOOD, Quality.BAD_CONFIG))

@@ -388,7 +388,7 @@ async def test_references_go_round_without_zero() -> None:
             link._reference = 0xFFFD
             plc.send = note
             for _ in range(3):
-                await read(link, settings, TAGS, limits)
+                await one(link, plan_for(limits))
     assert seen == {0xFFFE, 0xFFFF, 1}
 
 

@@ -191,10 +191,10 @@ async def test_lengths_are_in_bits_or_bytes_as_the_type_demands(
     assert data[4:] == bytes(range(size))
 
 
-async def test_only_data_blocks_exist(raw: Raw) -> None:
+async def test_an_area_that_no_controller_has_does_not_exist(raw: Raw) -> None:
     await raw.connect()
     await raw.setup(240)
-    _, _, _, _, data = await raw.job(read(item(0, 0, 1, area=0x83)))
+    _, _, _, _, data = await raw.job(read(item(0, 0, 1, area=0x99)))
     assert data == b"\x0a\x00\x00\x00"
 
 

@@ -1,0 +1,100 @@
+"""The TCP connection below one link: bytes out, whole replies in, nothing decided, nothing timed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from drivers.s7 import frames
+from drivers.s7.pdu import reference_of
+from edge_agent.errors import LinkLost
+
+_STRAYS_MAX = 100  # PDUs nobody asked for, during one wait; more is a peer that babbles
+_UNSENT_MAX = 65_536
+
+
+class Wire(asyncio.Protocol):
+    """At most one waiting question, and the first reason why the connection was lost.
+
+    A PDU whose reference no question waits for, because its deadline had passed or because nobody asked, is
+    dropped.
+    """
+
+    def __init__(self) -> None:
+        self.frames = frames.Reassembler()
+        self.tpdu_size = 1024
+        self._transport: asyncio.Transport | None = None
+        self._closed: asyncio.Future[None] | None = None
+        self._lost: str | None = None
+        self._lost_reason = "reset"
+        self._question: tuple[int | None, asyncio.Future[bytes]] | None = None
+        self._strays = 0
+
+    async def ask(self, data: bytes, reference: int | None) -> bytes:
+        """Sends and waits for the PDU with that reference, or for the connect confirm (None)."""
+        if self._lost is not None or self._transport is None:
+            raise self._loss()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._question = (reference, answer)
+        self._strays = 0
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > _UNSENT_MAX:
+            self._lose(LinkLost("the controller takes nothing any more"))
+        try:
+            return await answer
+        finally:
+            self._question = None
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # seen, even if a cancellation overtook it
+
+    async def close(self) -> None:
+        self._lose(LinkLost("the link was closed"))
+        if self._closed is not None:
+            await asyncio.shield(self._closed)  # abort() needs one turn of the loop, no network
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._closed = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for tpdu in list(self.frames.feed(data)):  # what follows a frame may show that it was none
+                self._take(tpdu)
+                if self._lost is not None:
+                    return
+        except LinkLost as error:
+            self._lose(error)
+
+    def eof_received(self) -> None:
+        self._lose(LinkLost("the controller closed the connection"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose(LinkLost(f"the connection broke: {exc}" if exc else "the connection was closed"))
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+
+    def _take(self, tpdu: frames.Tpdu) -> None:
+        reference = None
+        if tpdu.kind == frames.DATA:
+            reference = reference_of(tpdu.payload)
+            if reference is None:
+                raise LinkLost("what the controller sent is not S7", reason="mismatch")
+        if self._question is not None and self._question[0] == reference and not self._question[1].done():
+            if self.frames.unfinished:  # we ask one thing at a time: half a packet behind it means it was cut
+                raise LinkLost("the controller sent half a packet behind its answer", reason="mismatch")
+            self._question[1].set_result(tpdu.payload)
+            return
+        self._strays += 1
+        if self._strays > _STRAYS_MAX:
+            raise LinkLost("the controller keeps sending what nobody asked for", reason="mismatch")
+
+    def _lose(self, error: LinkLost) -> None:
+        if self._lost is None:
+            self._lost, self._lost_reason = str(error), error.reason
+        if self._transport is not None:
+            self._transport.abort()
+        if self._question is not None and not self._question[1].done():
+            self._question[1].set_exception(error)
+
+    def _loss(self) -> LinkLost:
+        return LinkLost(self._lost or "the link is not connected", reason=self._lost_reason)
