@@ -1,4 +1,5 @@
-"""An OPC UA server (asyncua) over the model: meters, emissions, furnace. Security policy None only.
+"""An OPC UA server (asyncua) over the model: meters, emissions, furnace. Security policy None, unless it is
+given a ``Protection`` (``opcua_security``).
 
 Namespace ``urn:lineside:simulated-line`` (index 2), string node ids, refreshed every 200 ms with source
 times:
@@ -19,7 +20,11 @@ times:
     Line.Press.Pressure               Float    MPa
     Line.Furnace.Zone1.Temperature, .Setpoint (Zone2, Zone3)  Float  °C
 
-A read of more nodes than MaxNodesPerRead is refused as a whole (BadTooManyOperations).
+``opcua_samples`` lists further nodes, ``Sample.*``: a constant of every type, arrays, and a writable one.
+
+A read of more nodes than MaxNodesPerRead, or the monitoring of more items than MaxMonitoredItemsPerCall, is
+refused as a whole (BadTooManyOperations). ``stop_clock``, ``overflow`` and ``download`` are misbehaviour
+beyond the faults of the control port.
 """
 
 from __future__ import annotations
@@ -30,11 +35,15 @@ import importlib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hardware_mocks.faults import PLAIN_FAULTS, Behaviour, Fault, FaultSwitch, Unsupported
+from hardware_mocks.opcua_samples import samples
 from hardware_mocks.process import Process
 from hardware_mocks.relay import Relay
+
+if TYPE_CHECKING:
+    from hardware_mocks.opcua_security import Protection
 
 NAMESPACE = "urn:lineside:simulated-line"
 REFRESH_S = 0.2
@@ -83,9 +92,18 @@ class OpcUaServer:
     name = "opcua"
 
     def __init__(
-        self, process: Process, port: int = 0, max_nodes_per_read: int = 100, host: str = "127.0.0.1"
+        self,
+        process: Process,
+        port: int = 0,
+        max_nodes_per_read: int = 100,
+        host: str = "127.0.0.1",
+        protection: Protection | None = None,
+        max_items_per_call: int = 0,
     ) -> None:
         self.max_nodes_per_read = max_nodes_per_read
+        self.max_items_per_call = max_items_per_call
+        self.overflow = False  # every new value says that samples before it were lost
+        self._protection = protection
         self.faults = FaultSwitch(PLAIN_FAULTS)
         self.requests = 0
         self.heartbeat = 0
@@ -119,6 +137,9 @@ class OpcUaServer:
         await self._relay.shut()
         server, self._server = self._server, None
         if server is not None:
+            sessions = server.iserver._external_sessions  # noqa: SLF001 the library forgets those whose clients vanished
+            for session in list(sessions.values()):
+                await session.close_session(True)
             await server.stop()
 
     async def set_fault(self, unit: int | None, behaviour: Behaviour) -> None:
@@ -134,6 +155,14 @@ class OpcUaServer:
             await self._relay.open()
         if behaviour.fault is not Fault.SILENT:
             self._relay.drop_broken()
+
+    def stop_clock(self) -> None:
+        """The server's own time stands still, and everything else goes on."""
+        self._server.iserver._time_task_stop = True  # noqa: SLF001 the library has no other way at run time
+
+    async def download(self, uri: str) -> None:
+        """As after a download of the program: the namespace table has changed."""
+        await self._server.register_namespace(uri)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -157,18 +186,41 @@ class OpcUaServer:
         server.set_endpoint(f"opc.tcp://{self._host}:{self.port}/")
         server.set_match_discovery_client_ip(False)  # it would name the port behind the relay
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        if self._protection is not None:
+            await self._protection.apply(server, library)
         server.socket_address = (self._host, 0)
         index = await server.register_namespace(NAMESPACE)
         await self._add_nodes(server, index)
-        limit = ua.NodeId(ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead)
-        await server.write_attribute_value(
-            limit, ua.DataValue(ua.Variant(self.max_nodes_per_read, ua.VariantType.UInt32))
-        )
+        await self._announce_limits(server)
         server.subscribe_server_callback(callbacks.PreRead, self._before_read)
+        self._limit_monitoring(server)
         self._server = server
         await self._refresh()
         await server.start()
         self._relay.target_port = server.bserver.port
+
+    async def _announce_limits(self, server: Any) -> None:
+        ua = self._library.ua
+        prefix = "Server_ServerCapabilities_OperationLimits_"
+        limits = {
+            "MaxNodesPerRead": self.max_nodes_per_read,
+            "MaxMonitoredItemsPerCall": self.max_items_per_call,
+        }
+        for name, limit in limits.items():
+            node = ua.NodeId(getattr(ua.ObjectIds, prefix + name))
+            await server.write_attribute_value(node, ua.DataValue(ua.Variant(limit, ua.VariantType.UInt32)))
+
+    def _limit_monitoring(self, server: Any) -> None:
+        """The library announces limits, but keeps none of them itself."""
+        ua, service = self._library.ua, server.iserver.subscription_service
+        plain = service.create_monitored_items
+
+        async def create_monitored_items(params: Any) -> Any:
+            if len(params.ItemsToCreate) > self.max_items_per_call > 0:
+                raise ua.uaerrors.BadTooManyOperations
+            return await plain(params)
+
+        service.create_monitored_items = create_monitored_items
 
     async def _add_nodes(self, server: Any, index: int) -> None:
         ua = self._library.ua
@@ -185,6 +237,19 @@ class OpcUaServer:
             browse_name = ua.QualifiedName(name.removeprefix("Line."), index)
             await folder.add_variable(node_id, browse_name, source(self._process), kind)
             self._nodes[name] = (node_id, kind, source)
+        await self._add_samples(server, index)
+
+    async def _add_samples(self, server: Any, index: int) -> None:
+        ua = self._library.ua
+        folder = await server.nodes.objects.add_folder(
+            ua.NodeId("Sample", index), ua.QualifiedName("Sample", index)
+        )
+        for name, (type_name, value) in samples(ua).items():
+            browse_name = ua.QualifiedName(name.removeprefix("Sample."), index)
+            variant = ua.Variant(value, ua.VariantType[type_name])
+            node = await folder.add_variable(ua.NodeId(name, index), browse_name, variant)
+            if name == "Sample.Writable":
+                await node.set_writable()
 
     def _before_read(self, event: Any, _: Any) -> None:
         ua = self._library.ua
@@ -203,8 +268,9 @@ class OpcUaServer:
         ua = self._library.ua
         self.heartbeat = (self.heartbeat + 1) % 2**32
         now = datetime.now(UTC)
+        status = ua.StatusCode(0x0480 if self.overflow else 0)
         for node_id, kind, source in self._nodes.values():
             value = ua.DataValue(
-                ua.Variant(source(self._process), kind), SourceTimestamp=now, ServerTimestamp=now
+                ua.Variant(source(self._process), kind), status, SourceTimestamp=now, ServerTimestamp=now
             )
             await self._server.write_attribute_value(node_id, value)

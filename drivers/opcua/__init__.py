@@ -1,4 +1,4 @@
-"""OPC UA servers: polling reads of many nodes per call, without security in this release.
+"""OPC UA servers: reads of many nodes per call, subscriptions, security, writes, browsing.
 
 One link is one session. The library (asyncua) is imported when a link connects, not with this module: it
 costs 0.6 s and 22 MB. ``README.md`` is for technicians; ``sample.yaml`` is a device file to copy.
@@ -6,7 +6,10 @@ costs 0.6 s and 22 MB. ``README.md`` is for technicians; ``sample.yaml`` is a de
 
 from __future__ import annotations
 
-from drivers.opcua.endpoint import check, link_key
+from drivers.opcua.address import elements
+from drivers.opcua.check import check
+from drivers.opcua.codec import TYPES
+from drivers.opcua.endpoint import link_key
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import plan
 from edge_agent.driver import DriverPlugin
@@ -18,10 +21,26 @@ PLUGIN = DriverPlugin(
     check=check,
     plan=plan,
     open_link=OpcuaLink,
-    link_options=frozenset({"session_timeout", "user", "password"}),
-    address_hint="nsu=http://vendor.example/press;s=Zone1.Temperature, nsu=...;i=1001, ns=2;s=..., i=2258",
+    link_options=frozenset(
+        {
+            "session_timeout",
+            "security_policy",
+            "security_mode",
+            "user",
+            "password",
+            "user_certificate",
+            "user_key",
+            "pki",
+            "application_uri",
+        }
+    ),
+    address_hint="nsu=http://vendor.example/press;s=Zone1.Temperature, nsu=...;i=1001, ns=2;s=..., i=2258; "
+    "element=0;nsu=...;s=Temperatures for one element of an array",
+    types=TYPES,
+    elements=elements,
+    subscribed=lambda settings: frozenset(settings.subscribe),
     summary={
-        "en": "OPC UA servers: polling reads, security None",
-        "zh": "OPC UA 服务器:轮询读取,无安全策略",
+        "en": "OPC UA servers: polled or subscribed, with security policies and users",
+        "zh": "OPC UA 服务器:轮询或订阅,支持安全策略与用户",
     },
 )

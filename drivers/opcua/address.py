@@ -2,6 +2,10 @@
 
 ``nsu=URI;s=Name`` is the form to use: a server may renumber its namespaces at any restart, so the index in
 ``ns=2;s=Name`` can point somewhere else tomorrow. ``;`` and ``%`` in a URI are written ``%3B`` and ``%25``.
+
+``element=3;nsu=...;s=Name`` is the fourth element of that node's array, as the server counts it: from 0. It
+stands in front because a string identifier may hold any characters: ``"DB"."Temps"[1]`` is the identifier of
+a node of its own on an S7-1500, and by the PLC's own numbering at that.
 """
 
 from __future__ import annotations
@@ -10,7 +14,9 @@ import base64
 import binascii
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
@@ -18,7 +24,9 @@ from edge_agent.settings import Problem, Text
 Identifier = int | str | uuid.UUID | bytes
 
 _FORM = re.compile(r"(?:nsu=([^;]+);|ns=(\d{1,9});)?([isgb])=(.+)", re.ASCII | re.DOTALL)
+_ELEMENT = re.compile(r"element=(\d{1,10}(?:,\d{1,10})*);(.+)", re.ASCII | re.DOTALL)
 _INDEX_MAX = 65_535
+_ELEMENT_MAX = 2**31 - 1  # Part 6: an array's length is an Int32
 _NUMERIC_MAX = 2**32 - 1
 _STRING_MAX = 4096  # Part 3: the longest identifier a client need handle
 
@@ -50,6 +58,51 @@ class NodeAddress:
         return NodeAddress(self.kind, self.identifier, namespaces.index(self.uri))
 
 
+class TooLong(ValueError):
+    """Elements that no array has, in words for the technician."""
+
+    def __init__(self, count: int, address: str) -> None:
+        super().__init__(f"{count} elements from {address!r} on leave any array")
+        self.message = Text(
+            f"{count} elements from '{address[:80]}' on are more than an array can have",
+            f"从“{address[:80]}”起的 {count} 个元素超出数组的最大长度",
+        )
+        self.cure = Text(
+            "Begin at an earlier element, or take fewer.", "请从更靠前的元素开始,或减少元素个数。"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a tag reads: a node's value, or one element of it (one index for each dimension, from 0)."""
+
+    node: NodeAddress
+    element: tuple[int, ...] = ()
+
+
+def locate(text: str) -> Place:
+    """A tag's address. Raises ValueError for anything that is not a node id, with or without an element."""
+    match = _ELEMENT.fullmatch(text.strip())
+    if match is None:
+        return Place(parse(text))
+    element = tuple(int(index) for index in match[1].split(","))
+    if max(element) > _ELEMENT_MAX:
+        raise ValueError(f"beyond the end of any array: {text!r}")
+    return Place(parse(match[2]), element)
+
+
+def elements(settings: Any, tag: Tag, count: int) -> Sequence[str]:
+    """Addresses of ``count`` elements, beginning with the tag's own, or the first where it names none. They
+    are read with one node, in one piece. See ``DriverPlugin.elements``."""
+    place = locate(tag.address)
+    *outer, first = place.element or (0,)
+    if first + count - 1 > _ELEMENT_MAX:
+        raise TooLong(count, tag.address)
+    node = tag.address.strip().partition(";")[2] if place.element else tag.address.strip()
+    before = "".join(f"{index}," for index in outer)
+    return tuple(f"element={before}{index};{node}" for index in range(first, first + count))
+
+
 def parse(text: str) -> NodeAddress:
     """Raises ValueError for anything that is not a node id."""
     match = _FORM.fullmatch(text.strip())
@@ -66,7 +119,7 @@ def tag_problems(tag: Tag) -> list[Problem]:
     """Every mistake in one tag, and a warning where its namespace is named by index."""
     problems = []
     try:
-        address = parse(tag.address)
+        address = locate(tag.address).node
     except ValueError:
         problems.append(_not_a_node_id(tag))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -34,7 +34,11 @@ class ServedNodes:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        return {"link": f"opc.tcp://127.0.0.1:{self._proxy.port}/lineside", "timeout": "1s"}
+        return {
+            "link": f"opc.tcp://127.0.0.1:{self._proxy.port}/lineside",
+            "timeout": "1s",
+            "keep_alive": "300ms",
+        }
 
     @property
     def held(self) -> int:
@@ -67,6 +71,9 @@ def server() -> Iterator[UaServer]:
     with serving() as server:
         for name, (kind, value, _) in NODES.items():
             server.add(name, ua.Variant(value, kind))
+            server.call(server._server.get_node(ua.NodeId(name, server.index)).set_writable())
+        server.add("Array", ua.Variant([1, 2], ua.VariantType.Int16))
+        server.add("Locked", ua.Variant(1, ua.VariantType.Int16))
         yield server
 
 
@@ -79,11 +86,30 @@ class TestOpcua(WireDriverContract):
         Tag("level", f"nsu={URI};s=Level", ValueType.FLOAT64),
         Tag("batch", f"nsu={URI};s=Batch", ValueType.STRING),
     )
+    writes = (
+        (tags[0], False),
+        (tags[1], 77),
+        (tags[2], 2**64 - 1),
+        (tags[3], -0.5),
+        (tags[4], "批次 9"),
+    )
+    refusals = (
+        (tags[0], 1),
+        (tags[1], 40_000),
+        (tags[3], "12"),
+        (Tag("locked", f"nsu={URI};s=Locked", ValueType.INT16), 2),
+        (Tag("array", f"nsu={URI};s=Array", ValueType.INT16), 2),
+        (Tag("element", f"element=0;nsu={URI};s=Array", ValueType.INT16), 2),
+        (Tag("nowhere", f"nsu={URI};s=Nowhere", ValueType.INT16), 2),
+    )
+    subscribes = True
+    typed: ClassVar[Mapping[str, str]] = {name: f"nsu={URI};s=Typed-{name}" for name in PLUGIN.types}
     mistakes = (
         Tag("syntax", "hr:100", ValueType.INT16),
         Tag("number", "nsu=urn:x;i=many", ValueType.INT16),
         Tag("guid", "nsu=urn:x;g=1", ValueType.INT16),
         Tag("index", "ns=70000;i=1", ValueType.INT16),
+        Tag("element", "element=x;i=1", ValueType.INT16),
         Tag("order", "nsu=urn:x;i=1", ValueType.INT16, byte_order="CDAB"),
     )
 

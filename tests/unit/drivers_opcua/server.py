@@ -28,14 +28,22 @@ URI = "urn:lineside:test"
 
 
 class UaServer:
-    """``reads``: how many nodes each Read call of a client asked for. ``refuse_above``: more nodes than this
-    in one call are BadTooManyOperations. ``fault``: status every Read call fails with."""
+    """``reads``: how many nodes each Read call of a client asked for; ``monitored``: how many items each
+    CreateMonitoredItems call did. ``refuse_above``: more than this in one call are BadTooManyOperations.
+    ``fault``: status every Read call fails with. ``sessions``: how many were created. ``written``: the
+    DataValues clients wrote. ``revise``: changes a CreateSubscription answer before it is sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, configure: Callable[[Server], Coroutine[Any, Any, None]] | None = None) -> None:
+        self._configure = configure
+        self.sessions = 0
+        self.monitored: list[int] = []
+        self.written: list[Any] = []
+        self.acknowledged: list[int] = []
         self.reads: list[int] = []
         self.refuse_above = 0
         self.fault = 0
         self.spoil: Callable[[list[Any]], list[Any]] = lambda results: results
+        self.revise: Callable[[Any], None] = lambda result: None
         self.port = 0
         self.index = 0
         self._loop = asyncio.new_event_loop()
@@ -48,6 +56,7 @@ class UaServer:
     def stop(self) -> None:
         if self._thread.is_alive():
             self.call(self._server.stop())
+            self.call(_end_what_is_left())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -58,7 +67,11 @@ class UaServer:
     def behave(self) -> None:
         """Forgets what an earlier test wanted of it."""
         self.reads.clear()
+        self.monitored.clear()
+        self.written.clear()
+        self.acknowledged.clear()
         self.refuse_above = self.fault = 0
+        self.revise = lambda result: None
         self.spoil = lambda results: results
         self.limit(0)
 
@@ -70,6 +83,30 @@ class UaServer:
         """A variable with that text as string identifier, in the test's namespace."""
         node_id = ua.NodeId(node, self.index)
         self.call(self._server.nodes.objects.add_variable(node_id, node, variant))
+
+    def remove(self, node: str) -> None:
+        self.call(self._server.delete_nodes([self._server.get_node(ua.NodeId(node, self.index))]))
+
+    def clock(self, running: bool) -> None:
+        """The server's own time, as clients see it."""
+        self._server.iserver.disabled_clock = not running
+        if not running and self._server.iserver.time_task is not None:
+            self.call(self._stop_clock())
+        elif running and self._server.iserver.time_task is None:
+            self.call(self._start_clock())
+
+    @property
+    def subscriptions(self) -> list[Any]:
+        """The server's own objects. Change them through ``run``."""
+        return list(self._server.iserver.subscription_service.subscriptions.values())
+
+    def run(self, change: Callable[[], Any]) -> Any:
+        """In the server's thread."""
+
+        async def changed() -> Any:
+            return change()
+
+        return self.call(changed())
 
     def namespace(self, uri: str) -> int:
         return int(self.call(self._server.register_namespace(uri)))
@@ -93,6 +130,8 @@ class UaServer:
         await self._server.init()
         self._server.set_endpoint("opc.tcp://127.0.0.1:0/lineside")
         self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        if self._configure is not None:
+            await self._configure(self._server)
         self.index = await self._server.register_namespace(URI)
         await self._server.start()
         self.port = self._server.bserver._server.sockets[0].getsockname()[1]
@@ -115,14 +154,65 @@ class UaServer:
                 return self.spoil(await plain(parameters))
 
             session.read = read
+            self._watch_subscriptions(session)
+            self.sessions += bool(keys.get("external"))
             return session
 
         self._server.iserver.create_session = create_session
 
+    def _watch_subscriptions(self, session: Any) -> None:
+        create, monitor, write, publish = (
+            session.create_subscription,
+            session.create_monitored_items,
+            session.write,
+            session.publish,
+        )
+
+        async def create_subscription(*args: Any, **keys: Any) -> Any:
+            result = await create(*args, **keys)
+            self.revise(result)
+            return result
+
+        async def create_monitored_items(parameters: Any) -> Any:
+            asked = len(parameters.ItemsToCreate)
+            self.monitored.append(asked)
+            if self.refuse_above and asked > self.refuse_above:
+                raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManyOperations)
+            return await monitor(parameters)
+
+        async def write_values(parameters: Any) -> Any:
+            self.written += [node.Value for node in parameters.NodesToWrite]
+            return await write(parameters)
+
+        def acknowledge(acks: Any) -> Any:
+            self.acknowledged += [ack.SequenceNumber for ack in acks or ()]
+            return publish(acks or ())
+
+        session.create_subscription = create_subscription
+        session.create_monitored_items = create_monitored_items
+        session.write = write_values
+        session.publish = acknowledge
+
+    async def _stop_clock(self) -> None:
+        task, self._server.iserver.time_task = self._server.iserver.time_task, None
+        task.cancel()
+
+    async def _start_clock(self) -> None:
+        self._server.iserver._time_task_stop = False
+        self._server.iserver.time_task = asyncio.create_task(self._server.iserver._set_current_time_loop())
+
+
+async def _end_what_is_left() -> None:
+    """The library leaves the tasks of sessions whose clients vanished."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
 
 @contextmanager
-def serving() -> Iterator[UaServer]:
-    server = UaServer()
+def serving(configure: Callable[[Server], Coroutine[Any, Any, None]] | None = None) -> Iterator[UaServer]:
+    server = UaServer(configure)
     server.start()
     try:
         yield server

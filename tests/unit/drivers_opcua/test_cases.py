@@ -1,14 +1,17 @@
 """Walks tests/cases/opcua: what a technician wrote, what the server holds, what must come out.
 
 ``case.yaml``: ``settings``; ``nodes`` (string identifier in namespace ``urn:case:FOLDER``: [built-in type,
-value], or a map with type, value, status, source); ``tags`` (name: [address, type]); then ``expect`` (name:
-value, or a quality's name) and ``source`` (name: UTC time stamp), or ``problems`` (tag and code). The server
-is asyncua's.
+value], or a map with type, value, status, source, bytes (a string's real encoding)); ``tags`` (name:
+[address, type, and maybe a map of other columns]); then ``expect`` (name: value, or a quality's name),
+``source`` (name: UTC time stamp) and ``reads`` (nodes of each Read call), or ``problems`` (tag or key, and
+code). The server is asyncua's.
 """
 
 from __future__ import annotations
 
 import struct
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,15 @@ from edge_agent.model import Quality, Tag, Value, ValueType
 
 from .server import UaServer, connected, read, settings_for
 
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "DateTime": datetime.fromisoformat,
+    "Guid": uuid.UUID,
+    "ByteString": bytes.fromhex,
+    "LocalizedText": ua.LocalizedText,
+    "QualifiedName": ua.QualifiedName,
+    "StatusCode": ua.StatusCode,
+    "NodeId": ua.NodeId.from_string,
+}
 CASES = sorted((Path(__file__).parents[2] / "cases" / "opcua").iterdir())
 
 
@@ -30,9 +42,9 @@ CASES = sorted((Path(__file__).parents[2] / "cases" / "opcua").iterdir())
 async def test_case(folder: Path, server: UaServer) -> None:
     case: dict[str, Any] = yaml.safe_load((folder / "case.yaml").read_text(encoding="utf-8"))
     settings = settings_for(server.port, **case.get("settings", {}))
-    tags = [Tag(name, address, ValueType(kind)) for name, (address, kind) in case["tags"].items()]
+    tags = [tag(name, *columns) for name, columns in case["tags"].items()]
     problems = [
-        f"{p.path[-2] if len(p.path) > 1 else p.path[0]} {p.code}" for p in PLUGIN.check(settings, tags)
+        f"{p.path[1] if p.path[0] == 'tags' else p.path[0]} {p.code}" for p in PLUGIN.check(settings, tags)
     ]
     assert problems == case.get("problems", [])
     if "expect" not in case:
@@ -42,15 +54,27 @@ async def test_case(folder: Path, server: UaServer) -> None:
         add(server, index, name, node)
     server.limit(case.get("server", {}).get("max_nodes_per_read", 0))
     async with connected(settings) as (link, limits):
+        server.reads.clear()
         columns = await read(link, settings, tags, limits)
+    assert server.reads == case.get("reads", server.reads)
     assert outcome(tags, columns) == {tag.name: wanted(case["expect"][tag.name], tag) for tag in tags}
     assert times(tags, columns, case) == case.get("source", {})
+
+
+def tag(name: str, address: str, kind: str, columns: dict[str, str] | None = None) -> Tag:
+    wire = kind if kind in PLUGIN.types else ""
+    return Tag(name, address, PLUGIN.types[kind] if wire else ValueType(kind), wire=wire, **(columns or {}))
 
 
 def add(server: UaServer, index: int, name: str, node: Any) -> None:
     if isinstance(node, list):
         node = {"type": node[0], "value": node[1]}
-    variant = ua.Variant(node["value"], ua.VariantType[node["type"]])
+    value = node["value"]
+    if "bytes" in node:
+        value = value.encode(node["bytes"]).decode("utf-8", "surrogateescape")
+    elif value is not None:
+        value = FORMS.get(node["type"], lambda plain: plain)(value)
+    variant = ua.Variant(value, ua.VariantType[node["type"]], is_array=isinstance(value, list))
     node_id = ua.NodeId(name, index)
     server.call(server._server.nodes.objects.add_variable(node_id, name, variant))
     status = getattr(ua.StatusCodes, node.get("status", "Good"))
@@ -86,4 +110,4 @@ def wanted(value: Any, tag: Tag) -> Value | list[Any]:
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) >= 6
+    assert len(CASES) >= 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from asyncua.server.internal_session import InternalSession
 from drivers.opcua import PLUGIN
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import Limits
-from drivers.opcua.session import _Protocol
+from drivers.opcua.transport import Protocol as _Protocol
 from edge_agent.driver import Request, Reserved
 from edge_agent.errors import BadReply, Busy, DriverError, LinkDenied, LinkLost, Refused
 from edge_agent.model import Quality, Tag, Value, ValueType
@@ -51,6 +52,21 @@ SCALARS: list[tuple[ValueType, Any, Value]] = [
     (ValueType.FLOAT64, ua.Variant(0.1, T.Double), 0.1),
     (ValueType.STRING, ua.Variant("配方 7", T.String), "配方 7"),
     (ValueType.STRING, ua.Variant(None, T.String), ""),
+    (
+        ValueType.STRING,
+        ua.Variant(datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), T.DateTime),
+        "2026-01-02T03:04:05.678901Z",
+    ),
+    (ValueType.STRING, ua.Variant(datetime(2026, 1, 2, tzinfo=UTC), T.DateTime), "2026-01-02T00:00:00Z"),
+    (ValueType.STRING, ua.Variant(uuid.UUID(int=7), T.Guid), "00000000-0000-0000-0000-000000000007"),
+    (ValueType.STRING, ua.Variant(b"\x01\xab", T.ByteString), "01ab"),
+    (ValueType.STRING, ua.Variant(None, T.ByteString), ""),
+    (ValueType.STRING, ua.Variant(ua.LocalizedText("运行", "zh"), T.LocalizedText), "运行"),
+    (ValueType.STRING, ua.Variant(ua.QualifiedName("Mode", 2), T.QualifiedName), "2:Mode"),
+    (ValueType.STRING, ua.Variant(ua.StatusCode(0x800A0000), T.StatusCode), "BadTimeout"),
+    (ValueType.UINT32, ua.Variant(ua.StatusCode(0x800A0000), T.StatusCode), 0x800A0000),
+    (ValueType.STRING, ua.Variant(ua.NodeId("Zone", 2), T.NodeId), "ns=2;s=Zone"),
+    (ValueType.UINT8, ua.Variant(ua.ServerState.Failed, T.Int32), 1),
     (ValueType.INT16, ua.Variant(7, T.Int64), 7),
     (ValueType.UINT64, ua.Variant(7, T.SByte), 7),
     (ValueType.FLOAT64, ua.Variant(0.25, T.Float), 0.25),
@@ -62,6 +78,9 @@ MISFITS = [
     (ValueType.FLOAT32, ua.Variant(0.1, T.Double)),
     (ValueType.FLOAT64, ua.Variant(1, T.Int32)),
     (ValueType.INT32, ua.Variant("1", T.String)),
+    (ValueType.INT16, ua.Variant(ua.StatusCode(0x800A0000), T.StatusCode)),
+    (ValueType.STRING, ua.Variant(ua.EUInformation(), T.ExtensionObject)),
+    (ValueType.STRING, ua.Variant("\udcff\udcfe", T.String)),
     (ValueType.STRING, ua.Variant(1, T.Int32)),
     (ValueType.BOOL, ua.Variant(1, T.Byte)),
     (ValueType.UINT8, ua.Variant(True, T.Boolean)),
@@ -104,8 +123,24 @@ STATUS = {
     "BadNotReadable": Quality.BAD_CONFIG,
     "BadDeviceFailure": Quality.BAD_DEVICE,
     "BadSensorFailure": Quality.BAD_DEVICE,
+    "BadIndexRangeNoData": Quality.BAD_ADDRESS,
+    "BadNotFound": Quality.BAD_ADDRESS,
+    "BadObjectDeleted": Quality.BAD_ADDRESS,
+    "BadServerNotConnected": Quality.BAD_COMM,
+    "BadWaitingForInitialData": Quality.BAD_COMM,
+    "BadNoData": Quality.BAD_COMM,
+    "BadDataUnavailable": Quality.BAD_COMM,
+    "BadNoDataAvailable": Quality.BAD_COMM,
+    "BadShutdown": Quality.BAD_COMM,
+    "BadNotSupported": Quality.BAD_CONFIG,
+    "BadConfigurationError": Quality.BAD_CONFIG,
+    "BadTypeMismatch": Quality.BAD_CONFIG,
+    "BadDecodingError": Quality.BAD_DECODE,
+    "BadOutOfRange": Quality.BAD_DECODE,
     "BadOutOfService": Quality.BAD,
     "UncertainLastUsableValue": Quality.UNCERTAIN,
+    "UncertainSubstituteValue": Quality.UNCERTAIN,
+    "UncertainEngineeringUnitsExceeded": Quality.UNCERTAIN,
     "Good": Quality.GOOD,
     "GoodOverload": Quality.GOOD,
 }
@@ -146,6 +181,112 @@ async def test_one_unknown_node_does_not_fail_the_rest(server: UaServer) -> None
     values, quality = await poll(server, gone, tag("known", ValueType.INT16), foreign)
     assert values == (None, 1, None)
     assert quality == [Quality.BAD_ADDRESS, Quality.GOOD, Quality.BAD_ADDRESS]
+
+
+async def test_an_unknown_node_is_left_out_for_a_minute_and_then_found(server: UaServer) -> None:
+    server.add("resting-known", ua.Variant(1, T.Int16))
+    clock = [0.0]
+    settings = settings_for(server.port)
+    tags = [tag("resting", ValueType.INT16), tag("resting-known", ValueType.INT16)]
+    link = OpcuaLink(settings, now=lambda: clock[0])
+    await link.connect()
+    limits = await link.enrol(settings)
+    server.reads.clear()
+    for _ in range(3):
+        columns = await read(link, settings, tags, limits)
+        assert columns.values == (None, 1)
+        assert list(columns.quality) == [Quality.BAD_ADDRESS, Quality.GOOD]
+    assert server.reads == [2, 1, 1]
+    assert link.facts()["unknown_nodes"] == [f"ns={server.index};s=resting"]
+    server.add("resting", ua.Variant(7, T.Int16))
+    clock[0] = 20.0
+    assert (await read(link, settings, tags, limits)).values == (None, 1)
+    clock[0] = 61.0
+    assert (await read(link, settings, tags, limits)).values == (7, 1)
+    assert link.facts()["unknown_nodes"] == []
+    server.reads.clear()
+    assert (await read(link, settings, tags, limits)).values == (7, 1)
+    assert server.reads == [2]
+    await link.close()
+
+
+async def test_a_group_of_unknown_nodes_still_shows_that_the_server_is_there(server: UaServer) -> None:
+    settings = settings_for(server.port)
+    tags = [tag(f"resting all {n}", ValueType.INT16) for n in range(3)]
+    async with connected(settings) as (link, limits):
+        server.reads.clear()
+        for _ in range(3):
+            assert list((await read(link, settings, tags, limits)).quality) == [Quality.BAD_ADDRESS] * 3
+        assert server.reads == [3, 1, 1]
+        (request,) = PLUGIN.plan(settings, tags, limits, None).requests
+        server.fault = ua.StatusCodes.BadSessionIdInvalid
+        with pytest.raises(LinkLost):
+            await link.exchange(request)
+
+
+async def test_a_changed_namespace_table_is_noticed_before_a_read_is_believed(server: UaServer) -> None:
+    server.add("renumbered", ua.Variant(1, T.Int16))
+    clock = [0.0]
+    settings, tags = settings_for(server.port), [tag("renumbered", ValueType.INT16)]
+    link = OpcuaLink(settings, now=lambda: clock[0])
+    await link.connect()
+    limits = await link.enrol(settings)
+    assert (await read(link, settings, tags, limits)).values == (1,)
+    server.namespace("urn:came:with:a:download")
+    clock[0] = 31.0
+    with pytest.raises(LinkLost, match="namespace table"):
+        await read(link, settings, tags, limits)
+    await link.close()
+
+
+async def test_elements_of_an_array_are_one_node(server: UaServer) -> None:
+    server.add("vector", ua.Variant([1.5, float("nan"), 2.5], T.Double))
+    server.add("matrix", ua.Variant([[1, 2], [3, 4]], T.Int32))
+    settings = settings_for(server.port)
+    addresses = PLUGIN.elements(settings, tag("vector", ValueType.FLOAT64), 4)  # type: ignore[misc]
+    tags = [Tag(f"v{n}", address, ValueType.FLOAT64) for n, address in enumerate(addresses)]
+    tags.append(Tag("m", f"element=1,0;nsu={URI};s=matrix", ValueType.INT32))
+    tags.append(Tag("row", f"element=1;nsu={URI};s=matrix", ValueType.INT32))
+    tags.append(Tag("scalar", "element=0;i=2258", ValueType.STRING))
+    async with connected(settings) as (link, limits):
+        server.reads.clear()
+        columns = await read(link, settings, tags, limits)
+    assert server.reads == [3]
+    assert columns.values == (1.5, None, 2.5, None, 3, None, None)
+    assert [Quality(q).name for q in columns.quality] == [
+        "GOOD",
+        "BAD_DECODE",
+        "GOOD",
+        "BAD_ADDRESS",
+        "GOOD",
+        "BAD_DECODE",
+        "BAD_DECODE",
+    ]
+
+
+async def test_an_opc_ua_type_name_is_exact(server: UaServer) -> None:
+    server.add("exact", ua.Variant(5, T.Byte))
+    tags = [
+        Tag(wire or "loose", f"nsu={URI};s=exact", PLUGIN.types.get(wire, ValueType.UINT8), wire=wire)
+        for wire in ("byte", "sbyte", "float", "")
+    ]
+    values, quality = await poll(server, *tags)
+    assert values == (5, None, None, 5)
+    assert quality == [Quality.GOOD, Quality.BAD_DECODE, Quality.BAD_DECODE, Quality.GOOD]
+
+
+async def test_text_that_is_not_utf8_is_bad_unless_its_encoding_is_named(server: UaServer) -> None:
+    wire = "配方".encode("gbk").decode("utf-8", "surrogateescape")
+    server.add("gbk", ua.Variant(wire, T.String))
+    place = f"nsu={URI};s=gbk"
+    tags = [
+        Tag("plain", place, ValueType.STRING),
+        Tag("named", place, ValueType.STRING, encoding="gbk"),
+        Tag("wrong", place, ValueType.STRING, encoding="no-such"),
+    ]
+    values, quality = await poll(server, *tags)
+    assert values == (None, "配方", None)
+    assert quality == [Quality.BAD_DECODE, Quality.GOOD, Quality.BAD_DECODE]
 
 
 async def test_a_namespace_that_appears_asks_for_a_new_link(server: UaServer) -> None:

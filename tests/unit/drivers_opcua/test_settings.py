@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 import drivers.opcua
 from drivers.opcua import PLUGIN
-from drivers.opcua.address import NodeAddress, parse
+from drivers.opcua.address import NodeAddress, Place, elements, locate, parse
 from drivers.opcua.settings import OpcuaSettings
 from edge_agent.model import Tag, ValueType
 
@@ -118,6 +118,67 @@ def test_the_library_is_not_imported_before_a_link_connects() -> None:
         "PLUGIN.open_link(s); PLUGIN.check(s, []); sys.exit('asyncua' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SECURED = {"security_policy": "Basic256Sha256"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "codes"),
+    [
+        ({**SECURED, "user": "a", "password": "b"}, []),
+        ({**SECURED, "user": "a"}, ["E-OPCUA-USER"]),
+        ({**SECURED, "password": "b"}, ["E-OPCUA-USER"]),
+        ({**SECURED, "user_certificate": "c.der", "user_key": "c.pem"}, []),
+        ({**SECURED, "user_key": "c.pem"}, ["E-OPCUA-USER"]),
+        (
+            {**SECURED, "user": "a", "password": "b", "user_certificate": "c", "user_key": "k"},
+            ["E-OPCUA-USER"],
+        ),
+        ({"user_certificate": "c.der", "user_key": "c.pem"}, ["E-OPCUA-SECURITY"] * 2),
+        ({"user": "a", "password": "b", "security_mode": "SignAndEncrypt"}, ["E-OPCUA-SECURITY"] * 2),
+    ],
+)
+def test_a_user_is_whole_and_protected(keys: dict[str, object], codes: list[str]) -> None:
+    settings = OpcuaSettings.model_validate({"link": "opc.tcp://plc", **keys})
+    problems = PLUGIN.check(settings, [])
+    assert [problem.code for problem in problems] == codes
+    assert not any(problem.warning for problem in problems)
+    for problem in problems:
+        assert problem.message.zh and problem.cure.en and problem.cure.zh
+
+
+def test_a_subscribed_group_must_have_tags() -> None:
+    settings = OpcuaSettings(link="opc.tcp://plc", subscribe=["fast", "fats"])
+    assert PLUGIN.subscribed(settings) == {"fast", "fats"}
+    (problem,) = PLUGIN.check(settings, [Tag("t", "i=2258", ValueType.STRING, group="fast")])
+    assert (problem.code, problem.path) == ("E-OPCUA-SUBSCRIBE", ("subscribe", 1))
+
+
+def test_elements_count_from_the_address_they_begin_with() -> None:
+    node = f"nsu=urn:a;s=T;g={GUID}[1]"
+    tag = Tag("t", node, ValueType.FLOAT32)
+    assert elements(SETTINGS, tag, 3) == tuple(f"element={n};{node}" for n in range(3))
+    later = Tag("t", f" element=2,7;{node} ", ValueType.FLOAT32)
+    assert elements(SETTINGS, later, 2) == (f"element=2,7;{node}", f"element=2,8;{node}")
+    for address in elements(SETTINGS, later, 2):
+        assert locate(address).node == parse(node)
+        assert PLUGIN.check(SETTINGS, [Tag("t", address, ValueType.FLOAT32)]) == []
+    with pytest.raises(ValueError, match="array"):
+        elements(SETTINGS, Tag("t", f"element=2147483647;{node}", ValueType.BOOL), 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["element=;i=1", "element=1", "element=-1;i=1", "element=1,;i=1", "element=2147483648;i=1"]
+)
+def test_a_bad_element_is_a_bad_address(text: str) -> None:
+    (problem,) = PLUGIN.check(SETTINGS, [Tag("t", text, ValueType.BOOL)])
+    assert problem.code == "E-OPCUA-ADDRESS"
+
+
+def test_brackets_in_a_string_identifier_are_its_own() -> None:
+    """On an S7-1500 ``"DB"."Temps"[1]`` is a node, and 1 the PLC's own index, not the second element."""
+    assert locate('ns=3;s="DB"."Temps"[1]') == Place(NodeAddress("s", '"DB"."Temps"[1]', 3))
 
 
 def test_the_sample_shows_the_real_defaults_and_good_tags() -> None:
