@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from hardware_mocks.bench import Bench
 from hardware_mocks.lifetime import Part, die_with_parent, run_until_signal
 from hardware_mocks.line import Line, Server
 from hardware_mocks.modbus import ModbusServer
+from hardware_mocks.modbus_serial import ModbusSerialServer
 from hardware_mocks.opcua import OpcUaServer
 from hardware_mocks.park import Park
 from hardware_mocks.process import DRIFT_SCHEDULE, PRESSURE_SCHEDULE, Process, Schedule
 from hardware_mocks.s7 import DEFAULT_PDU, S7Server
+from hardware_mocks.serial_lines import PtyLine, TcpLine
 
 MODBUS_PORT, S7_PORT, OPCUA_PORT, CONTROL_PORT = 15020, 10102, 14840, 18081
+MODBUS_TLS_PORT = 15802
 PARK_PORT, PARK_CONTROL_PORT = 18080, 18082
 BENCH_PORT = 15100
 
@@ -85,6 +89,7 @@ def _seconds(name: str, default: float, what: str) -> Decorator:
     return click.option(name, type=click.FloatRange(0), default=default, show_default=True, help=what)
 
 
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 _parent = click.option("--with-parent", is_flag=True, help="End when the parent process ends.")
 _control = _port("--control-port", CONTROL_PORT, "HTTP port for faults and state")
 _model = _chain(
@@ -153,6 +158,53 @@ def modbus(port: int, modbus_units: int, control_port: int, with_parent: bool, *
     """The Modbus TCP server alone."""
     process = Model(**options).process()
     _run_line(Line(process, [ModbusServer.of_line(process, port, modbus_units)], control_port), with_parent)
+
+
+@main.command("modbus-tls")
+@_port("--port", MODBUS_TLS_PORT, "Modbus/TCP Security port")
+@click.option("--cert", type=_file, required=True, help="PEM of the server's certificate.")
+@click.option("--key", type=_file, required=True, help="PEM of its key.")
+@click.option("--ca", type=_file, required=True, help="PEM of the authority of the clients' certificates.")
+@_units
+@_control
+@_model
+@_parent
+def modbus_tls(
+    port: int, cert: Path, key: Path, ca: Path, modbus_units: int, control_port: int, with_parent: bool,
+    **options: Any,
+) -> None:  # fmt: skip
+    """The Modbus server inside TLS; a client must show a certificate."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(cert, key)
+    process = Model(**options).process()
+    server = ModbusServer.of_line(process, port, modbus_units, context)
+    _run_line(Line(process, [server], control_port), with_parent)
+
+
+@main.command("modbus-rtu")
+@click.option("--framing", type=click.Choice(["rtu", "ascii"]), default="rtu", show_default=True)
+@click.option("--tcp-port", type=click.IntRange(0, 65535), help="Behind TCP instead; 0: any free one.")
+@click.option("--link", type=click.Path(path_type=Path), help="Symbolic link to keep at the pseudo-terminal.")
+@click.option("--baud", type=click.IntRange(50), help="Pace the bytes as a line of that speed does.")
+@_seconds("--latency-s", 0.0, "From the end of a request to the start of its reply.")
+@click.option("--echo", is_flag=True, help="Send requests back, as adapters do that hear themselves.")
+@_units
+@_control
+@_model
+@_parent
+def modbus_rtu(
+    framing: str, tcp_port: int | None, link: Path | None, baud: int | None, latency_s: float, echo: bool,
+    modbus_units: int, control_port: int, with_parent: bool, **options: Any,
+) -> None:  # fmt: skip
+    """A serial bus of Modbus stations; prints the path of its pseudo-terminal, or host:port, as "modbus"."""
+    process = Model(**options).process()
+    wire = PtyLine(link) if tcp_port is None else TcpLine(tcp_port)
+    server = ModbusSerialServer.of_line(
+        process, wire, modbus_units, framing=framing, baud=baud, latency_s=latency_s, echo=echo
+    )
+    bus = Line(process, [server], control_port)
+    _run([bus], lambda: bus.ports | {"modbus": server.place}, with_parent)
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 
@@ -64,12 +65,17 @@ class Port:
     """A listening port. ``shut`` also drops every connection; ``open`` again takes the same number."""
 
     def __init__(
-        self, host: str, port: int, make: Callable[[set[FramedConnection]], FramedConnection]
+        self,
+        host: str,
+        port: int,
+        make: Callable[[set[FramedConnection]], FramedConnection],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.host = host
         self.number = port
         self.connections: set[FramedConnection] = set()
         self._make = make
+        self._tls = tls
         self._server: asyncio.Server | None = None
 
     @property
@@ -81,7 +87,9 @@ class Port:
         if self._server is not None:
             return
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: self._make(self.connections), self.host, self.number)
+        self._server = await loop.create_server(
+            lambda: self._make(self.connections), self.host, self.number, ssl=self._tls
+        )
         self.number = self._server.sockets[0].getsockname()[1]
 
     async def shut(self) -> None:

@@ -1,7 +1,7 @@
-"""A Modbus TCP server over the model, written from the specification alone.
+"""A Modbus TCP server over the model, written from the specification alone; given a context, over TLS.
 
-Functions 1-6, 15, 16; exceptions 1 (function), 2 (address), 3 (quantity), 0x0B for a unit that is not there.
-At most 125 registers or 2000 bits per read. Every unit has this map, and a poll counter of its own:
+``modbus_pdu`` says which functions it knows and what it refuses. At most 125 registers or 2000 bits per read.
+Every unit has this map, and a poll counter of its own:
 
     table  offset  type     scale   what
     hr     0-1     uint32           poll counter: +1 with every read that covers hr:0
@@ -41,6 +41,7 @@ hr:54-99 are holes.
 
 from __future__ import annotations
 
+import ssl
 import struct
 from collections import Counter
 from collections.abc import Mapping
@@ -48,20 +49,11 @@ from typing import Any
 
 from hardware_mocks.connections import FramedConnection, Malformed, Port
 from hardware_mocks.faults import Behaviour, Fault, FaultSwitch, Unsupported
+from hardware_mocks.modbus_pdu import answer, spoiled
 from hardware_mocks.process import Process
 from hardware_mocks.registers import LineUnit, Unit
 
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_SUCH_UNIT = 1, 2, 3, 0x0B
-MOST_REGISTERS, MOST_BITS = 125, 2000
 _MBAP = struct.Struct(">HHHB")
-
-
-class ModbusException(Exception):
-    """What the reply says instead of data."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-        super().__init__(f"exception {code}")
 
 
 class ModbusServer:
@@ -69,16 +61,24 @@ class ModbusServer:
 
     name = "modbus"
 
-    def __init__(self, units: Mapping[int, Unit], port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        units: Mapping[int, Unit],
+        port: int = 0,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.units = units
         self.faults = FaultSwitch(frozenset(Fault))
         self.requests: Counter[int] = Counter()
-        self._port = Port(host, port, lambda peers: _ModbusConnection(peers, self))
+        self._port = Port(host, port, lambda peers: _ModbusConnection(peers, self), tls)
 
     @classmethod
-    def of_line(cls, process: Process, port: int = 0, units: int = 3) -> ModbusServer:
+    def of_line(
+        cls, process: Process, port: int = 0, units: int = 3, tls: ssl.SSLContext | None = None
+    ) -> ModbusServer:
         """Unit ids 1 to ``units`` behind one port, all over the same model."""
-        return cls({unit: LineUnit(process) for unit in range(1, units + 1)}, port)
+        return cls({unit: LineUnit(process) for unit in range(1, units + 1)}, port, tls=tls)
 
     @property
     def port(self) -> int:
@@ -131,110 +131,10 @@ class _ModbusConnection(FramedConnection):
         behaviour = server.faults.take(unit)
         if behaviour.fault in (Fault.SILENT, Fault.REFUSE):
             return
-        pdu = _answer(server.units.get(unit), frame[7:])
-        if behaviour.fault is Fault.EXCEPTION:
-            pdu = bytes((frame[7] | 0x80, behaviour.code))
-        reply = _spoil(behaviour.fault, transaction, unit, pdu)
+        said_unit, pdu = spoiled(behaviour, unit, frame[7], answer(server.units.get(unit), frame[7:]))
+        if behaviour.fault is Fault.WRONG_TRANSACTION:
+            transaction = (transaction + 1) % 0x10000
+        reply = _MBAP.pack(transaction, 0, len(pdu) + 1, said_unit) + pdu
+        if behaviour.fault is Fault.TRUNCATED:
+            reply = reply[: len(reply) // 2]
         self.send(reply, behaviour.delay_s if behaviour.fault is Fault.LATE else 0.0)
-
-
-def _spoil(fault: Fault, transaction: int, unit: int, pdu: bytes) -> bytes:
-    """The frame, with the one thing wrong that the fault asks for."""
-    if fault is Fault.WRONG_TRANSACTION:
-        transaction = (transaction + 1) % 0x10000
-    elif fault is Fault.WRONG_UNIT:
-        unit = unit % 247 + 1
-    elif fault is Fault.WRONG_FUNCTION:
-        pdu = bytes((pdu[0] ^ 0x07,)) + pdu[1:]
-    elif fault is Fault.SHORT and pdu[0] <= 4:
-        cut = 1 if pdu[0] <= 2 else 2
-        pdu = bytes((pdu[0], pdu[1] - cut)) + pdu[2:-cut]
-    elif fault is Fault.LONG and pdu[0] <= 4:
-        more = 1 if pdu[0] <= 2 else 2
-        pdu = bytes((pdu[0], (pdu[1] + more) % 256)) + pdu[2:] + b"\x5a" * more
-    frame = _MBAP.pack(transaction, 0, len(pdu) + 1, unit) + pdu
-    return frame[: len(frame) // 2] if fault is Fault.TRUNCATED else frame
-
-
-def _answer(unit: Unit | None, request: bytes) -> bytes:
-    function = request[0]
-    try:
-        if unit is None:
-            raise ModbusException(NO_SUCH_UNIT)
-        if function in (1, 2):
-            return _read_bits(unit, request)
-        if function in (3, 4):
-            return _read_registers(unit, request)
-        if function in (5, 6, 15, 16):
-            return _write(unit, request)
-        raise ModbusException(ILLEGAL_FUNCTION)
-    except ModbusException as refusal:
-        return bytes((function | 0x80, refusal.code))
-
-
-def _start_and_count(request: bytes, most: int) -> tuple[int, int]:
-    if len(request) != 5:
-        raise ModbusException(ILLEGAL_VALUE)
-    start, count = struct.unpack_from(">HH", request, 1)
-    if not 1 <= count <= most:
-        raise ModbusException(ILLEGAL_VALUE)
-    if start + count > 0x10000:
-        raise ModbusException(ILLEGAL_ADDRESS)
-    return start, count
-
-
-def _read_bits(unit: Unit, request: bytes) -> bytes:
-    start, count = _start_and_count(request, MOST_BITS)
-    bits = unit.bits("co" if request[0] == 1 else "di", start, count)
-    if bits is None:
-        raise ModbusException(ILLEGAL_ADDRESS)
-    packed = _pack_bits(bits)
-    return bytes((request[0], len(packed))) + packed
-
-
-def _read_registers(unit: Unit, request: bytes) -> bytes:
-    start, count = _start_and_count(request, MOST_REGISTERS)
-    data = unit.registers("hr" if request[0] == 3 else "ir", start, count)
-    if data is None:
-        raise ModbusException(ILLEGAL_ADDRESS)
-    return bytes((request[0], len(data))) + data
-
-
-def _write(unit: Unit, request: bytes) -> bytes:
-    function = request[0]
-    if len(request) < 5:
-        raise ModbusException(ILLEGAL_VALUE)
-    start, word = struct.unpack_from(">HH", request, 1)
-    if function == 5:
-        if word not in (0x0000, 0xFF00):
-            raise ModbusException(ILLEGAL_VALUE)
-        written = unit.write_bits(start, [word == 0xFF00])
-    elif function == 6:
-        written = unit.write_registers(start, [word])
-    elif function == 15:
-        written = unit.write_bits(start, _bits_to_write(request, word))
-    else:
-        written = unit.write_registers(start, _registers_to_write(request, word))
-    if not written:
-        raise ModbusException(ILLEGAL_ADDRESS)
-    return request[:5]
-
-
-def _bits_to_write(request: bytes, count: int) -> list[bool]:
-    size = (count + 7) // 8
-    if not 1 <= count <= 1968 or len(request) != 6 + size or request[5] != size:
-        raise ModbusException(ILLEGAL_VALUE)
-    return [bool(request[6 + i // 8] >> i % 8 & 1) for i in range(count)]
-
-
-def _registers_to_write(request: bytes, count: int) -> list[int]:
-    if not 1 <= count <= 123 or len(request) != 6 + 2 * count or request[5] != 2 * count:
-        raise ModbusException(ILLEGAL_VALUE)
-    return list(struct.unpack_from(f">{count}H", request, 6))
-
-
-def _pack_bits(bits: list[bool]) -> bytes:
-    packed = bytearray((len(bits) + 7) // 8)
-    for i, bit in enumerate(bits):
-        packed[i // 8] |= bit << i % 8
-    return bytes(packed)

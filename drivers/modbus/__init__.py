@@ -1,13 +1,17 @@
-"""Modbus TCP: many devices on one connection, found by their unit ids.
+"""Modbus: many devices on one connection or bus, found by their station numbers.
 
 ``settings`` what a technician writes, ``address`` and ``check`` what it means and what is wrong with it,
-``plan`` tags -> requests, ``codec`` bytes -> values, ``link`` the connection.
+``plan`` tags -> requests, ``codec`` bytes -> values. ``link`` is a connection whose frames carry transaction
+ids (TCP, TLS), ``link_bus`` one whose frames do not (RTU and ASCII, on a serial port or over TCP).
 """
 
-from drivers.modbus.check import check
+from drivers.modbus.check_link import LINK_OPTIONS, check
+from drivers.modbus.elements import elements
 from drivers.modbus.endpoint import link_key
-from drivers.modbus.link import ModbusTcpLink
+from drivers.modbus.kinds import TYPES
+from drivers.modbus.link_open import open_link
 from drivers.modbus.plan import plan
+from drivers.modbus.reserve import reserve
 from edge_agent.driver import DriverPlugin
 from edge_agent.settings import later
 
@@ -16,7 +20,14 @@ PLUGIN = DriverPlugin(
     link_key=link_key,
     check=check,
     plan=plan,
-    open_link=ModbusTcpLink,
-    address_hint="40001 | 400001 | hr:0 | ir:0 | co:0 | di:0 | hr:0.3",
-    summary={"en": "Modbus TCP", "zh": "Modbus TCP"},
+    open_link=open_link,
+    link_options=frozenset(LINK_OPTIONS),
+    address_hint="40001 | 400001 | hr:0 | ir:0 | co:0 | di:0 | hr:0.3 | hr:0.h",
+    types=TYPES,
+    elements=elements,
+    reserve=reserve,
+    summary={
+        "en": "Modbus TCP, TLS, RTU and ASCII, serial or behind a gateway",
+        "zh": "Modbus TCP、TLS、RTU 和 ASCII，串口或经网关",
+    },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,33 +11,78 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from drivers.modbus.settings import ModbusSettings
 
-DEFAULT_PORT = 502
+PORTS = {"tcp": 502, "tls": 802}
+NETWORK = ("tcp", "tls", "rtu+tcp", "ascii+tcp")
+SERIAL = ("rtu", "ascii")
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
+_DEVICE = re.compile(r"/[^\0?#]*[^\0?#/]")
 
 
-def endpoint(link: str) -> tuple[str, int]:
-    """``tcp://host[:port]`` -> (host, port). Raises PydanticCustomError ``modbus_link``; its context carries
-    the sentence in Chinese and the cure in both languages, where the loader looks for them."""
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``scheme`` says how frames look and what carries them: ``tcp``, ``tls``, ``rtu+tcp``, ``ascii+tcp``
+    with ``host`` and ``port``, ``rtu`` and ``ascii`` with ``device``, the path of a serial port."""
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    device: str = ""
+
+    @property
+    def framing(self) -> str:
+        """``mbap``, ``rtu`` or ``ascii``."""
+        return "mbap" if self.scheme in PORTS else self.scheme.partition("+")[0]
+
+    @property
+    def place(self) -> str:
+        """For people, and to tell one line from another: ``host:port`` or the path of the port."""
+        if self.device:
+            return self.device
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def link(self) -> str:
+        """The link in its full form."""
+        return f"{self.scheme}://{self.place}"
+
+
+def endpoint(link: str) -> Endpoint:
+    """What a link means. Raises PydanticCustomError ``modbus_link``; its context carries the sentence in
+    Chinese and the cure in both languages, where the loader looks for them."""
     try:
         parts = urlsplit(link.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    extra = parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment
-    if parts.scheme != "tcp" or host is None or not _HOST.fullmatch(host) or extra or port == 0:
-        from pydantic_core import PydanticCustomError  # only where files are read
+        raise _not_a_link(link) from None
+    scheme = parts.scheme
+    if parts.username is not None or parts.query or parts.fragment:
+        raise _not_a_link(link)
+    if scheme in SERIAL and not parts.netloc and _DEVICE.fullmatch(parts.path):
+        return Endpoint(scheme, device=parts.path)
+    port = PORTS.get(scheme) if port is None else port
+    if scheme not in NETWORK or host is None or not _HOST.fullmatch(host) or parts.path not in ("", "/"):
+        raise _not_a_link(link)
+    if not port:
+        raise _not_a_link(link)
+    return Endpoint(scheme, host, port)
 
-        raise PydanticCustomError(
-            "modbus_link",
-            "'{link}' is not a Modbus TCP link (tcp://HOST or tcp://HOST:PORT)",
-            {
-                "link": link,
-                "zh": f"“{link}”不是 Modbus TCP 连接",
-                "cure_en": "write tcp://HOST or tcp://HOST:PORT, such as tcp://10.0.0.21:502",
-                "cure_zh": "请写 tcp://主机 或 tcp://主机:端口，例如 tcp://10.0.0.21:502",
-            },
-        )
-    return host, DEFAULT_PORT if port is None else port
+
+def _not_a_link(link: str) -> Exception:
+    from pydantic_core import PydanticCustomError  # only where files are read
+
+    return PydanticCustomError(
+        "modbus_link",
+        "'{link}' is not a Modbus link (tcp://HOST:PORT, tls://HOST:PORT, rtu+tcp://HOST:PORT, "
+        "ascii+tcp://HOST:PORT, rtu:///dev/PORT, ascii:///dev/PORT)",
+        {
+            "link": link,
+            "zh": f"“{link}”不是 Modbus 连接",
+            "cure_en": "write tcp://HOST:PORT, such as tcp://10.0.0.21:502, or for a serial port rtu:// and "
+            "its path, such as rtu:///dev/serial/by-id/usb-FTDI_USB_Serial-if00-port0",
+            "cure_zh": "请写 tcp://主机:端口，例如 tcp://10.0.0.21:502；串口请写 rtu:// 加设备路径，"
+            "例如 rtu:///dev/serial/by-id/usb-FTDI_USB_Serial-if00-port0",
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +98,7 @@ def limits_of(settings: ModbusSettings) -> Limits:
 
 
 def link_key(settings: ModbusSettings) -> str:
-    """``host:port``: stations behind one gateway share its connection."""
-    return settings.link.removeprefix("tcp://").lower()
+    """``host:port``, or the real path of the serial port: two names of one port are one bus, and stations
+    behind one gateway share its connection."""
+    where = endpoint(settings.link)
+    return os.path.realpath(where.device) if where.device else where.place.lower()

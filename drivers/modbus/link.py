@@ -1,4 +1,4 @@
-"""One Modbus TCP connection: bytes out, checked replies in.
+"""One Modbus TCP connection, with or without TLS: bytes out, checked replies in.
 
 A reply is taken only if all of this fits its request: transaction id, protocol id, unit id, function code,
 byte count and frame length. What does not fit falls into three kinds:
@@ -13,16 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import socket
+import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drivers.modbus.endpoint import Limits, endpoint, limits_of
-from drivers.modbus.plan import Learned, Read
+from drivers.modbus.link_errors import Verdicts, reason_of, words_of
+from drivers.modbus.link_tls import explain, make_context
+from drivers.modbus.request import Learned, Read
+from drivers.modbus.write import Write, write_request
 from edge_agent.driver import Request, Reserved
-from edge_agent.errors import BadReply, Busy, DriverError, LinkLost, Refused, Replan, StationSilent
+from edge_agent.errors import BadReply, DriverError, LinkDenied, LinkLost
+from edge_agent.model import Tag, Value
 
 if TYPE_CHECKING:
     from drivers.modbus.settings import ModbusSettings
@@ -35,17 +40,30 @@ _SHORTEST, _LONGEST = (
 _BUFFER = 4096  # holds a dozen frames; a flood comes in pieces of this size
 _FITTING = slice(2, 9)  # protocol id .. byte count: compared as one string with Read.head
 
-_EXCEPTIONS = {
-    1: "illegal function: the device does not know this function code",
-    2: "illegal data address: the device has no such address",
-    3: "illegal data value: the device does not accept this many at once",
-    4: "device failure",
-    5: "acknowledge: the device needs more time",
-    6: "device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
-}
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A write in the form in which the hot path takes a read: ``head`` is as much of the one fitting reply as
+    that compares, the rest is compared when it has come."""
+
+    station: int
+    function: int
+    place: str
+    tail: bytes
+    head: bytes
+    if_hole: Learned | None = None
+    if_too_many: Learned | None = None
+
+    @classmethod
+    def of(cls, write: Write) -> _Change:
+        station = bytes((write.station,))
+        return cls(
+            write.station,
+            write.function,
+            write.text,
+            b"\0\0" + (1 + len(write.pdu)).to_bytes(2, "big") + station + write.pdu,
+            b"\0\0" + (1 + len(write.reply)).to_bytes(2, "big") + station + write.reply[:2],
+        )
 
 
 class ModbusTcpLink(asyncio.BufferedProtocol):
@@ -53,31 +71,40 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
     write and one callback; a buffer of our own spares asyncio's 256 kB allocation per read."""
 
     def __init__(self, settings: ModbusSettings) -> None:
-        self._host, self._port = endpoint(settings.link)
+        where = endpoint(settings.link)
+        self._host, self._port, self._name = where.host, where.port, where.place
+        self._settings = settings
+        self._secure = where.scheme == "tls"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.Transport | None = None
         self._gone: asyncio.Future[None] | None = None
-        self._loss: tuple[str, str] | None = None  # words and reason
+        self._loss: LinkLost | None = None
         self._closed = False
         self._rest = b""
         self._buffer = memoryview(bytearray(_BUFFER))
         self._transaction = random.randrange(0x10000)
         self._expected = b""
-        self._read: Read | None = None
+        self._read: Read | _Change | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._requests: Sequence[Request] = ()
         self._replies: list[bytes] = []
-        self._learned: dict[int, Learned] = {}
+        self._verdicts = Verdicts(self._name)
 
     # The contract
 
     async def connect(self) -> None:
-        """LinkLost with reason refused, reset, timeout or other."""
-        self._loop = asyncio.get_running_loop()
+        """LinkLost with reason refused, reset, timeout or other; LinkDenied with reason cert, which names the
+        certificate to look at."""
+        self._loop = loop = asyncio.get_running_loop()
+        context, name = None, None
+        if self._secure:  # certificate files are read in a thread
+            context, name = await loop.run_in_executor(None, make_context, self._settings), self._host
         try:
-            await self._loop.create_connection(lambda: self, self._host, self._port)
+            await loop.create_connection(
+                lambda: self, self._host, self._port, ssl=context, server_hostname=name
+            )
         except OSError as error:
-            raise LinkLost(f"{self._name}: {_words(error)}", reason=_reason(error)) from error
+            raise self._loss_by(error) from error
 
     async def enrol(self, station: ModbusSettings) -> Limits:
         """The configured limits: Modbus negotiates nothing, so there is no I/O."""
@@ -88,6 +115,14 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         replies: list[bytes] = []
         await self.burst((request,), replies)
         return replies[0]
+
+    async def write(self, station: ModbusSettings, tag: Tag, raw: Value) -> None:
+        """Meets ``edge_agent.driver.Writer``. BadReply if the device confirms something else."""
+        change = write_request(station, tag, raw)
+        replies: list[bytes] = []
+        await self.burst((Request((), _Change.of(change)),), replies)
+        if replies[0] != change.reply[2:]:
+            raise BadReply(f"{self._name} station {change.station}: another reply than to {change.text}")
 
     async def burst(self, requests: Sequence[Request], replies: list[bytes]) -> None:
         """One exchange after the other; the next request leaves as soon as a reply is checked."""
@@ -129,8 +164,7 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._loss is None:
-            words = "the device closed the connection" if exc is None else _words(exc)
-            self._loss = (words, _reason(exc))
+            self._loss = self._loss_by(exc)
         self._settle(self._lost())
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
@@ -148,6 +182,7 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         if self._rest:
             data = self._rest + data
         start, size = 0, len(data)
+        frames = []
         while size - start >= _HEADER:
             length = data[start + 4] << 8 | data[start + 5]
             if data[start + 2] or data[start + 3] or not _SHORTEST <= length <= _LONGEST:
@@ -156,13 +191,15 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
             end = start + _HEADER + length
             if size < end:
                 break
-            self._take(data[start:end])
+            frames.append(data[start:end])
             start = end
         self._rest = data[start:]
+        for frame in frames:  # only now: what follows a frame may show that it was none
+            self._take(frame)
 
     # One frame
 
-    def _send(self, transport: asyncio.Transport, read: Read) -> None:
+    def _send(self, transport: asyncio.Transport, read: Read | _Change) -> None:
         self._transaction = (self._transaction + 1) & 0xFFFF
         self._expected = self._transaction.to_bytes(2, "big")
         self._read = read
@@ -175,7 +212,11 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         if waiter.done():  # cancelled in this turn of the loop: nothing more is sent for it
             return
         if frame[_FITTING] != read.head:
-            self._settle(self._verdict(frame, read))
+            own = frame[6] == read.station  # a frame of another station is not even its exception
+            self._settle(self._verdicts.of(read, frame[7:] if own else b"", frame))
+            return
+        if self._rest:  # we ask one thing at a time: a frame that fits with half a one behind it was cut
+            self._break_off(f"more than one reply: {self._rest[:9].hex(' ')} after {read.place}")
             return
         self._replies.append(frame[9:])  # the head holds the length, so the frame is exactly as long
         if len(self._replies) == len(self._requests):
@@ -192,63 +233,20 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         else:
             waiter.set_exception(error)
 
-    def _verdict(self, frame: bytes, read: Read) -> DriverError:
-        """What a sound frame with the right transaction id means that is not the plain answer."""
-        station = f"{self._name} station {read.station}"
-        is_exception = frame[6] == read.station and frame[7] == read.function | 0x80 and len(frame) == 9
-        if not is_exception:
-            shown = f"{frame[:9].hex(' ')} ({len(frame)} bytes)"
-            return BadReply(f"{station}: the reply {shown} does not fit the request {read.place}")
-        code = frame[8]
-        words = f"{station}: {read.place}: exception {code}, {_EXCEPTIONS.get(code, 'not in the standard')}"
-        match code:
-            case 1:
-                return Refused(words, reason="illegal_function")
-            case 2:
-                return self._smaller(words, read.if_hole, read.station)
-            case 3:
-                return self._smaller(words, read.if_too_many, read.station)
-            case 5 | 6:
-                return Busy(words)
-            case 10 | 11:
-                return StationSilent(words)
-            case _:
-                return Refused(words, reason="other")
-
-    def _smaller(self, words: str, learned: Learned | None, station: int) -> DriverError:
-        """What a station taught is kept for the life of the link, so that two requests of one plan that both
-        fail do not overwrite each other's lesson."""
-        if learned is None:
-            return Refused(words)
-        learned |= self._learned.get(station, Learned())
-        self._learned[station] = learned
-        return Replan(words, learned)
-
     def _break_off(self, words: str) -> None:
-        self._loss = (words, "mismatch")
+        self._loss = LinkLost(f"{self._name}: {words}", reason="mismatch")
         self._rest = b""
         self._settle(self._lost())
         if self._transport is not None:
             self._transport.abort()
 
     def _lost(self) -> LinkLost:
-        words, reason = ("not connected", "reset") if self._closed or self._loss is None else self._loss
-        return LinkLost(f"{self._name}: {words}", reason=reason)
+        if self._closed or self._loss is None:
+            return LinkLost(f"{self._name}: not connected")
+        return type(self._loss)(str(self._loss), reason=self._loss.reason)  # a new one for each to raise
 
-    @property
-    def _name(self) -> str:
-        return f"{self._host}:{self._port}"
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)  # asyncio's own text repeats the address
-    return str(error) or type(error).__name__
-
-
-def _reason(error: Exception | None) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "refused"
-    if error is None or isinstance(error, ConnectionError):
-        return "reset"
-    return "timeout" if isinstance(error, TimeoutError) else "other"
+    def _loss_by(self, error: Exception | None) -> LinkLost:
+        if isinstance(error, ssl.SSLError) and (words := explain(error, self._host)):
+            return LinkDenied(f"{self._name}: {words}", reason="cert")
+        words = "the device closed the connection" if error is None else words_of(error)
+        return LinkLost(f"{self._name}: {words}", reason=reason_of(error))

@@ -1,87 +1,35 @@
 """Tags of one poll group -> the cheapest requests, and the way back from their replies to columns. Pure.
 
-Cost model
-    A request costs ``REQUEST_US`` whatever it asks for (network, and the PLC answers once per scan), a
-    register ``REGISTER_US`` more, a bit a sixteenth of that. So up to 100 unused registers are read over
-    rather than a second request sent. The numbers are those of a small PLC on Ethernet; behind a slow serial
-    gateway set ``max_gap``: then gaps up to it are read over, and the fewest requests count, not the model.
+``cost`` says what a request costs, ``blocks`` which values share one, ``codec`` how a reply is read and
+``decode`` where each value goes. A request never splits a value, asks for at most what the device takes, and
+touches no forbidden range.
 
-Where requests must not merge
-    A device may refuse to read over addresses it does not have (exception 2) or so many at once
-    (exception 3). The link answers with ``Replan``. After exception 2 ``Learned`` holds one more *cut*, an
-    address that no request may reach across, in the middle of the block that failed: first at a gap, and
-    where there is none between two values. Each refusal halves the suspect, until a value that is refused
-    alone is the mistake itself. After exception 3 it holds half the count.
+The link answers a refusal with ``Replan``: ``Learned`` then holds what was refused together (exception 2),
+and ``blocks`` halves it until the hole is found, or half the count (exception 3). A device that answers
+exception 3 to a single value means the address, whatever the standard says.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import isfinite
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
-from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
-
-from drivers.modbus.address import Address, Table, parse
-from drivers.modbus.codec import BlockCodec, ByteOrder, Field, compile_bits, compile_registers, registers_of
+from drivers.modbus.address import Range, Table, parse, parse_range
+from drivers.modbus.blocks import Span, Terms, blocks_of
+from drivers.modbus.codec import BlockCodec, Field, compile_bits, compile_registers
+from drivers.modbus.cost import Cost, cost_of, has_identity
+from drivers.modbus.decode import Decoder
 from drivers.modbus.endpoint import Limits, limits_of
-from edge_agent.driver import Columns, Plan, Request
-from edge_agent.model import Quality, Tag, Value
+from drivers.modbus.kinds import encoding_of, kind_name, order_of, registers_of
+from drivers.modbus.request import Learned as Learned
+from drivers.modbus.request import Read as Read
+from drivers.modbus.request import read_of, size_of
+from edge_agent.driver import Plan, Request
+from edge_agent.model import Tag
 
 if TYPE_CHECKING:
     from drivers.modbus.settings import ModbusSettings
-
-REQUEST_US = 4000
-REGISTER_US = 40
-BIT_US = 2.5
-
-_PDU = {
-    Table.COIL: ReadCoilsRequest,
-    Table.DISCRETE: ReadDiscreteInputsRequest,
-    Table.HOLDING: ReadHoldingRegistersRequest,
-    Table.INPUT: ReadInputRegistersRequest,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What a device refused. ``cuts``: (function code, offset): no request holds places on both sides of it.
-    ``max_count``: function code -> the largest count it has not refused."""
-
-    cuts: frozenset[tuple[int, int]] = frozenset()
-    max_count: frozenset[tuple[int, int]] = frozenset()
-
-    def __or__(self, other: Learned) -> Learned:
-        return Learned(self.cuts | other.cuts, self.max_count | other.max_count)
-
-    def limit(self, function: int) -> int:
-        return min((count for code, count in self.max_count if code == function), default=0xFFFF)
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """The body of a request. ``tail`` is everything after the transaction id; ``head`` is what a fitting
-    reply shows at the same place, up to and including its byte count. ``if_hole`` and ``if_too_many``: what
-    to plan with after exception 2 or 3; None where the request cannot be made smaller."""
-
-    station: int
-    function: int
-    offset: int
-    count: int
-    tail: bytes
-    head: bytes
-    if_hole: Learned | None = None
-    if_too_many: Learned | None = None
-
-    @property
-    def place(self) -> str:
-        table = next(table for table in Table if table.function == self.function)
-        last = "" if self.count == 1 else f"..{self.offset + self.count - 1}"
-        return f"FC{self.function:02d} {table.prefix}:{self.offset}{last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +39,17 @@ class _Cell:
     tag: int
     start: int
     end: int
-    address: Address
     content: Field
 
 
 @dataclass(slots=True)
 class _Block:
-    """What one request reads. ``spans`` are its values without those that lie inside another, ascending."""
+    """What one request reads. ``spans``: its values without those that lie inside another, ascending.
+    ``refused``: each of them by itself, before."""
 
     table: Table
-    spans: list[tuple[int, int]]
+    spans: list[Span]
+    refused: bool = False
     cells: list[_Cell] = field(default_factory=list)
 
     @property
@@ -111,6 +60,10 @@ class _Block:
     def end(self) -> int:
         return self.spans[-1][1]
 
+    @property
+    def size(self) -> int:
+        return size_of(self.table, self.end - self.start)
+
 
 def plan(
     settings: ModbusSettings, tags: Sequence[Tag], limits: Limits | None, learned: Learned | None
@@ -118,13 +71,22 @@ def plan(
     """Requests and decoder for tags that passed ``check``."""
     limits = limits or limits_of(settings)
     learned = learned or Learned()
-    blocks = []
+    cost = cost_of(settings)
+    forbidden = [parse_range(text) for text in settings.forbidden]
+    blocks: list[_Block] = []
     for table, cells in _cells(settings, tags).items():
-        allowed = min(
-            limits.max_bits if table.is_bits else limits.max_registers, learned.limit(table.function)
+        allowed = limits.max_bits if table.is_bits else limits.max_registers
+        terms = Terms(
+            cost,
+            table.is_bits,
+            min(allowed, learned.limit(table.function)),
+            settings.max_gap,
+            [(part.start, part.end) for part in forbidden if part.table is table],
         )
-        blocks += _blocks(table, cells, allowed, settings.max_gap, learned)
-    requests = tuple(_request(settings.station, block, learned) for block in blocks)
+        blocks += _blocks(table, cells, terms, learned)
+    if not has_identity(settings.link):
+        blocks = _alternating(blocks)
+    requests = tuple(_request(settings.station, block, cost, learned) for block in blocks)
     return Plan(requests, _decoder(blocks, requests, len(tags)))
 
 
@@ -132,134 +94,116 @@ def _cells(settings: ModbusSettings, tags: Sequence[Tag]) -> dict[Table, list[_C
     found: dict[Table, list[_Cell]] = {table: [] for table in Table}
     for position, tag in enumerate(tags):
         address = parse(tag.address)
-        order = ByteOrder(tag.byte_order.strip().upper() or settings.byte_order)
-        width = 1 if address.table.is_bits else registers_of(tag.type)
-        content = Field(address.offset, tag.type, order, address.bit)
-        cell = _Cell(position, address.offset, address.offset + width, address, content)
-        found[address.table].append(cell)
+        kind, order, encoding = kind_name(tag), order_of(settings, tag), encoding_of(settings, tag)
+        content = Field(address.offset, kind, order, address.bit, address.high, tag.length, encoding)
+        width = 1 if address.table.is_bits else registers_of(kind, tag.length)
+        found[address.table].append(_Cell(position, address.offset, address.offset + width, content))
     return {table: cells for table, cells in found.items() if cells}
 
 
-def _blocks(
-    table: Table, cells: Sequence[_Cell], allowed: int, max_gap: int | None, learned: Learned
-) -> list[_Block]:
-    spans = _outer_spans({(cell.start, cell.end) for cell in cells})
-    unit = BIT_US if table.is_bits else REGISTER_US
-    gap, request_us, place_us = REQUEST_US / unit, float(REQUEST_US), float(unit)
-    if max_gap is not None:  # the fewest requests; among those the fewest places
-        gap, request_us, place_us = max_gap, 1e9, 1.0
-    cuts = [offset for function, offset in learned.cuts if function == table.function]
-    blocks: list[_Block] = []
-    for run in _runs(spans, gap, cuts):
-        blocks += [_Block(table, part) for part in _cheapest(run, allowed, request_us, place_us)]
-    _assign(blocks, cells)
-    return blocks
-
-
-def _outer_spans(spans: set[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Without spans that lie inside another: starts and ends both strictly ascending."""
-    outer: list[tuple[int, int]] = []
-    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if not outer or end > outer[-1][1]:
-            outer.append((start, end))
-    return outer
-
-
-def _runs(spans: Sequence[tuple[int, int]], gap: float, cuts: Sequence[int]) -> list[list[tuple[int, int]]]:
-    """Spans that may share a request: no gap wider than ``gap``, no cut between them."""
-    runs = [[spans[0]]]
-    for span in spans[1:]:
-        previous = runs[-1][-1]
-        if span[0] - previous[1] > gap or any(previous[0] < cut <= span[0] for cut in cuts):
-            runs.append([span])
-        else:
-            runs[-1].append(span)
-    return runs
-
-
-def _cheapest(
-    run: Sequence[tuple[int, int]], allowed: int, request_us: float, place_us: float
-) -> list[list[tuple[int, int]]]:
-    """Cuts a run into requests of at most ``allowed`` places for the least total cost, never inside a span.
-
-    Reading spans j..i as one request costs ``request_us + place_us * (end[i] - start[j])``, so the best j for
-    i is the one with the least ``total before j - place_us * start[j]`` within reach: a sliding minimum.
-    """
-    total = [0.0]  # total[i]: least cost of the first i spans
-    first = []  # first[i]: where the request that ends with span i begins
-    candidates: deque[tuple[float, int]] = deque()
-    for i, (start, end) in enumerate(run):
-        offer = total[i] - place_us * start
-        while candidates and candidates[-1][0] > offer:
-            candidates.pop()
-        candidates.append((offer, i))
-        while len(candidates) > 1 and end - run[candidates[0][1]][0] > allowed:
-            candidates.popleft()  # out of reach; a single span stays, however wide it is
-        total.append(candidates[0][0] + request_us + place_us * end)
-        first.append(candidates[0][1])
-    parts: list[list[tuple[int, int]]] = []
-    stop = len(run)
-    while stop:
-        parts.append(list(run[first[stop - 1] : stop]))
-        stop = first[stop - 1]
-    return parts[::-1]
+def _blocks(table: Table, cells: Sequence[_Cell], terms: Terms, learned: Learned) -> list[_Block]:
+    spans = {(cell.start, cell.end) for cell in cells}
+    refused, groups = blocks_of(spans, terms, learned.holes(table.function))
+    bad = [_Block(table, group, refused=True) for group in refused]
+    good = [_Block(table, group) for group in groups]
+    known = {span for block in bad for span in block.spans}
+    _assign(bad, [cell for cell in cells if (cell.start, cell.end) in known])
+    _assign(good, [cell for cell in cells if (cell.start, cell.end) not in known])
+    return sorted(bad + good, key=lambda block: (block.start, block.end))
 
 
 def _assign(blocks: Sequence[_Block], cells: Sequence[_Cell]) -> None:
     """Gives each cell to the first block that holds all of it."""
-    ordered = sorted(cells, key=lambda cell: (cell.start, cell.end, cell.tag))
     index = 0
-    for cell in ordered:
+    for cell in sorted(cells, key=lambda cell: (cell.start, cell.end, cell.tag)):
         while blocks[index].end < cell.end:
             index += 1
         blocks[index].cells.append(cell)
 
 
-def _request(station: int, block: _Block, learned: Learned) -> Request:
-    function, count = block.table.function, block.end - block.start
-    pdu = bytes([function]) + _PDU[block.table](address=block.start, count=count).encode()
-    size = (count + 7) // 8 if block.table.is_bits else 2 * count
-    read = Read(
-        station,
-        function,
-        block.start,
-        count,
-        tail=b"\0\0" + (1 + len(pdu)).to_bytes(2, "big") + bytes([station]) + pdu,
-        head=b"\0\0" + (3 + size).to_bytes(2, "big") + bytes([station, function, size]),
-        if_hole=_with_cut(block, learned),
-        if_too_many=_with_half(block, count, learned),
+def _alternating(blocks: Sequence[_Block]) -> list[_Block]:
+    """Where replies carry no transaction id, neighbours in time should not look alike: then a reply that
+    comes one request late is seen at once. The most frequent kind of reply goes first wherever it may."""
+    kinds: dict[tuple[int, int], list[_Block]] = {}
+    for block in blocks:
+        kinds.setdefault((block.table.function, block.size), []).append(block)
+    ordered: list[_Block] = []
+    last = None
+    while kinds:
+        others = [kind for kind in kinds if kind != last] or list(kinds)
+        last = max(others, key=lambda kind: len(kinds[kind]))  # of equals the first, by address
+        ordered.append(kinds[last].pop(0))
+        if not kinds[last]:
+            del kinds[last]
+    return ordered
+
+
+def _request(station: int, block: _Block, cost: Cost, learned: Learned) -> Request:
+    count = block.end - block.start
+    read = replace(
+        read_of(station, block.table, block.start, count),
+        whole=_whole(block),
+        if_hole=_if_hole(block, learned),
+        if_too_many=_if_too_many(block, count, learned),
     )
-    unit, cost_us = ("bits", BIT_US) if block.table.is_bits else ("registers", REGISTER_US)
+    unit = "bit" if block.table.is_bits else "register"
     return Request(
         tags=tuple(sorted(cell.tag for cell in block.cells)),
         body=read,
-        cost_s=(REQUEST_US + count * cost_us) / 1e6,
-        text=f"{read.place} ({count} {unit if count > 1 else unit[:-1]})",
+        cost_s=cost.ns(read.size) / 1e9,
+        text=f"{read.place} ({count} {unit if count == 1 else unit + 's'}){_lesson(block, learned)}",
+        size_bytes=cost.size_bytes(read.size),
     )
 
 
-def _with_cut(block: _Block, learned: Learned) -> Learned | None:
-    """One more cut, in the middle: of the gaps if there are any, of the values if not."""
-    if len(block.spans) == 1:
+def _whole(block: _Block) -> tuple[int, ...]:
+    """Counts after which no value is cut in two."""
+    inside = {place for cell in block.cells for place in range(cell.start + 1, cell.end)}
+    return tuple(stop - block.start for stop in range(block.start + 1, block.end + 1) if stop not in inside)
+
+
+def _if_hole(block: _Block, learned: Learned) -> Learned | None:
+    """None where the request is one value that nothing larger hides behind."""
+    if block.refused:
         return None
-    pairs = list(zip(block.spans, block.spans[1:], strict=False))
-    gaps = [after[0] for before, after in pairs if after[0] > before[1]]
-    places = gaps or [after[0] for _, after in pairs]
-    cut = (block.table.function, places[len(places) // 2])
-    return Learned(learned.cuts | {cut}, learned.max_count)
-
-
-def _with_half(block: _Block, count: int, learned: Learned) -> Learned | None:
-    widest = max(end - start for start, end in block.spans)
-    if len(block.spans) == 1:
+    function, span = block.table.function, (block.start, block.end)
+    taught = learned | Learned(frozenset({(function, *span)}))
+    one_value = all((cell.start, cell.end) == span for cell in block.cells)
+    if one_value and not any(start <= span[0] and span[1] <= end for start, end in learned.holes(function)):
         return None
-    half = (block.table.function, max(count // 2, widest))
-    return Learned(learned.cuts, learned.max_count | {half})
+    return taught
 
 
-def _decoder(
-    blocks: Sequence[_Block], requests: Sequence[Request], count: int
-) -> Callable[[Sequence[Any]], Columns]:
+def _if_too_many(block: _Block, count: int, learned: Learned) -> Learned | None:
+    """Half as many; and when a single value is too many as well, the address is meant."""
+    function = block.table.function
+    if learned.means_address(function):
+        return _if_hole(block, learned)
+    if len(block.spans) > 1:
+        widest = max(end - start for start, end in block.spans)
+        return learned | Learned(max_count=frozenset({(function, max(count // 2, widest))}))
+    if learned.limit(function) == 0xFFFF:
+        return None
+    return learned | Learned(frozenset({(function, block.start, block.end)}), frozenset({(function, 0)}))
+
+
+def _lesson(block: _Block, learned: Learned) -> str:
+    """Why the request is as small as it is, where the device taught that."""
+    function = block.table.function
+    code = 3 if learned.means_address(function) else 2
+    if block.refused:
+        return f"; refused by itself before (exception {code})"
+    notes = [
+        f"; split off: {Range(block.table, start, end)} was refused as a whole (exception {code})"
+        for start, end in learned.holes(function)
+        if start < block.start < end
+    ]
+    if (limit := learned.limit(function)) < 0xFFFF:
+        notes.append(f"; at most {limit} at once (exception 3)")
+    return "".join(notes)
+
+
+def _decoder(blocks: Sequence[_Block], requests: Sequence[Request], count: int) -> Decoder:
     codecs = [_codec(block) for block in blocks]
     column = [0] * count
     start = 0
@@ -267,66 +211,12 @@ def _decoder(
         for cell, index in zip(block.cells, codec.columns, strict=True):
             column[cell.tag] = start + index
         start += codec.width
-    return _Decoder(codecs, [request.tags for request in requests], column, start)
+    return Decoder(codecs, [request.tags for request in requests], column)
 
 
 def _codec(block: _Block) -> BlockCodec:
     count = block.end - block.start
     if block.table.is_bits:
         return compile_bits([cell.start - block.start for cell in block.cells], count)
-    fields = [
-        Field(cell.start - block.start, cell.content.kind, cell.content.order, cell.content.bit)
-        for cell in block.cells
-    ]
+    fields = [replace(cell.content, offset=cell.start - block.start) for cell in block.cells]
     return compile_registers(fields, count)
-
-
-class _Decoder:
-    """Replies -> columns. A good reply costs one ``unpack`` and, with floats, one sum: a sum is finite only
-    if every term is. Only a block whose sum is not finite is looked at value by value."""
-
-    def __init__(
-        self,
-        codecs: Sequence[BlockCodec],
-        tags: Sequence[tuple[int, ...]],
-        column: Sequence[int],
-        width: int,
-    ) -> None:
-        self._blocks = tuple((codec.unpack, codec.has_floats, (None,) * codec.width) for codec in codecs)
-        self._tags = tuple(tags)
-        self._good = bytes(len(column))
-        self._order = _picker(column, width)
-
-    def __call__(self, replies: Sequence[Any]) -> Columns:
-        flat: list[Value] = []
-        spoiled = False
-        for (unpack, has_floats, nothing), reply in zip(self._blocks, replies, strict=True):
-            if isinstance(reply, Quality):
-                flat += nothing
-                spoiled = True
-                continue
-            numbers = unpack(reply)
-            if has_floats and not isfinite(sum(numbers)):
-                numbers = [number if isfinite(number) else None for number in numbers]
-                spoiled = True
-            flat += numbers
-        values = self._order(flat)
-        return Columns(values, self._qualities(values, replies) if spoiled else self._good)
-
-    def _qualities(self, values: Sequence[Value], replies: Sequence[Any]) -> bytes:
-        quality = bytearray(Quality.BAD_DECODE if value is None else Quality.GOOD for value in values)
-        for tags, reply in zip(self._tags, replies, strict=True):
-            if isinstance(reply, Quality):
-                for tag in tags:
-                    quality[tag] = reply
-        return bytes(quality)
-
-
-def _picker(column: Sequence[int], width: int) -> Callable[[list[Value]], tuple[Value, ...]]:
-    """Brings the columns into the order of the tags; nothing to do where they already are."""
-    if list(column) == list(range(width)):
-        return tuple
-    if len(column) == 1:
-        only = column[0]
-        return lambda flat: (flat[only],)
-    return itemgetter(*column)

@@ -110,7 +110,8 @@ class TestModbus(WireDriverContract):
         Tag("bool_on_register", "hr:0", ValueType.BOOL),
         Tag("bit_16", "hr:0.16", ValueType.BOOL),
         Tag("order", "hr:1", ValueType.INT32, byte_order="ABDC"),
-        Tag("text", "hr:20", ValueType.STRING, length=10),
+        Tag("text", "co:20", ValueType.STRING, length=10),
+        Tag("too_long", "hr:20", ValueType.STRING, length=251),
         Tag("half_register", "hr:21", ValueType.INT8),
     )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.modbus.address import Address, AddressError, Table, notations, parse
+from drivers.modbus.address import Address, AddressError, Range, Table, notations, parse, parse_range
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,55 @@ def test_mistakes_have_a_cure(text: str, message: str, cure: str) -> None:
     assert caught.value.message.zh and caught.value.cure.zh
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hr:10.h", Address(Table.HOLDING, 10, high=True)),
+        ("400011.L", Address(Table.HOLDING, 10, high=False)),
+        ("ir:0x1F", Address(Table.INPUT, 31)),
+        ("HR:0X000a.3", Address(Table.HOLDING, 10, 3)),
+        ("co:0xFFFF", Address(Table.COIL, 65535)),
+    ],
+)
+def test_bytes_and_hexadecimal(text: str, expected: Address) -> None:
+    assert parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["hr:10.x", "hr:10.hl", "hr:0xG", "hr:0x", "0x10", "co:1.h", "hr:0x10000"])
+def test_not_bytes_and_not_hexadecimal(text: str) -> None:
+    with pytest.raises(AddressError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hr:100-120", "hr:100..120 = 400101..400121"),
+        (" hr:100 - 120 ", "hr:100..120 = 400101..400121"),
+        ("hr:100-hr:120", "hr:100..120 = 400101..400121"),
+        ("400101-400121", "hr:100..120 = 400101..400121"),
+        ("40101-40121", "hr:100..120 = 400101..400121"),
+        ("hr:100..120", "hr:100..120 = 400101..400121"),
+        ("ir:0x10~0x1f", "ir:16..31 = 300017..300032"),
+        ("co:7", "co:7 = 000008"),
+        ("10001", "di:0 = 100001"),
+    ],
+)
+def test_ranges(text: str, expected: str) -> None:
+    assert str(parse_range(text)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "hr:2-1", "hr:1-ir:2", "hr:1.2-3", "hr:1-2-3", "hr:1－2", "hr:0-65536"])
+def test_not_ranges(text: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        parse_range(text)
+    assert caught.value.cure.en and caught.value.cure.zh
+
+
+def test_a_range_of_one_place() -> None:
+    assert parse_range("hr:5") == Range(Table.HOLDING, 5, 6)
+
+
 def test_both_notations_for_people() -> None:
     assert notations(parse("40001")) == "400001 = hr:0, FC03"
     assert notations(parse("hr:10.3")) == "400011.3 = hr:10.3, FC03"
@@ -79,7 +128,8 @@ def test_both_notations_for_people() -> None:
 @given(st.sampled_from(Table), st.integers(0, 65535), st.none() | st.integers(0, 15))
 @settings(database=None, print_blob=True)
 def test_either_notation_leads_back(table: Table, offset: int, bit: int | None) -> None:
-    address = Address(table, offset, None if table.is_bits else bit)
+    high = None if table.is_bits or bit is None or bit % 3 else bit > 7
+    address = Address(table, offset, None if table.is_bits or high is not None else bit, high)
     assert parse(str(address)) == address
     assert parse(address.reference) == address
 

@@ -120,8 +120,11 @@ async def test_a_hole_in_the_map_is_learned(link: ModbusTcpLink) -> None:
     columns, plan = await read(link, tags)
     assert columns.values == (0, 9, 0, 34)
     assert [request.text for request in plan.requests] == [
-        "FC03 hr:2000..2009 (10 registers)",
-        "FC03 hr:2015..2049 (35 registers)",
+        "FC03 hr:2000..2009 = 402001..402010 (10 registers)",
+        (
+            "FC03 hr:2015..2049 = 402016..402050 (35 registers); "
+            "split off: hr:2000..2049 = 402001..402050 was refused as a whole (exception 2)"
+        ),
     ]
 
 

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 from drivers.modbus import PLUGIN
 from drivers.modbus.address import parse
-from drivers.modbus.codec import REGISTER_TYPES, registers_of
+from drivers.modbus.cost import ETHERNET_BYTE_S, ETHERNET_RESPONSE_S
 from drivers.modbus.endpoint import Limits
-from drivers.modbus.plan import REGISTER_US, REQUEST_US, Learned, Read
+from drivers.modbus.kinds import KINDS, kind_name, registers_of
+from drivers.modbus.plan import Learned, Read
 from drivers.modbus.settings import ModbusSettings
 from edge_agent.driver import Plan
 from edge_agent.model import Quality, Tag, ValueType
 
+WORTH = round(ETHERNET_RESPONSE_S / ETHERNET_BYTE_S)  # bytes that cost as much as a request
 TABLE_OF = {1: "co", 2: "di", 3: "hr", 4: "ir"}
 
 
@@ -43,7 +45,7 @@ def texts(plan: Plan) -> list[str]:
 def extent(tag: Tag) -> tuple[str, int, int]:
     """Table, first place, place after the last, worked out from the address."""
     address = parse(tag.address)
-    size = 1 if address.table.is_bits else registers_of(tag.type)
+    size = 1 if address.table.is_bits else registers_of(kind_name(tag), tag.length)
     return address.table.prefix, address.offset, address.offset + size
 
 
@@ -53,9 +55,17 @@ def any_tag(draw: st.DrawFn, number: int, reach: int) -> Tag:
     offset = draw(st.integers(0, reach))
     if table in ("co", "di"):
         return Tag(f"t{number}", f"{table}:{offset}", ValueType.BOOL)
-    kind = draw(st.sampled_from([*REGISTER_TYPES, ValueType.BOOL]))
-    bit = f".{draw(st.integers(0, 15))}" if kind is ValueType.BOOL else ""
-    return Tag(f"t{number}", f"{table}:{offset}{bit}", kind)
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    part = ""
+    if kind == "bool":
+        part = f".{draw(st.integers(0, 15))}"
+    elif kind in ("int8", "uint8"):
+        part = draw(st.sampled_from([".h", ".l"]))
+    length = draw(st.integers(1, 8)) if kind == "string" else 1
+    order = draw(st.sampled_from(["", "ABCD", "BADC", "CDAB", "DCBA"]))
+    return Tag(
+        f"t{number}", f"{table}:{offset}{part}", KINDS[kind].value, byte_order=order, wire=kind, length=length
+    )
 
 
 @st.composite
@@ -69,13 +79,15 @@ def many_tags(draw: st.DrawFn) -> list[Tag]:
     st.integers(4, 125),
     st.integers(1, 2000),
     st.none() | st.integers(0, 300),
-    st.sets(st.tuples(st.integers(1, 4), st.integers(0, 300)), max_size=6),
+    st.sets(st.tuples(st.integers(1, 4), st.integers(0, 300), st.integers(1, 40)), max_size=6),
 )
 @settings(database=None, print_blob=True, max_examples=150, deadline=None)
 def test_every_plan(
-    tags: list[Tag], registers: int, bits: int, max_gap: int | None, cuts: set[tuple[int, int]]
+    tags: list[Tag], registers: int, bits: int, max_gap: int | None, holes: set[tuple[int, int, int]]
 ) -> None:
-    learned = Learned(cuts=frozenset(cuts))
+    learned = Learned()
+    for function, start, width in holes:
+        learned |= Learned(frozenset({(function, start, start + width)}))
     plan = planned(tags, learned, max_registers=registers, max_bits=bits, max_gap=max_gap)
     served: list[int] = []
     for request in plan.requests:
@@ -101,31 +113,8 @@ def _assert_gaps(plan: Plan, tags: list[Tag], max_gap: int | None) -> None:
         used = sorted({place for position in request.tags for place in range(*extent(tags[position])[1:])})
         assert used[0] == request.body.offset and used[-1] == request.body.offset + request.body.count - 1
         widest = max((after - before - 1 for before, after in pairwise(used)), default=0)
-        per_place = REGISTER_US / 16 if request.body.function <= 2 else REGISTER_US
-        assert widest <= (REQUEST_US / per_place if max_gap is None else max_gap), request.text
-
-
-@given(st.lists(st.integers(0, 400), min_size=1, max_size=9, unique=True), st.integers(1, 125))
-@settings(database=None, print_blob=True, max_examples=200, deadline=None)
-def test_no_cheaper_plan_exists(offsets: list[int], limit: int) -> None:
-    """Against every way of cutting the sorted registers into requests."""
-    plan = planned(words(*[f"hr:{offset}" for offset in offsets]), max_registers=limit)
-    cost = sum(REQUEST_US + REGISTER_US * request.body.count for request in plan.requests)
-    assert cost == _least_cost(sorted(offsets), limit)
-
-
-def _least_cost(offsets: list[int], limit: int) -> int:
-    best = 1 << 40
-    for pattern in range(1 << (len(offsets) - 1)):
-        total, start = 0, offsets[0]
-        for index, offset in enumerate(offsets):
-            if offset - start + 1 > limit:
-                total = 1 << 40
-            if index == len(offsets) - 1 or pattern >> index & 1:
-                total += REQUEST_US + REGISTER_US * (offset - start + 1)
-                start = offsets[min(index + 1, len(offsets) - 1)]
-        best = min(best, total)
-    return best
+        dearest = 8 * WORTH + 14 if request.body.function <= 2 else WORTH // 2
+        assert widest <= (dearest if max_gap is None else max_gap), request.text
 
 
 @given(many_tags(), st.integers(0, 1 << 32))
@@ -138,7 +127,7 @@ def test_replies_reach_their_tags(tags: list[Tag], seed: int) -> None:
     assert len(columns.values) == len(columns.quality) == len(tags)
     for tag, value, quality in zip(tags, columns.values, columns.quality, strict=True):
         expected = _held(tag, image)
-        if isinstance(expected, float) and not math.isfinite(expected):
+        if expected is None or (isinstance(expected, float) and not math.isfinite(expected)):
             assert (value, quality) == (None, Quality.BAD_DECODE)
         else:
             assert (value, quality) == (expected, Quality.GOOD), tag
@@ -157,37 +146,61 @@ def _held(tag: Tag, image: list[int]) -> object:
     table, start, end = extent(tag)
     if table in ("co", "di"):
         return bool(image[start] & 1)
-    if tag.type is ValueType.BOOL:
-        return bool(image[start] >> int(tag.address.partition(".")[2]) & 1)
-    data = b"".join(value.to_bytes(2, "big") for value in image[start:end])
-    if tag.type.is_float:
-        return struct.unpack(">f" if tag.type is ValueType.FLOAT32 else ">d", data)[0]
-    return int.from_bytes(data, "big", signed=tag.type.startswith("int"))
+    kind, order, part = kind_name(tag), tag.byte_order or "ABCD", tag.address.partition(".")[2]
+    words = [value.to_bytes(2, "big") for value in image[start:end]]
+    if order in ("BADC", "DCBA"):
+        words = [word[::-1] for word in words]
+    if kind == "string":
+        return _text(b"".join(words)[: tag.length])
+    data = b"".join(words if order in ("ABCD", "BADC") else reversed(words))
+    if kind == "bool":
+        return bool(int.from_bytes(data, "big") >> int(part) & 1)
+    if part:
+        data = data[:1] if part == "h" else data[1:]
+    if kind.startswith("float"):
+        return struct.unpack({"float16": ">e", "float32": ">f", "float64": ">d"}[kind], data)[0]
+    if kind.startswith("bcd"):
+        return int(data.hex()) if data.hex().isdigit() else None
+    return int.from_bytes(data, "big", signed=kind.startswith("int"))
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.split(b"\0")[0].decode().rstrip(" ")
+    except UnicodeDecodeError:
+        return None
 
 
 def test_text_and_cost() -> None:
     plan = planned([*words(*[f"hr:{n}" for n in range(125)]), Tag("c", "co:3", ValueType.BOOL)])
-    assert texts(plan) == ["FC01 co:3 (1 bit)", "FC03 hr:0..124 (125 registers)"]
+    assert texts(plan) == [
+        "FC01 co:3 = 000004 (1 bit)",
+        "FC03 hr:0..124 = 400001..400125 (125 registers)",
+    ]
     assert plan.requests[1].cost_s == pytest.approx(0.004 + 125 * 0.00004)
+    assert plan.requests[0].size_bytes == 12 + 10
+    assert plan.requests[1].size_bytes == 12 + 9 + 250
 
 
 def test_bytes_on_the_wire() -> None:
     (request,) = planned(words("hr:107", "hr:109"), station=17).requests
     assert request.body.tail.hex(" ") == "00 00 00 06 11 03 00 6b 00 03"
     assert request.body.head.hex(" ") == "00 00 00 09 11 03 06"
+    assert request.body.pdu.hex(" ") == "03 00 6b 00 03"
+    assert request.body.size == 6
 
 
 def test_500_registers_are_four_requests() -> None:
     assert texts(planned(words(*[f"hr:{n}" for n in range(500)]))) == [
-        "FC03 hr:0..124 (125 registers)",
-        "FC03 hr:125..249 (125 registers)",
-        "FC03 hr:250..374 (125 registers)",
-        "FC03 hr:375..499 (125 registers)",
+        "FC03 hr:0..124 = 400001..400125 (125 registers)",
+        "FC03 hr:125..249 = 400126..400250 (125 registers)",
+        "FC03 hr:250..374 = 400251..400375 (125 registers)",
+        "FC03 hr:375..499 = 400376..400500 (125 registers)",
     ]
 
 
 def test_a_gap_is_read_over_only_while_that_is_cheaper() -> None:
-    near, far = REQUEST_US // REGISTER_US, REQUEST_US // REGISTER_US + 1
+    near, far = WORTH // 2, WORTH // 2 + 1
     assert len(planned(words("hr:0", f"hr:{near + 1}")).requests) == 1
     assert len(planned(words("hr:0", f"hr:{far + 1}")).requests) == 2
     assert len(planned(words("hr:0", "hr:2"), max_gap=0).requests) == 2
@@ -196,45 +209,15 @@ def test_a_gap_is_read_over_only_while_that_is_cheaper() -> None:
 
 def test_the_split_of_a_full_block_falls_into_a_gap() -> None:
     tags = words(*[f"hr:{n}" for n in range(60)], *[f"hr:{n}" for n in range(100, 160)])
-    assert texts(planned(tags)) == ["FC03 hr:0..59 (60 registers)", "FC03 hr:100..159 (60 registers)"]
+    assert texts(planned(tags)) == [
+        "FC03 hr:0..59 = 400001..400060 (60 registers)",
+        "FC03 hr:100..159 = 400101..400160 (60 registers)",
+    ]
 
 
 def test_negotiated_limits_go_before_the_configured_ones() -> None:
     plan = PLUGIN.plan(made(), words(*[f"hr:{n}" for n in range(20)]), Limits(max_registers=10), None)
     assert [request.body.count for request in plan.requests] == [10, 10]
-
-
-def test_a_refused_gap_is_cut_first() -> None:
-    tags = words("hr:0", "hr:10", "hr:11", "hr:12", "hr:13", "hr:14")
-    (request,) = planned(tags).requests
-    learned = request.body.if_hole
-    assert texts(planned(tags, learned)) == ["FC03 hr:0 (1 register)", "FC03 hr:10..14 (5 registers)"]
-
-
-@pytest.mark.parametrize("missing", [{4}, {0}, {19}, {3, 4, 5}, {9, 10}])
-def test_refusals_end_at_the_missing_registers_alone(missing: set[int]) -> None:
-    """A device that answers exception 2 whenever a missing register is touched."""
-    tags = words(*[f"hr:{n}" for n in range(20)])
-    learned, refused, rounds = None, set(), 0
-    while True:
-        rounds += 1
-        assert rounds < 40
-        plan = planned(tags, learned)
-        lessons = [_lesson(request.body, missing) for request in plan.requests]
-        refused = {r.body.offset for r, lesson in zip(plan.requests, lessons, strict=True) if lesson is None}
-        if not any(lessons):
-            break
-        for lesson in lessons:
-            learned = lesson if learned is None else (learned | lesson if lesson else learned)
-    assert refused == missing
-    assert len(plan.requests) <= 1 + 5 * len(missing), texts(plan)
-
-
-def _lesson(read: Read, missing: set[int]) -> Learned | bool | None:
-    """False: a good answer. None: refused for good. Otherwise what the link would hand to Replan."""
-    if not missing & set(range(read.offset, read.offset + read.count)):
-        return False
-    return read.if_hole
 
 
 def test_too_many_at_once_halves_until_it_fits() -> None:

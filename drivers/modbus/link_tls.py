@@ -1,0 +1,78 @@
+"""Modbus/TCP Security: the same frames inside TLS, both sides showing a certificate (port 802).
+
+The server's certificate and host name are always checked; no key turns that off.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from edge_agent.errors import LinkDenied
+
+if TYPE_CHECKING:
+    from drivers.modbus.settings import ModbusSettings
+
+# X509_V_ERR_*, from openssl/x509_vfy.h
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_UNKNOWN_CA = frozenset({2, 18, 19, 20, 21, 27})
+_WRONG_NAME = frozenset({62, 64})
+_SOFT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+
+
+def make_context(settings: ModbusSettings) -> ssl.SSLContext:
+    """Reads the certificate files: call it in a thread. LinkDenied names the file that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.ca_file is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load_verify_locations(settings.ca_file)
+        except (OSError, ValueError) as error:
+            raise _unusable("ca_file", settings.ca_file, error) from error
+    if settings.cert_file is not None:
+        try:  # the password callback keeps OpenSSL from asking at a terminal
+            context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: b"")
+        except (OSError, ValueError) as error:
+            files = settings.cert_file if settings.key_file is None else settings.key_file
+            key = "cert_file" if settings.key_file is None else "cert_file or key_file"
+            raise _unusable(key, files, error) from error
+    return context
+
+
+def _unusable(key: str, file: object, error: Exception) -> LinkDenied:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return LinkDenied(
+        f"{key} {file} cannot be used: {said}; it must be a PEM file that this program may read",
+        reason="cert",
+    )
+
+
+def explain(error: ssl.SSLError, host: str) -> str:
+    """What is wrong with whose certificate, and the cure; "" where the failure says nothing of trust."""
+    if isinstance(error, _SOFT):
+        return ""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return _refused(error, host)
+    code, said = error.verify_code, error.verify_message
+    if code == _EXPIRED:
+        return f"the certificate of {host} has expired, or the clock of this machine is wrong"
+    if code == _NOT_YET_VALID:
+        return f"the certificate of {host} is not valid yet, or the clock of this machine is wrong"
+    if code in _WRONG_NAME:
+        return f"the certificate is not made for {host} ({said}): write the name it is made for into the link"
+    if code in _UNKNOWN_CA:
+        return f"the certificate of {host} comes from an unknown authority ({said}): give its CA as ca_file"
+    return f"the certificate of {host} is not trusted: {said}"
+
+
+def _refused(error: ssl.SSLError, host: str) -> str:
+    said = error.reason or str(error)
+    if "CERTIFICATE_REQUIRED" in said or "HANDSHAKE_FAILURE" in said:
+        return f"{host} wants a certificate of this agent: give cert_file and key_file ({said})"
+    if "ALERT" in said and ("CERTIFICATE" in said or "UNKNOWN_CA" in said):
+        return f"{host} refuses the certificate of this agent ({said}): its CA must be known there"
+    if "WRONG_VERSION_NUMBER" in said or "UNSUPPORTED_PROTOCOL" in said:
+        return f"{host} does not speak TLS 1.2 or newer on this port ({said}): is it tcp:// after all?"
+    return f"no secure connection to {host}: {said}"

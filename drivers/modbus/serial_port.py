@@ -1,0 +1,184 @@
+"""A serial port without threads in the way: bytes come by the event loop's reader, and go at once.
+
+Only opening, which may wait for a driver of the operating system, happens in a thread. pyserial sets the port
+up and locks it; it is imported when a port is opened, so that an agent without one does not pay for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import select
+import termios
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drivers.modbus.link_errors import words_of
+from edge_agent.errors import LinkLost
+
+if TYPE_CHECKING:
+    from drivers.modbus.link_wire import Gone, Received
+    from drivers.modbus.settings import ModbusSettings
+
+_CHUNK = 4096
+_PARITY = {"even": "E", "odd": "O", "none": "N"}
+_PSEUDO_TERMINALS = range(136, 144)  # device numbers of Unix98 slaves
+_TAKEN = (errno.EAGAIN, errno.EBUSY)
+
+
+class SerialWire:
+    """Meets ``link_wire.Wire``."""
+
+    def __init__(self, device: str, settings: ModbusSettings) -> None:
+        self._device = device
+        self._settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening: asyncio.Future[Any] | None = None
+        self._port: Any = None
+        self._received: Received | None = None
+        self._gone: Gone | None = None
+        self._closed = False
+
+    async def open(self, received: Received, gone: Gone) -> None:
+        """LinkLost with reason refused (held by another process), permission, or other."""
+        self._received, self._gone = received, gone
+        self._loop = loop = asyncio.get_running_loop()
+        self._opening = loop.run_in_executor(None, self._open)
+        port = await asyncio.shield(self._opening)
+        if self._closed:
+            raise LinkLost(f"{self._device}: not connected")
+        self._port = port
+        loop.add_reader(port.fileno(), self._readable)
+
+    def write(self, data: bytes) -> None:
+        if self._port is None:
+            raise LinkLost(f"{self._device}: not connected")
+        try:
+            written = os.write(self._port.fileno(), data)
+        except BlockingIOError:
+            written = 0
+        except OSError as error:
+            raise self._dead(error) from error
+        if written < len(data):
+            raise LinkLost(f"{self._device}: the port does not send: its buffer is full")
+
+    async def close(self) -> None:
+        self._closed = True
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        try:
+            port = await asyncio.shield(opening)
+        except LinkLost:
+            return
+        if self._port is not None and self._loop is not None:
+            self._loop.remove_reader(port.fileno())
+        self._port = None
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcflush(port.fileno(), termios.TCOFLUSH)  # closing would wait for what was not sent
+        with contextlib.suppress(OSError):
+            port.close()
+
+    def _readable(self) -> None:
+        if self._port is None or self._received is None:
+            return
+        descriptor = self._port.fileno()
+        try:
+            data = os.read(descriptor, _CHUNK)
+            if not data and _is_ready(descriptor):
+                data = os.read(descriptor, _CHUNK)  # it came between the two
+                if not data:
+                    raise OSError(errno.EIO, "")
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._hang_up(self._dead(error))
+            return
+        if data:
+            self._received(data)
+
+    def _hang_up(self, loss: LinkLost) -> None:
+        """The descriptor stays readable for ever once the adapter is gone: it is not listened to any more."""
+        if self._loop is not None and self._port is not None:
+            self._loop.remove_reader(self._port.fileno())
+        if self._gone is not None:
+            self._gone(loss)
+
+    def _dead(self, error: OSError) -> LinkLost:
+        return LinkLost(f"{self._device}: the port is gone ({words_of(error)}): is the adapter plugged in?")
+
+    # In a thread
+
+    def _open(self) -> Any:
+        serial: Any = import_module("serial")
+        settings = self._settings
+        line = _is_line(self._device)
+        port = serial.Serial(
+            None,
+            baudrate=settings.baud or 9600,
+            bytesize=settings.data_bits if line else 8,
+            parity=_PARITY[settings.parity] if line else "N",
+            stopbits=settings.stop_bits if line else 1,
+            timeout=0,
+            exclusive=True,
+        )
+        port.port = self._device
+        try:
+            if settings.rs485:
+                port.rs485_mode = import_module("serial.rs485").RS485Settings()
+            port.open()
+        except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
+            raise self._refusal(error) from error
+        return port
+
+    def _refusal(self, error: Exception) -> LinkLost:
+        number = getattr(error, "errno", None)
+        if number in _TAKEN:
+            return LinkLost(f"{self._device} is held by {holders(self._device)}", reason="refused")
+        if number == errno.ENOENT:
+            words = "does not exist: is the adapter plugged in? The ports there are: ls -l /dev/serial/by-id"
+            return LinkLost(f"{self._device} {words}", reason="other")
+        if number in (errno.EACCES, errno.EPERM):
+            words = "this program may not open it: its user must be in the group that owns it (dialout)"
+            return LinkLost(f"{self._device}: {words}", reason="permission")
+        if "RS485" in str(error):
+            words = "it has no RS-485 mode of its own: leave rs485 out, its adapter switches by itself"
+            return LinkLost(f"{self._device}: {words} ({error})", reason="other")
+        return LinkLost(f"{self._device} cannot be used: {words_of(error)}", reason="other")
+
+
+def _is_line(device: str) -> bool:
+    """A pseudo-terminal, as network serial servers offer one, has no parity, and refuses to be told one."""
+    try:
+        return os.major(Path(device).stat().st_rdev) not in _PSEUDO_TERMINALS
+    except OSError:
+        return True
+
+
+def _is_ready(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def holders(device: str) -> str:
+    """Who has the port open, by name and process id, as far as this process may see."""
+    target = os.path.realpath(device)
+    found = []
+    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            if any(_points_to(entry, target) for entry in (process / "fd").iterdir()):
+                name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                own = ", this program itself" if int(process.name) == os.getpid() else ""
+                found.append(f"{name} (process {process.name}{own})")
+    return ", ".join(found) or "another process"
+
+
+def _points_to(entry: Path, target: str) -> bool:
+    try:
+        return os.readlink(entry) == target  # noqa: PTH115 - Path.readlink makes an object of each
+    except OSError:
+        return False
