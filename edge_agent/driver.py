@@ -115,7 +115,8 @@ class Link(Protocol):
         """One try to restore trust in a station: at most one round trip, under its own deadline. Returns when
         a reply came that can belong to this try only; StationSilent or BadReply when it did not, and the
         supervisor tries again when the station's turn comes. An exception reply of the device proves
-        nothing. Returns at once where replies carry an identity of their own."""
+        nothing. Returns at once where replies carry an identity of their own. Each station of a new link
+        object is proved before its first exchange: late bytes outlive a closed port."""
         ...
 
     async def close(self) -> None: ...
@@ -132,6 +133,9 @@ class DriverPlugin:
     ``link_options``: names of settings that devices on one link must agree on.
     ``check``: offline; every mistake in the settings and tags, none is fatal to finding the next.
     ``plan``: pure; (settings, tags of one poll group, limits or None before a connection, learned or None).
+    ``learned`` belongs to this poll group alone: it is what the group's newest Replan carried, and replaces
+    what it carried before, so a driver puts the old into the new. It outlives reconnects and new limits, and
+    ends with the agent or a reload.
     ``open_link``: no I/O.
     ``address_hint``: for people: what an address looks like in this protocol.
     ``types``: names beyond ``ValueType`` that the type column may hold -> the type of the decoded value; the
@@ -195,8 +199,19 @@ class Subscriber(Protocol):
         seconds: when the sink was not called for that long, the supervisor takes the subscription for dead
         and treats the link as lost.
 
-        The supervisor reads the group once by its plan right after subscribing and again at its own slow
-        interval, so that silence is never the only evidence."""
+        Keep-alives come at least every two periods, so that a window with the default ``max_age`` (three)
+        stays known. The supervisor reads the group once by its plan right after subscribing and again at its
+        own slow interval, so that silence is never the only evidence."""
+        ...
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    def facts(self) -> Mapping[str, Any]:
+        """What this connection found out beyond values, JSON-able, for status. Asked while it lives, at any
+        moment, also before ``connect``; does no I/O. Keys with a meaning for metrics: ``own_certificate`` and
+        ``server_certificate`` (None, or with ``days_left``), and ``subscriptions``, a list, each with
+        ``overflows``: how often the device's queue was too short for its changes."""
         ...
 
 

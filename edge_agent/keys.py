@@ -5,9 +5,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*", re.ASCII)
@@ -86,6 +96,20 @@ Delay = Annotated[float, BeforeValidator(_any_duration), WithJsonSchema(_DURATIO
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes; written with a decimal unit: ``500MB``."""
 
+
+def _in_configuration(path: Path, info: ValidationInfo) -> Path:
+    directory = (info.context or {}).get("directory")
+    return path if directory is None else Path(directory) / path
+
+
+ConfigPath = Annotated[
+    Path,
+    AfterValidator(_in_configuration),
+    WithJsonSchema({"type": "string", "format": "path", "examples": ["pki/plant-ca.pem"]}),
+]
+"""A file or folder; a relative one is meant from the configuration directory, and the loader makes it
+absolute. A model made without the loader keeps the path as it is."""
+
 Secret = SecretStr
 """Read from a file named by ``!secret NAME``; never printed, logged or hashed into a version."""
 
@@ -96,7 +120,8 @@ class DeviceSettings(Settings):
 
     timeout: Duration | None = Field(
         default=None,
-        description="How long one request may take. Default: 1s, at most half the link's fastest period.",
+        description="How long one request may take. Default: 1s, at most half the link's fastest period; "
+        "never less than three times what the request takes on the wire.",
     )
 
 

@@ -4,6 +4,8 @@
         │
         ├── Station per device                    breaker, trust, limits, learned
         │      └── Cycle per poll group           slot on the monotonic grid, plan, replies so far
+        ├── Session per connection                which exchange is next, and what its end means
+        │      └── Feed per subscribed group      change reports, keep-alives, their deadline
         └── sink(driver, Batch)                   called in the event loop; must not block
 
 Nothing here waits for storage, uplink or page: the sink is synchronous and what it does is bounded.

@@ -1,6 +1,7 @@
 """When a station stops answering: how often it is still asked.
 
-Closed: asked normally. After ``THRESHOLD`` silences in a row: open, asked by single probes only. All dead
+Closed: asked normally. After ``THRESHOLD`` silences in a row: open, asked by single probes only. A probe that
+is answered half-opens it: the next silence opens it again at once, until a whole read was answered. All dead
 stations of one link share one probe budget, so that together they use at most 5 % of the link's time.
 """
 
@@ -10,6 +11,7 @@ THRESHOLD = 3
 BUDGET = 0.05
 PROBE_MIN_S = 1.0
 PROBE_MAX_S = 5.0  # what it costs the link is bounded by the budget: waiting longer only delays recovery
+PROBE_SLACK_NS = 1_000_000_000  # a probe's deadline after it fell due: a busy link must not starve it
 
 
 class Breaker:
@@ -27,6 +29,13 @@ class Breaker:
         return self.silences >= THRESHOLD
 
     def answered(self) -> None:
+        """One exchange of a read was. Since a probe closed the breaker that is not enough: a station that
+        answers short requests and none of the long ones would cost the link a time-out in every poll."""
+        if not self.tries:
+            self.silences = 0
+
+    def settled(self) -> None:
+        """A whole read was answered."""
         self.silences = self.tries = 0
 
     def silent(self, now_ns: int) -> bool:
@@ -40,8 +49,12 @@ class Breaker:
         return self.open and not was_open
 
     def half_open(self) -> None:
-        """After a new connection: one normal try, whose silence opens it again at once."""
+        """After a probe that was answered."""
         self.silences = min(self.silences, THRESHOLD - 1)
+
+    def anew(self) -> None:
+        """After a new connection: one normal try, whose silence opens it again at once."""
+        self.half_open()
         self.tries = 0
 
 
@@ -57,4 +70,4 @@ class ProbeBudget:
         return max(self._free_at_ns, probe_at_ns)
 
     def spent(self, now_ns: int, cost_ns: int) -> None:
-        self._free_at_ns = now_ns + round(cost_ns * (1 / BUDGET - 1))
+        self._free_at_ns = max(now_ns, self._free_at_ns) + round(cost_ns * (1 / BUDGET - 1))

@@ -1,20 +1,31 @@
-"""One read of one device without a running agent: for ``edge-agent read`` and commissioning."""
+"""One read of one device without a running agent: for ``edge-agent read`` and commissioning.
+
+On streams whose replies carry no identity (a serial bus) a read starts without a proof: nothing was asked
+on this connection before. What keeps a late reply out is that after a time-out nothing more is asked; and
+after a reply that does not fit, the station must prove itself before the next request, or the rest is given
+up.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.errors import BadReply, Busy, LinkLost, Refused, Replan, StationSilent
-from edge_agent.model import Batch, Quality, Schema
+from edge_agent.acquisition.refusal import quality_of
+from edge_agent.acquisition.sentinels import compiled
+from edge_agent.acquisition.stamp import stamped
+from edge_agent.acquisition.station import WIRE_TIMES
+from edge_agent.driver import Reserved
+from edge_agent.errors import BadReply, Busy, LinkLost, Refused, Replan, StationError, StationSilent
+from edge_agent.model import Quality, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_agent.clock import Clock
     from edge_agent.config.model import Device
-    from edge_agent.driver import Link
-    from edge_agent.model import Tag
+    from edge_agent.driver import Columns, Link, Plan, Request
+    from edge_agent.model import Batch, Tag
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 2.0
@@ -35,7 +46,8 @@ async def read_once(device: Device, clock: Clock) -> list[Batch]:
                 limits = await link.enrol(device.settings)
         except TimeoutError:
             raise LinkLost(f"no connection within {CONNECT_TIMEOUT_S:g} s", reason="timeout") from None
-        return [await _read_group(device, link, limits, group, clock) for group in _groups(device)]
+        reader = _Reader(device, link, limits)
+        return [await _read_group(device, reader, group, clock) for group in _groups(device)]
     finally:
         await link.close()
 
@@ -45,38 +57,70 @@ def _groups(device: Device) -> list[str]:
     return [group for group in device.periods_s if group in used]
 
 
-async def _read_group(device: Device, link: Link, limits: Any, group: str, clock: Clock) -> Batch:
+async def _read_group(device: Device, reader: _Reader, group: str, clock: Clock) -> Batch:
     tags = [tag for tag in device.tags if tag.group == group]
-    columns = await _read(device, link, limits, tags)
-    time_ns = clock.time_ns()
-    offsets = None
-    if columns.source_ns is not None:
-        offsets = tuple(None if s is None else s - time_ns for s in columns.source_ns)
+    columns = await reader.read(tags)
+    strike = compiled(tags)
     schema = Schema.of(device.name, group, "", tags)
-    return Batch(schema, time_ns, clock.mono_ns(), columns.values, columns.quality, offsets, clock.state())
+    return stamped(schema, columns if strike is None else strike(columns), clock)
 
 
-async def _read(device: Device, link: Link, limits: Any, tags: Sequence[Tag]) -> Any:
-    learned: Any = None
-    for _ in range(MAX_PLANS):
-        plan = device.plugin.plan(device.settings, tags, limits, learned)
+class _Reader:
+    """One connection. ``_trusted`` is None once the station could not prove itself: nothing more is asked."""
+
+    def __init__(self, device: Device, link: Link, limits: Any) -> None:
+        self._device = device
+        self._link = link
+        self._limits = limits
+        self._trusted: bool | None = True
+
+    async def read(self, tags: Sequence[Tag]) -> Columns:
+        device, learned = self._device, None
+        for _ in range(MAX_PLANS):
+            plan = device.plugin.plan(device.settings, tags, self._limits, learned)
+            try:
+                replies = [await self._ask(plan, request) for request in plan.requests]
+            except Replan as error:
+                learned = error.learned
+                continue
+            return plan.decode(replies)
+        raise BadReply(f"{device.name} refuses every way of reading its tags")
+
+    async def _ask(self, plan: Plan, request: Request) -> Any:
+        if self._trusted is False:
+            self._trusted = await self._prove(plan) or None
+        if self._trusted is None:
+            return Quality.BAD_COMM
+        timeout_s = max(self._device.settings.timeout or REQUEST_TIMEOUT_S, WIRE_TIMES * request.cost_s)
         try:
-            replies = [await _ask(device, link, request) for request in plan.requests]
-        except Replan as error:
-            learned = error.learned
-            continue
-        return plan.decode(replies)
-    raise BadReply(f"{device.name} refuses every way of reading its tags")
+            async with asyncio.timeout(timeout_s):
+                return await self._link.exchange(request)
+        except TimeoutError:
+            raise StationSilent(f"{self._device.name} did not answer within {timeout_s:g} s") from None
+        except Refused as error:
+            return quality_of(error)
+        except Busy:
+            return Quality.BAD_DEVICE
+        except BadReply:
+            self._trusted = False
+            return Quality.BAD_COMM
 
+    async def _prove(self, plan: Plan) -> bool:
+        plugin, settings = self._device.plugin, self._device.settings
+        reserved = Reserved() if plugin.reserve is None else plugin.reserve(settings, self._plans(plan))
+        try:
+            async with asyncio.timeout(settings.timeout or REQUEST_TIMEOUT_S):
+                await self._link.prove(settings, reserved)
+        except (TimeoutError, StationError):
+            return False
+        return True
 
-async def _ask(device: Device, link: Link, request: Any) -> Any:
-    timeout_s = device.settings.timeout or REQUEST_TIMEOUT_S
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await link.exchange(request)
-    except TimeoutError:
-        raise StationSilent(f"{device.name} did not answer within {timeout_s:g} s") from None
-    except Refused as error:
-        return Quality.BAD_ADDRESS if error.reason == "illegal_address" else Quality.BAD_DEVICE
-    except (BadReply, Busy):
-        return Quality.BAD_DEVICE
+    def _plans(self, current: Plan) -> list[Plan]:
+        """Of all groups: a late reply may belong to any of them."""
+        device = self._device
+        return [current] + [
+            device.plugin.plan(
+                device.settings, [t for t in device.tags if t.group == group], self._limits, None
+            )
+            for group in _groups(device)
+        ]

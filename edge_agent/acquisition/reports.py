@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_agent.model import Batch, Quality
+from edge_agent.acquisition.stamp import stamped
+from edge_agent.errors import BadReply
+from edge_agent.model import Quality
 
 if TYPE_CHECKING:
     from edge_agent.acquisition.cycle import Cycle
@@ -22,28 +24,18 @@ class Reports:
         self._link_key = link_key
 
     def batch(self, station: Station, cycle: Cycle, columns: Columns) -> None:
-        """Stamps columns and hands them out. The stamp is the arrival of the last reply, to within the
-        time this call takes."""
-        clock = self._host.clock
-        time_ns = clock.time_ns()
-        offsets = None
-        if columns.source_ns is not None:
-            offsets = tuple(None if s is None else s - time_ns for s in columns.source_ns)
-        self._host.sink(
-            station.device.driver,
-            Batch(
-                cycle.schema,
-                time_ns,
-                clock.mono_ns(),
-                columns.values,
-                columns.quality,
-                offsets,
-                clock.state(),
-            ),
-        )
+        """Stamps columns and hands them out, whether they were read or reported."""
+        if cycle.strike is not None:
+            columns = cycle.strike(columns)
+        self._host.sink(station.device.driver, stamped(cycle.schema, columns, self._host.clock))
 
     def failed(self, station: Station, error: DriverError) -> None:
         station.row.failures[error.reason] += 1
+        if isinstance(error, BadReply):
+            station.row.mismatches += 1
+
+    def proof(self, station: Station, result: str) -> None:
+        station.row.proofs[result] += 1
 
     def answered(self, station: Station) -> None:
         if station.row.turn("up", "", self._host.clock.time_ns()):
@@ -53,6 +45,11 @@ class Reports:
                 device=station.device.name,
                 link=self._link_key,
             )
+
+    def proving(self, station: Station, error: DriverError) -> None:
+        """Nobody knows which request the answers of this device belong to: all its tags are bad until one
+        of them has proved that."""
+        self._bad(station, "proving", error)
 
     def silent(self, station: Station, error: DriverError) -> None:
         """A breaker opened: the device counts as dead, its neighbours go on."""
@@ -71,12 +68,43 @@ class Reports:
             error=str(error),
         )
 
+    def mute(self, station: Station, request: Request, error: DriverError) -> None:
+        self._host.speaker.broke(
+            f"mute:{station.device.name}:{request.text}",
+            "the device answers other requests, but never this one; its tags are bad, retry in 60 s",
+            device=station.device.name,
+            request=request.text,
+            error=str(error),
+        )
+
+    def polled(self, cycle: Cycle, reason: str) -> None:
+        schema = cycle.schema
+        self._host.speaker.broke(
+            f"subscription:{schema.device}:{schema.group}",
+            "changes of this group are not all reported; it is polled",
+            device=schema.device,
+            group=schema.group,
+            reason=reason,
+        )
+
+    def followed(self, cycle: Cycle) -> None:
+        schema = cycle.schema
+        self._host.speaker.healed(
+            f"subscription:{schema.device}:{schema.group}",
+            "changes of this group are reported",
+            device=schema.device,
+            group=schema.group,
+        )
+
     def _bad(self, station: Station, state: str, error: DriverError) -> None:
         """Every tag of the device turns bad, once: readers and windows must not wait for staleness."""
         name = station.device.name
+        was_bad = station.row.state in ("proving", "silent", "down", "refused")
         if station.row.turn(state, str(error), self._host.clock.time_ns()):
             for cycle in station.cycles:
-                self.batch(station, cycle, cycle.all_bad(Quality.BAD_COMM))
+                columns = cycle.all_bad(Quality.BAD_COMM)
+                if not was_bad:
+                    self.batch(station, cycle, columns)
         self._host.speaker.broke(
             f"device:{name}", "device does not answer", device=name, link=self._link_key, error=str(error)
         )

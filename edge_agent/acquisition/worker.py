@@ -14,7 +14,8 @@ from edge_agent.acquisition.gate import Backoff
 from edge_agent.acquisition.reports import Reports
 from edge_agent.acquisition.session import Session
 from edge_agent.acquisition.station import Station, set_timeouts
-from edge_agent.errors import DriverError, LinkDenied, LinkLost
+from edge_agent.driver import Reporter
+from edge_agent.errors import LinkDenied, LinkLost
 from edge_agent.status import DeviceRow
 
 if TYPE_CHECKING:
@@ -60,9 +61,24 @@ class LinkWorker:
 
     async def _connection(self) -> float:
         """One connection from opening to loss; returns how long to wait before the next."""
+        try:
+            return await self._attempt()
+        except Exception as error:  # noqa: BLE001 - outermost loop: a driver's bug must not stop other links
+            driver = self.devices[0].driver
+            self._host.speaker.broke(
+                f"bug:{self.key}",
+                "a driver has a bug; its link starts over",
+                link=self.key,
+                error=repr(error),
+            )
+            self._down(LinkLost(f"internal error in driver {driver}: {error!r}", reason="other"))
+            return BUG_RETRY_S
+
+    async def _attempt(self) -> float:
         first = self.devices[0]
         link = first.plugin.open_link(first.settings)
         session = Session(self.key, link, self._stations, self._budget, self._host, self._reports)
+        self._ask_facts(link)
         try:
             await self._connect(link)
             await session.run()
@@ -70,14 +86,16 @@ class LinkWorker:
             self._down(error)
             if isinstance(error, LinkDenied):
                 return DENIED_RETRY_S
-        except Exception as error:  # noqa: BLE001 - outermost loop: a driver's bug must not stop other links
-            self._down(LinkLost(f"internal error in driver {first.driver}: {error!r}", reason="other"))
-            return BUG_RETRY_S
         finally:
+            self._ask_facts(None)
             await self._close(link)
         if session.answers:
             self._backoff.reset()
         return self._backoff.next_s()
+
+    def _ask_facts(self, link: Link | None) -> None:
+        for station in self._stations:
+            station.row.facts = link.facts if isinstance(link, Reporter) else None
 
     async def _connect(self, link: Link) -> None:
         await self._host.gate.wait()
@@ -99,7 +117,7 @@ class LinkWorker:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await link.close()
-        except (TimeoutError, DriverError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a driver's bug here must not hide why the link was closed
             self._host.speaker.broke(
                 f"close:{self.key}", "a link did not close", link=self.key, error=str(error)
             )

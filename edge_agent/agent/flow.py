@@ -52,7 +52,8 @@ class Flow:
         """The sink of every link worker."""
         self._board.record(driver, batch)
         events = self._control.on_batch(batch)
-        self._buffer.append(batch)
+        if batch.samples:  # else it is only a sign of life
+            self._buffer.append(batch)
         if events:
             self.announce(events)
 

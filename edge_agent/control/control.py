@@ -8,7 +8,7 @@ from typing import Any, overload
 from edge_agent.config.model import TagRef, Window
 from edge_agent.control.excursion import Moment
 from edge_agent.control.group import Group
-from edge_agent.control.inputs import Input
+from edge_agent.control.inputs import UNCHANGED, Input
 from edge_agent.control.window import Delays, Watcher
 from edge_agent.model import Batch, Event, Schema
 
@@ -48,7 +48,10 @@ class Control:
         if mono_ns > self._now_ns:
             self._now_ns = mono_ns
         if batch.quality != group.quality:
-            return self._look_at_all(group, batch)
+            if UNCHANGED in batch.quality:
+                batch = group.complete(batch)
+            if batch.quality != group.quality:
+                return self._look_at_all(group, batch)
         if group.dirty:
             group.sort()
         if group.overdue(self._now_ns):

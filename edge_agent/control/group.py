@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_agent.config.model import TagRef
-from edge_agent.control.inputs import NO_STATEMENT, Input, Meaning
+from edge_agent.control.inputs import NO_STATEMENT, UNCHANGED, Input, Meaning
 from edge_agent.control.lanes import Column, Lanes
 from edge_agent.control.limits import REGARDLESS
 from edge_agent.model import Batch, Schema, Value
@@ -30,8 +31,8 @@ class Group:
     """
 
     __slots__ = (
-        "_calm", "_lanes", "allowed_age_ns", "batch", "dirty", "fresh_ns", "inputs", "key", "loud", "mono_ns",
-        "others", "quality", "quiet", "schema", "watched", "windows",
+        "_calm", "_held", "_lanes", "allowed_age_ns", "batch", "dirty", "fresh_ns", "inputs", "key", "loud",
+        "mono_ns", "others", "quality", "quiet", "schema", "watched", "windows",
     )  # fmt: skip
 
     def __init__(self, key: tuple[str, str]) -> None:
@@ -50,6 +51,7 @@ class Group:
         self.allowed_age_ns = _FOREVER_NS
         self.others: list[tuple[Group, int]] = []
         self._calm = 0  # batches since the last change
+        self._held: tuple[Sequence[Value], bytes] | None = None  # said last, if not by the newest batch alone
         self._lanes: Lanes | None = None
 
     def bind(self, schema: Schema, inputs: dict[TagRef, Input]) -> None:
@@ -58,6 +60,7 @@ class Group:
             held.pull()
             held.group = None
         self.schema, self.batch, self.quality, self.dirty = schema, None, None, True
+        self._held = None
         self.inputs = []
         meanings: dict[Meaning, Meaning] = {}
         for index, name in enumerate(schema.names):
@@ -78,7 +81,41 @@ class Group:
     def release(self) -> None:
         """After a reload: the tags that are read from now on are other ones."""
         self.inputs, self.windows, self.schema, self.batch = [], (), None, None
-        self.quality, self.dirty = None, True
+        self.quality, self._held, self.dirty = None, None, True
+
+    def complete(self, batch: Batch) -> Batch:
+        """The batch with what was said before in place of UNCHANGED, which vouches for it. Where that makes a
+        batch like the one before, it is as cheap as any."""
+        if self.batch is None:
+            return batch
+        values, quality = self._said()
+        known = [
+            before if said == UNCHANGED and before < NO_STATEMENT else said
+            for said, before in zip(batch.quality, quality, strict=True)
+        ]
+        filled = [
+            before if said == UNCHANGED else value
+            for said, value, before in zip(batch.quality, batch.values, values, strict=True)
+        ]
+        return replace(batch, values=tuple(filled), quality=bytes(known))
+
+    def _said(self) -> tuple[Sequence[Value], bytes]:
+        assert self.batch is not None
+        return self._held or (self.batch.values, self.batch.quality)
+
+    def _hold(self, batch: Batch) -> None:
+        """Keeps what the batch does not speak of."""
+        if self.batch is None:
+            self._held = None
+            return
+        values, quality = self._said()
+        kept = [
+            (value, said) if said < NO_STATEMENT else before
+            for value, said, before in zip(
+                batch.values, batch.quality, zip(values, quality, strict=True), strict=True
+            )
+        ]
+        self._held = tuple([value for value, _ in kept]), bytes([said for _, said in kept])
 
     def overdue(self, now_ns: int) -> bool:
         """Whether an input of a quiet window may be too old by now (never False when one is)."""
@@ -98,10 +135,13 @@ class Group:
     def apply(self, batch: Batch) -> None:
         """Makes the batch the newest. Before one that does not speak of every tag each window must have
         pulled its inputs, so that what was said before is kept; ``Watcher.lapse`` has done so."""
+        partial = batch.quality != self.quality and max(batch.quality, default=0) >= NO_STATEMENT
+        if partial:
+            self._hold(batch)
+        else:
+            self._held = None
         self.batch, self.mono_ns = batch, batch.mono_ns
-        if batch.quality == self.quality:
-            self.fresh_ns = batch.mono_ns
-        elif max(batch.quality, default=0) < NO_STATEMENT:
+        if not partial:
             self.quality, self.fresh_ns = batch.quality, batch.mono_ns
         else:
             self.quality = None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edge_agent.control.group import Group
 
 NO_STATEMENT = 0xC0
+UNCHANGED = int(Quality.UNCHANGED)
+_SOURCE_TIME = int(Quality.UNCERTAIN_SOURCE_TIME)
 NOT_A_NUMBER = "not_a_number"
 NOT_A_STATE = "not_a_boolean"
 
@@ -48,23 +50,32 @@ class Input:
         self._seen: Batch | None = None
 
     def pull(self) -> None:
-        """Takes the statement of the group's newest batch, if that makes one."""
+        """Takes the statement of the group's newest batch, if that makes one. UNCHANGED makes none about a
+        value, but vouches that the last one still holds."""
         batch = self.group.batch if self.group is not None else None
         if batch is None or batch is self._seen:
             return
         self._seen = batch
         quality = batch.quality[self.index]
         if quality >= NO_STATEMENT:
+            if quality == UNCHANGED and self.mono_ns is not None:
+                self.mono_ns = batch.mono_ns
             return
         self.quality = quality
         self.value = engineering(batch.values[self.index], self.meaning.scaling) if quality < 0x80 else None
         self.mono_ns = batch.mono_ns
 
+    @property
+    def usable(self) -> bool:
+        """Whether windows may judge by it. A source whose own clock is wrong still tells its value: windows
+        judge by the time of arrival."""
+        return self.quality < 0x40 or self.quality == _SOURCE_TIME
+
     def trouble(self, now_ns: int, max_age_ns: int) -> str:
         """Why this input says nothing usable at that moment; "" when it does."""
         if self.mono_ns is None:
             return "waiting"
-        if self.quality >= 0x40:
+        if not self.usable:
             return quality_name(self.quality)
         if now_ns - self.mono_ns > max_age_ns:
             return "stale"

@@ -248,7 +248,7 @@ class Watcher:
     def _unknown(self, reason: str, at: Moment) -> Event | None:
         self._forget_pending()
         source = self.source
-        if source.quality >= 0x40 and source.group is not None and not self.references:
+        if not source.usable and source.group is not None and not self.references:
             self.bounds = REGARDLESS  # neither time nor a value can change this, only another quality
         return self._become(State.UNKNOWN, reason, at)
 

@@ -74,7 +74,28 @@ def _devices(rows: list[DeviceRow]) -> Iterator[Family]:
     yield names.DEVICE_DISCONNECTS, [((d.name,), d.disconnects) for d in rows]
     yield names.DEVICE_REQUESTS, [((d.name,), d.requests) for d in rows]
     yield names.DEVICE_FAILURES, [((d.name, why), count) for d in rows for why, count in d.failures.items()]
+    yield names.DEVICE_MISMATCHES, [((d.name,), d.mismatches) for d in rows]
+    yield names.DEVICE_PROOFS, [((d.name, result), d.proofs[result]) for d in rows for result in names.PROOFS]
+    yield from _facts(rows)
     yield names.DEVICE_DURATION, [((d.name,), _copied(d.duration)) for d in rows]
+
+
+def _facts(rows: list[DeviceRow]) -> Iterator[Family]:
+    """What a connection tells beyond values (``driver.Reporter``); nothing of devices that tell nothing."""
+    known = [(d.name, d.facts()) for d in rows if d.facts is not None]
+    left = [
+        ((name, whose), facts[f"{whose}_certificate"]["days_left"] * 86_400.0)
+        for name, facts in known
+        for whose in ("own", "server")
+        if facts.get(f"{whose}_certificate")
+    ]
+    yield names.DEVICE_CERTIFICATE, left
+    overflows = [
+        ((name,), sum(subscription["overflows"] for subscription in facts["subscriptions"]))
+        for name, facts in known
+        if facts.get("subscriptions")
+    ]
+    yield names.DEVICE_OVERFLOWS, overflows
 
 
 def _polls(rows: list[tuple[str, str, GroupRow]]) -> Iterator[Family]:

@@ -57,6 +57,27 @@ DEVICE_CONNECTS = _counter("device_connects", "Connections to the device that ca
 DEVICE_DISCONNECTS = _counter("device_disconnects", "Connections to the device that were lost.", "device")
 DEVICE_REQUESTS = _counter("device_requests", "Requests sent to the device.", "device")
 DEVICE_FAILURES = _counter("device_request_failures", "Requests that failed, by reason.", "device", "reason")
+DEVICE_MISMATCHES = _counter(
+    "device_reply_mismatches", "Replies that did not fit their request and were thrown away.", "device"
+)
+DEVICE_PROOFS = _counter(
+    "device_proofs",
+    "Tries to prove which request a device's replies belong to, by result.",
+    "device",
+    "result",
+)
+PROOFS = ("ok", "failed", "outwaited")
+DEVICE_CERTIFICATE = _gauge(
+    "device_certificate_remaining_seconds",
+    "How long a certificate of the present connection is still valid.",
+    "device",
+    "certificate",
+)
+DEVICE_OVERFLOWS = _counter(
+    "device_subscription_overflows",
+    "Changes the device dropped because its queue was full; counts from each connection anew.",
+    "device",
+)
 DEVICE_DURATION = _histogram("device_request_duration_seconds", "Duration of one request.", "device")
 
 POLLS = _counter("polls", "Polls of the group that were completed, well or badly.", "device", "group")

@@ -13,8 +13,8 @@ from typing import Any
 
 from edge_agent.config.model import WebConfig
 from edge_agent.metrics.names import SERIES_PER_WINDOW
-from edge_agent.model import Batch, Scaling, Schema, ValueType, engineering
-from edge_agent.status import Board, DeviceRow, GroupRow, max_age_ns
+from edge_agent.model import Scaling, Schema, Value, ValueType, engineering
+from edge_agent.status import Board, DeviceRow, GroupRow, live_qualities
 
 Labels = tuple[str, ...]
 Column = tuple[int, Scaling | None, Labels]
@@ -86,14 +86,13 @@ def _columns(device: str, schema: Schema, wanted: Collection[tuple[str, str]] | 
 
 
 class TagValues:
-    """The good values of live poll groups. Batches never change, so they may be read in another thread."""
+    """The good values of live poll groups. All of it is immutable, so it may be read in another thread."""
 
-    def __init__(self, parts: Sequence[tuple[Batch, tuple[Column, ...]]]) -> None:
+    def __init__(self, parts: Sequence[tuple[tuple[Value, ...], bytes, tuple[Column, ...]]]) -> None:
         self._parts = parts
 
     def __iter__(self) -> Iterator[tuple[Labels, float]]:
-        for batch, columns in self._parts:
-            values, quality = batch.values, batch.quality
+        for values, quality, columns in self._parts:
             for index, scaling, labels in columns:
                 if quality[index] < 0x40:
                     value = engineering(values[index], scaling)
@@ -104,7 +103,6 @@ class TagValues:
 def tag_values(groups: Sequence[tuple[DeviceRow, GroupRow]], selection: Selection, mono_ns: int) -> TagValues:
     parts = []
     for (device, group), columns in zip(groups, selection.columns, strict=True):
-        latest = group.latest
-        if columns and device.up and latest is not None and mono_ns - latest.mono_ns <= max_age_ns(group):
-            parts.append((latest, columns))
+        if columns and device.up and group.latest is not None:
+            parts.append((group.latest.values, live_qualities(group, mono_ns, up=True), columns))
     return TagValues(parts)

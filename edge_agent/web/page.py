@@ -39,6 +39,7 @@ _RANKS = ("out", "unknown", "suppressed", "in")
 _STATES = {
     "up": Text("up", "正常"),
     "connecting": Text("connecting", "连接中"),
+    "proving": Text("checking its answers", "核对应答中"),
     "silent": Text("no answer", "无应答"),
     "down": Text("not connected", "未连接"),
     "refused": Text("refused", "被拒绝"),
@@ -54,6 +55,7 @@ _CLASSES = {
     "refused": "bad",
     "unknown": "unsure",
     "connecting": "unsure",
+    "proving": "unsure",
 }
 
 

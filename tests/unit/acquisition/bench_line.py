@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from edge_agent.acquisition import ConnectGate, LinkWorker, WorkerHost
 from edge_agent.config.model import Device
-from edge_agent.driver import Columns, DeviceSettings, DriverPlugin, Plan, Request, Reserved
+from edge_agent.driver import Columns, DeviceSettings, DriverPlugin, Plan, Request, Reserved, Sink
 from edge_agent.model import Batch, Quality, Tag, ValueType
 from edge_agent.status import Board
 from edge_agent.testing.clock import ManualClock, settle
@@ -18,20 +19,32 @@ from edge_agent.testing.clock import ManualClock, settle
 
 class FakeSettings(DeviceSettings):
     station: int = 1
+    subscribe: tuple[str, ...] = ()
+    cost: float = 0.001
+    reread: float = 600.0
 
 
 class Wire:
-    """The world behind the links. ``answers[station]`` is called for every exchange and may raise."""
+    """The world behind the links. ``answers[station]`` is called for every exchange and may raise, so is
+    ``proving[station]`` for every try to prove. What takes no time here has no entry in ``proof_s``."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.cost_s: dict[int, float] = {}
+        self.text_cost_s: dict[str, float] = {}  # of one request
         self.answers: dict[int, Callable[[Request], Any]] = {}
         self.connect_error: Exception | None = None
         self.links: list[FakeLink] = []
         self.connects_ns: list[int] = []
         self.log: list[tuple[int, int, str]] = []
         self.proofs: list[int] = []
+        self.reserved: list[Reserved] = []
+        self.proving: dict[int, Callable[[], Any]] = {}
+        self.proof_s: dict[int, float] = {}
+        self.enrolling: dict[int, Callable[[], Any]] = {}
+        self.enrol_s: dict[int, float] = {}
+        self.subscribe_error: Exception | None = None
+        self.liveness_s = 10.0
         self.busy_ns: dict[int, int] = {}
 
 
@@ -49,25 +62,42 @@ class FakeLink:
             raise self.wire.connect_error
 
     async def enrol(self, station: FakeSettings) -> Any:
-        return {"station": station.station}
+        number = station.station
+        if number in self.wire.enrol_s:
+            async with self._busy(number, "enrol", self.wire.enrol_s[number]):
+                self.wire.enrolling.get(number, lambda: None)()
+        return {"station": number}
 
     async def exchange(self, request: Request) -> Any:
         station = request.body
+        cost_s = self.wire.text_cost_s.get(request.text) or self.wire.cost_s.get(station, request.cost_s)
+        async with self._busy(station, request.text, cost_s):
+            return self.wire.answers.get(station, lambda _: 7)(request)
+
+    async def prove(self, station: FakeSettings, reserved: Reserved) -> None:
+        number = station.station
+        self.wire.proofs.append(number)
+        self.wire.reserved.append(reserved)
+        if number in self.wire.proof_s:
+            async with self._busy(number, "prove", self.wire.proof_s[number]):
+                self.wire.proving.get(number, lambda: None)()
+        elif number in self.wire.proving:
+            self.wire.proving[number]()
+
+    @asynccontextmanager
+    async def _busy(self, station: int, text: str, cost_s: float) -> AsyncIterator[None]:
+        """One round trip, which takes its time before it is answered."""
         self.in_flight += 1
         assert self.in_flight == 1, "two exchanges overlap on one link"
         start = self.wire.clock.mono_ns()
         try:
-            self.wire.log.append((start, station, request.text))
-            cost_s = self.wire.cost_s.get(station, 0.001)
+            self.wire.log.append((start, station, text))
             await self.wire.clock.sleep_until(start + round(cost_s * 1e9))
-            return self.wire.answers.get(station, lambda _: 7)(request)
+            yield
         finally:
             self.in_flight -= 1
             spent = self.wire.clock.mono_ns() - start
             self.wire.busy_ns[station] = self.wire.busy_ns.get(station, 0) + spent
-
-    async def prove(self, station: FakeSettings, reserved: Reserved) -> None:
-        self.wire.proofs.append(station.station)
 
     async def close(self) -> None:
         self.closed += 1
@@ -79,19 +109,39 @@ def one_request_per_tag(settings: FakeSettings, tags: Sequence[Tag], limits: Any
         return Columns(values, bytes(r if isinstance(r, Quality) else 0 for r in replies))
 
     requests = tuple(
-        Request((i,), settings.station, 0.001, f"{tag.name}/{learned}") for i, tag in enumerate(tags)
+        Request((i,), settings.station, settings.cost, f"{tag.name}/{learned}") for i, tag in enumerate(tags)
     )
     return Plan(requests, decode)
 
 
-def plugin(wire: Wire) -> DriverPlugin:
-    return DriverPlugin(
+class ReportingLink(FakeLink):
+    """Also reports changes: ``sinks`` by group, to be called by the test."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self.sinks: dict[str, Sink] = {}
+
+    async def subscribe(
+        self, station: FakeSettings, tags: Sequence[Tag], plan: Plan, period_s: float, sink: Sink
+    ) -> float:
+        await asyncio.sleep(0)
+        if self.wire.subscribe_error is not None:
+            raise self.wire.subscribe_error
+        assert plan.requests
+        self.sinks[tags[0].group] = sink
+        self.wire.log.append((self.wire.clock.mono_ns(), station.station, f"subscribe {tags[0].group}"))
+        return self.wire.liveness_s
+
+
+def plugin(wire: Wire, **more: Any) -> DriverPlugin:
+    made = DriverPlugin(
         settings=FakeSettings,
         link_key=lambda s: "fake",
         check=lambda s, t: [],
         plan=one_request_per_tag,
         open_link=lambda s: FakeLink(wire),
     )
+    return replace(made, **more)
 
 
 class Ear:
@@ -107,10 +157,19 @@ class Ear:
 
 
 class Bench:
-    """One worker over ``devices`` ({name: {group: (period_s, tags)}}), its batches and its board."""
+    """One worker over ``devices`` ({name: {group: (period_s, tags)}}), its batches and its board. ``keys``:
+    settings of all devices, ``costs``: of one each, ``more``: of the plug-in."""
 
     def __init__(
-        self, clock: ManualClock, devices: dict[str, dict[str, tuple[float, int]]], **timeouts: str
+        self,
+        clock: ManualClock,
+        devices: dict[str, dict[str, tuple[float, int]]],
+        *,
+        keys: dict[str, Any] | None = None,
+        costs: dict[str, float] | None = None,
+        more: dict[str, Any] | None = None,
+        reporting: bool = False,
+        **timeouts: str,
     ) -> None:
         self.clock = clock
         self.wire = Wire(clock)
@@ -118,13 +177,23 @@ class Bench:
         self.batches: list[Batch] = []
         self.ear = Ear()
         self.attempts = 0
-        made = plugin(self.wire)
+        made = plugin(self.wire, **(more or {}))
+        if reporting:
+            made = replace(
+                made,
+                open_link=lambda s: ReportingLink(self.wire),
+                subscribed=lambda s: frozenset(s.subscribe),
+            )
         self.devices = [
             Device(
                 name,
                 "fake",
                 made,
-                FakeSettings(station=number, timeout=timeouts.get(name)),
+                FakeSettings(
+                    station=number,
+                    timeout=timeouts.get(name),
+                    **{"cost": (costs or {}).get(name, 0.001), **(keys or {})},
+                ),
                 tuple(
                     Tag(f"{group}{i}", str(i), ValueType.INT16, group)
                     for group, (_, count) in groups.items()
@@ -140,20 +209,24 @@ class Bench:
             ConnectGate(clock),
             self.ear,
             Random(1),
-            lambda _, b: self.batches.append(b),
+            self._take,
             self._mark,
         )
         self.worker = LinkWorker("fake:fake", self.devices, "v1", host)
+
+    def _take(self, driver: str, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.board.record(driver, batch)
 
     def _mark(self, key: str) -> None:
         self.attempts += 1
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
         task = asyncio.get_running_loop().create_task(self.worker.run())
         try:
             await settle()
-            yield
+            yield task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -96,6 +96,8 @@ class Naive:
         wanted = {ref for status in self.all.values() for ref in status.refs}
         for index, tag in enumerate(tags):
             quality = batch.quality[index]
+            if quality == Quality.UNCHANGED and tag in self.said:
+                self.said[tag].mono_ns = batch.mono_ns
             if tag in wanted and quality < 0xC0:
                 value = meant(batch.values[index], schema.types[index], schema.scaling[index])
                 self.said[tag] = Said(quality, value if quality < 0x80 else None, batch.mono_ns)
@@ -156,7 +158,7 @@ class Naive:
         said = self.said.get(ref)
         if said is None:
             return "waiting"
-        if said.quality >= 0x40:
+        if said.quality >= 0x40 and said.quality != Quality.UNCERTAIN_SOURCE_TIME:
             return Quality(said.quality).name.lower()
         return "stale" if self.now_ns - said.mono_ns > status.max_age_ns else ""
 

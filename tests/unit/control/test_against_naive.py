@@ -28,8 +28,9 @@ SCALINGS = {
 }
 FAULTS = [
     Quality.BAD_COMM, Quality.BAD, Quality.UNCERTAIN, Quality.UNCERTAIN_STOPPED, Quality.NOT_REPORTED,
-    Quality.NOT_REPORTED, Quality.NOT_REPORTED,
+    Quality.NOT_REPORTED, Quality.NOT_REPORTED, Quality.UNCHANGED, Quality.UNCERTAIN_SOURCE_TIME,
 ]  # fmt: skip
+STUCK = [Quality.BAD_COMM, Quality.UNCERTAIN, Quality.UNCERTAIN_SOURCE_TIME]
 
 
 class World:
@@ -106,8 +107,9 @@ class World:
             self.trouble = rng.choice([0.0, 0.0, 0.05, 0.4])
         if rng.random() < 0.01:
             refs = rng.sample(self.refs(numeric=True), 2)
-            self.stuck = {ref: rng.choice([Quality.BAD_COMM, Quality.UNCERTAIN]) for ref in refs}
+            self.stuck = {ref: rng.choice(STUCK) for ref in refs}
         calm = rng.random() < 0.3
+        report = rng.random() < 0.25  # of changes: most tags are as before
         for tag in self.tags[key]:
             ref = TagRef(key[0], tag.name)
             if ref not in self.values or rng.random() < (0.02 if calm else 0.15):
@@ -115,11 +117,13 @@ class World:
             fault = self.stuck.get(ref, Quality.GOOD)
             if rng.random() < self.trouble:
                 fault = rng.choice(FAULTS)
+            if report and rng.random() < 0.8:
+                fault = Quality.UNCHANGED
             value = self.values[ref]
             if rng.random() < 0.003:
                 value = rng.choice([None, "text", math.nan, math.inf, -math.inf])
             quality.append(fault)
-            if fault == Quality.NOT_REPORTED:
+            if fault >= Quality.NOT_REPORTED:
                 value = rng.choice([None, self.draw_value(tag)])  # what stands there means nothing
             values.append(None if 0x80 <= fault < 0xC0 else value)
         late_ns = rng.choice([0, 0, 0, 0, rng.randint(0, 700_000_000)])

@@ -118,6 +118,30 @@ def test_one_window_outside_costs_the_others_nothing(many: Many, monkeypatch: py
     assert looks(monkeypatch, many.batch) == set()
 
 
+def test_change_reports_and_keep_alives_of_a_quiet_group_are_as_cheap_as_polls(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def minutes() -> None:
+        for number in range(120):
+            many.quality = bytearray([Quality.UNCHANGED]) * TAGS
+            if number % 2:
+                many.quality[number] = 0
+                many.values[number] = 1500
+            assert many.batch() == [] and many.tick(0.9) == []
+
+    assert looks(monkeypatch, minutes) == set()
+    many.quality = bytearray([Quality.NOT_REPORTED]) * TAGS
+    many.batch()
+    many.quality = bytearray([Quality.UNCHANGED]) * TAGS
+    many.settle()
+    assert looks(monkeypatch, minutes) == set(), "a report that leaves tags out is made up for"
+    many.quality[8], many.values[8] = 0, 9000
+    assert [(e.kind, e.source) for e in many.batch()] == [("excursion_begin", "d.t8")]
+    many.quality = bytearray([Quality.UNCHANGED]) * TAGS
+    many.settle()
+    assert looks(monkeypatch, many.batch) == {"d.t8"}, "it is still outside, and looked at"
+
+
 def test_a_sensor_that_is_bad_for_good_costs_the_others_nothing(
     many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,8 @@ def _press() -> DeviceRow:
     row.turn("up", "", TIME_NS - 90 * SECOND_NS)
     row.requests, row.connects, row.disconnects = 100, 2, 1
     row.failures.update({"timeout": 3, "crc": 1})
+    row.mismatches = 1
+    row.proofs.update({"ok": 5, "failed": 2})
     row.duration.observe(0.004)
     row.duration.observe(0.02)
     latest = press_batch(0.1)
@@ -114,6 +116,11 @@ def _oven() -> DeviceRow:
     group = row.groups["slow"] = GroupRow(schema, 5.0)
     # Read well one second before the connection was lost: young enough, but not live.
     group.latest = Batch(schema, TIME_NS - 11 * SECOND_NS, MONO_NS - 11 * SECOND_NS, (180.0, 181.0), bytes(2))
+    row.facts = lambda: {
+        "own_certificate": {"days_left": 365.0},
+        "server_certificate": None,
+        "subscriptions": [{"overflows": 3}, {"overflows": 4}],
+    }
     return row
 
 
