@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_agent.keys import ConfigPath as ConfigPath
     from edge_agent.keys import Delay as Delay
     from edge_agent.keys import Duration as Duration
     from edge_agent.keys import Secret as Secret
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from edge_agent.keys import parse_size as parse_size
 
 _PYDANTIC_HALF = frozenset(
-    {"Delay", "Duration", "Secret", "Settings", "Size", "parse_duration", "parse_size"}
+    {"ConfigPath", "Delay", "Duration", "Secret", "Settings", "Size", "parse_duration", "parse_size"}
 )
 
 

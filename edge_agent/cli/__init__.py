@@ -15,6 +15,7 @@ import click
 
 from edge_agent.cli.root import ROOT
 from edge_agent.cli.say import say
+from edge_agent.cli.wording import tell_usage
 from edge_agent.errors import ConfigurationError, LinesideError
 
 PROGRAM = "edge-agent"
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as error:
-        error.show()
+        tell_usage(error, words)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130

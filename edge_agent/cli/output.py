@@ -64,6 +64,7 @@ def state_word(state: str) -> str:
     words = {
         "up": say("up", "正常"),
         "connecting": say("connecting", "连接中"),
+        "proving": say("checking its answers", "核对应答中"),
         "silent": say("no answer", "无应答"),
         "down": say("not connected", "未连接"),
         "refused": say("refused", "被拒绝"),
@@ -90,6 +91,7 @@ def quality_word(quality: str) -> str:
         "stale": say("too old", "过期"),
         "waiting": say("not read yet", "尚未读取"),
         "not_reported": say("not reported", "未上报"),
+        "unchanged": say("unchanged", "未变化"),
     }
     return words.get(quality, quality)
 

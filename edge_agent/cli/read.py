@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ import click
 
 from edge_agent.cli.output import print_json, print_tables, quality_word, value_text
 from edge_agent.cli.say import config_option, json_option, say, verb
-from edge_agent.cli.table import Table
+from edge_agent.cli.table import Table, without_empty_last
 from edge_agent.errors import DriverError, LinesideError
 
 if TYPE_CHECKING:
     from edge_agent.config.model import Configuration, Device
-    from edge_agent.model import Batch
+    from edge_agent.model import Batch, Tag
 
 
 class Unreached(LinesideError):
@@ -35,8 +35,9 @@ class Unreached(LinesideError):
 def read(device: str, tags: tuple[str, ...], config_dir: Path, as_json: bool) -> int:
     from edge_agent.config import load
 
-    wanted = _only(_find(load(config_dir), device), tags)
-    rows = [row for batch in _read(wanted) for row in _rows(batch)]
+    wanted = _only(find_device(load(config_dir), device), tags)
+    labels = {tag.name: dict(tag.labels) for tag in wanted.tags}
+    rows = [row for batch in _read(wanted) for row in _rows(batch, labels)]
     if as_json:
         print_json({"device": wanted.name, "tags": rows})
     else:
@@ -44,7 +45,7 @@ def read(device: str, tags: tuple[str, ...], config_dir: Path, as_json: bool) ->
     return 0
 
 
-def _find(configuration: Configuration, name: str) -> Device:
+def find_device(configuration: Configuration, name: str) -> Device:
     for device in configuration.devices:
         if device.name == name:
             return device
@@ -55,10 +56,14 @@ def _find(configuration: Configuration, name: str) -> Device:
 
 
 def _only(device: Device, names: Sequence[str]) -> Device:
-    """The device with the named tags only; with all of them when none is named."""
+    """The device with the named tags only (the name of an array stands for its elements); with all of them
+    when none is named."""
     from dataclasses import replace
 
-    known = {tag.name: tag for tag in device.tags}
+    known: dict[str, list[Tag]] = {}
+    for tag in device.tags:
+        for name in {tag.name, tag.name.partition("[")[0]}:
+            known.setdefault(name, []).append(tag)
     for name in names:
         if name not in known:
             raise click.UsageError(
@@ -67,7 +72,8 @@ def _only(device: Device, names: Sequence[str]) -> Device:
                     f"{device.name} 没有变量 {name!r}，现有：{', '.join(known)}",
                 )
             )
-    return replace(device, tags=tuple(known[name] for name in names)) if names else device
+    chosen = dict.fromkeys(tag for name in names for tag in known[name])
+    return replace(device, tags=tuple(chosen)) if names else device
 
 
 def _read(device: Device) -> list[Batch]:
@@ -114,8 +120,9 @@ def _cure(reason: str) -> str:
     return cures.get(reason, other)
 
 
-def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
+def _rows(batch: Batch, labels: Mapping[str, Mapping[int, str]]) -> Iterator[dict[str, Any]]:
     from edge_agent.model import Quality, engineering
+    from edge_agent.status.live import meaning
 
     schema = batch.schema
     for index, name in enumerate(schema.names):
@@ -124,6 +131,7 @@ def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
             "tag": name,
             "raw": raw,
             "value": engineering(raw, schema.scaling[index]),
+            "label": meaning(labels[name], raw),
             "unit": schema.units[index],
             "quality": Quality(batch.quality[index]).name.lower(),
             "type": str(schema.types[index]),
@@ -133,12 +141,12 @@ def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    headings = say("tag,type,raw,value,unit,quality", "变量,类型,原始值,工程值,单位,质量")
+    headings = say("tag,type,raw,value,unit,quality,meaning", "变量,类型,原始值,工程值,单位,质量,含义")
     cells = [
         [
             row["tag"], row["type"], value_text(row["raw"]), value_text(row["value"]), row["unit"],
-            quality_word(row["quality"]),
+            quality_word(row["quality"]), row["label"] or "",
         ]
         for row in rows
     ]  # fmt: skip
-    return Table("", tuple(headings.split(",")), cells, frozenset({2, 3}))
+    return without_empty_last(Table("", tuple(headings.split(",")), cells, frozenset({2, 3})))

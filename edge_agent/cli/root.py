@@ -15,6 +15,7 @@ VERBS = {  # verb -> module of edge_agent.cli in which it is a command object of
     "status": "status",
     "watch": "watch",
     "read": "read",
+    "explain": "explain",
     "drivers": "plugins",
     "buffer": "storage",
     "schema": "configuration",

@@ -25,7 +25,7 @@ from edge_agent.cli.say import config_option, option, verb
 )
 @option(
     "--log-format",
-    type=click.Choice(["auto", "text", "json"]),
+    type=click.Choice(["auto", "text", "logfmt", "json"]),
     default="auto",
     show_default=True,
     en="Form of log lines.",

@@ -1,41 +1,18 @@
-"""Two languages at the command line: the sentences, and click's parts taught to speak both.
-
-The language is ``--lang``, else that of the environment (LC_ALL, LC_MESSAGES, LANG), else English.
-"""
+"""click's parts taught to speak two languages."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-_KEY = "edge_agent.language"
+from edge_agent.cli.language import choose
+from edge_agent.cli.language import language as language
+from edge_agent.cli.language import say as say
+from edge_agent.cli.wording import Context
+
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def language() -> str:
-    """``en`` or ``zh``."""
-    context = click.get_current_context(silent=True)
-    chosen = context.meta.get(_KEY) if context else None
-    return str(chosen) if chosen else _of_environment()
-
-
-def say(en: str, zh: str) -> str:
-    return zh if language() == "zh" else en
-
-
-def _of_environment() -> str:
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(name):
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
-
-
-def _choose(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
-    if value:
-        context.meta[_KEY] = value
 
 
 class Option(click.Option):
@@ -53,6 +30,8 @@ class Option(click.Option):
 
 
 class _Bilingual(click.Command):
+    context_class = Context
+
     def __init__(self, *arguments: Any, zh: str = "", **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         self.zh = zh
@@ -62,7 +41,7 @@ class _Bilingual(click.Command):
                 type=click.Choice(["zh", "en"]),
                 is_eager=True,
                 expose_value=False,
-                callback=_choose,
+                callback=choose,
                 help="Language of texts.",
                 zh="文字语言。",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,13 @@ class Table:
     headings: tuple[str, ...]
     rows: Sequence[Sequence[str]]
     right: frozenset[int] = frozenset()
+
+
+def without_empty_last(table: Table) -> Table:
+    """The table without its last column if nothing stands in it."""
+    if any(row[-1] for row in table.rows):
+        return table
+    return replace(table, headings=table.headings[:-1], rows=[row[:-1] for row in table.rows])
 
 
 def width(text: str) -> int:

@@ -15,7 +15,7 @@ from edge_agent.cli import agent_api
 from edge_agent.cli.output import age_text, quality_word, rich_table, state_word, value_text
 from edge_agent.cli.say import config_option, json_option, option, say, verb
 from edge_agent.cli.status import url_option
-from edge_agent.cli.table import Table, plain
+from edge_agent.cli.table import Table, plain, without_empty_last
 
 PERIOD_S = 1.0
 
@@ -117,16 +117,18 @@ def _print_lines(answer: Any, devices: Sequence[str]) -> None:
 
 
 def _table(answer: Any, devices: Sequence[str]) -> Table:
-    headings = say("device,tag,value,unit,quality,age,window", "设备,变量,值,单位,质量,时效,窗口")
+    headings = say(
+        "device,tag,value,unit,quality,age,window,meaning", "设备,变量,值,单位,质量,时效,窗口,含义"
+    )
     if answer is None:
         title = say("The agent does not answer any more.", "代理不再应答。")
-        return Table(title, tuple(headings.split(",")), [])
+        return without_empty_last(Table(title, tuple(headings.split(",")), []))
     rows = [
         [
             value["device"], value["tag"], value_text(value["value"]), value["unit"],
             quality_word(value["quality"]), age_text(value["age_s"]),
-            state_word(value["window"]) if value["window"] else "",
+            state_word(value["window"]) if value["window"] else "", value.get("label") or "",
         ]
         for value in _values(answer, devices)
     ]  # fmt: skip
-    return Table("", tuple(headings.split(",")), rows, frozenset({2, 5}))
+    return without_empty_last(Table("", tuple(headings.split(",")), rows, frozenset({2, 5})))

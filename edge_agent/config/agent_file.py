@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
 
 from edge_agent.config import catalogue as c
 from edge_agent.config.document import Document
 from edge_agent.config.explain import shown
 from edge_agent.config.located import Collector, Path
 from edge_agent.config.model import UplinkConfig
-from edge_agent.config.plugins import UPLINK, Keys, Plugins, find, warn_inline_secrets
+from edge_agent.config.plugins import UPLINK, Keys, Plugins, find, secret_paths, warn_inline_secrets
 from edge_agent.config.shapes import AgentFile, UplinkCommon
 from edge_agent.config.suggest import NOTHING
 from edge_agent.settings import Text
@@ -73,7 +76,22 @@ def _uplink(
     if settings is None or common is None or bad or bad_own:
         return None
     warn_inline_secrets(document, path, settings, collector)
+    _warn_plain(document, path, settings, collector)
     return UplinkConfig(common.name, common.type, plugin, settings, common.max_segments)
+
+
+def _warn_plain(document: Document, path: Path, settings: BaseModel, collector: Collector) -> None:
+    """Secrets beside a ``url`` that is not encrypted; of any uplink that has these keys."""
+    try:
+        url = urlsplit(str(getattr(settings, "url", "")))
+        plain = url.scheme == "http" and url.hostname is not None and not _is_loopback(url.hostname)
+    except ValueError:
+        return
+    if not plain or getattr(settings, "allow_plain", False):
+        return
+    for key in secret_paths(settings):
+        full = (*path, *key)
+        collector.add(document.source, document.value(full), c.W_PLAIN_SECRET, full, key=str(key[-1]))
 
 
 def _wrong_type(document: Document, path: Path, found: Any, wanted: Text, collector: Collector) -> None:

@@ -25,7 +25,7 @@ from edge_agent.registry import load_driver, load_uplink
 from edge_agent.settings import Problem, Record, Sealed
 from edge_agent.uplink import UplinkPlugin
 
-DEFAULT_STATE = "/var/lib/edgeagent"
+DEFAULT_STATE = "/var/lib/edge-agent"
 TIMEOUT_S = 120.0
 
 

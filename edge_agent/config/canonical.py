@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -21,49 +22,55 @@ from edge_agent.config.shapes import AgentFile
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-def version_of(agent: AgentFile, devices: Sequence[Device], uplinks: Sequence[UplinkConfig]) -> str:
-    """``state_dir`` counts as written, so that a moved directory keeps its version."""
+def version_of(
+    agent: AgentFile, devices: Sequence[Device], uplinks: Sequence[UplinkConfig], directory: Path
+) -> str:
+    """``state_dir`` counts as written and other paths as seen from ``directory``, so that a moved directory
+    keeps its version."""
     meaning = {
         "agent": canonical(agent),
-        "devices": {device.name: _device(device) for device in devices},
+        "devices": {device.name: _device(device, directory) for device in devices},
         "uplinks": {
-            uplink.name: [uplink.type, uplink.max_segments, canonical(uplink.settings)] for uplink in uplinks
+            uplink.name: [uplink.type, uplink.max_segments, canonical(uplink.settings, directory)]
+            for uplink in uplinks
         },
     }
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
-def _device(device: Device) -> list[Any]:
+def _device(device: Device, directory: Path) -> list[Any]:
     """Tags keep their order: it is the order of the columns."""
     return [
         device.driver,
         device.description,
-        canonical(device.settings),
+        canonical(device.settings, directory),
         [canonical(tag) for tag in device.tags],
         canonical(device.periods_s),
         {window.name: canonical(window) for window in device.windows},
     ]
 
 
-def canonical(value: Any) -> Any:
-    """JSON-able plain data that is equal for equal meaning."""
+def canonical(value: Any, directory: Path | None = None) -> Any:
+    """JSON-able plain data that is equal for equal meaning; paths below ``directory`` are relative to it."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, (SecretStr, SecretBytes)):
         return "secret"
     if isinstance(value, BaseModel):
-        return {name: canonical(getattr(value, name)) for name in type(value).model_fields}
+        return {name: canonical(getattr(value, name), directory) for name in type(value).model_fields}
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: canonical(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: canonical(getattr(value, field.name), directory) for field in fields(value)}
     if isinstance(value, Enum):
-        return canonical(value.value)
+        return canonical(value.value, directory)
     if isinstance(value, Mapping):
-        return {str(key): canonical(inner) for key, inner in value.items()}
+        return {str(key): canonical(inner, directory) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [canonical(inner) for inner in value]
+        return [canonical(inner, directory) for inner in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(json.dumps(canonical(inner), sort_keys=True) for inner in value)
+        return sorted(json.dumps(canonical(inner, directory), sort_keys=True) for inner in value)
+    if isinstance(value, Path) and directory is not None and value.is_relative_to(directory):
+        return str(value.relative_to(directory))
     for plain in (int, float, str):  # their subclasses: durations, sizes
         if isinstance(value, plain):
             return plain(value)

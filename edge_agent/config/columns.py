@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import re
 
-from edge_agent.model import ValueType
-
 COLUMNS: dict[str, tuple[str, ...]] = {
     "name": ("点名", "变量名", "名称"),
     "address": ("地址", "寄存器地址"),
@@ -16,32 +14,29 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "group": ("组", "分组"),
     "scale": ("倍率",),
     "offset": ("偏移", "偏移量"),
+    "raw_low": ("原始值下限", "原始下限"),
+    "raw_high": ("原始值上限", "原始上限"),
+    "eng_low": ("工程值下限", "工程下限", "量程下限"),
+    "eng_high": ("工程值上限", "工程上限", "量程上限"),
     "byte_order": ("字节序",),
     "low": ("下限",),
     "high": ("上限",),
     "deadband": ("死区",),
+    "no_value": ("无效值", "无值"),
+    "labels": ("取值含义", "标签", "枚举"),
+    "encoding": ("字符编码", "编码"),
     "metric": ("上报指标", "指标"),
 }
 """Column -> other headers it goes by."""
 
 REQUIRED = ("name", "address", "type")
 LIMITS = ("low", "high", "deadband")
-NUMBERS = ("scale", "offset", *LIMITS)
+RANGE = ("raw_low", "raw_high", "eng_low", "eng_high")
+NUMBERS = ("scale", "offset", *RANGE, *LIMITS)
 
 YES = frozenset({"yes", "y", "true", "1", "是"})
 NO = frozenset({"", "no", "n", "false", "0", "否"})
 
-_PLAIN_TYPES = [str(kind) for kind in ValueType if kind is not ValueType.STRING]
-TYPE_NAMES = [*_PLAIN_TYPES, "string", "string[20]"]
-_TYPE_MEANT = {
-    "bit": "bool", "boolean": "bool", "byte": "uint8", "sint": "int8", "usint": "uint8",
-    "int": "int16", "short": "int16", "word": "uint16", "uint": "uint16", "ushort": "uint16",
-    "dint": "int32", "long": "int32", "dword": "uint32", "udint": "uint32", "ulong": "uint32",
-    "lint": "int64", "lword": "uint64", "ulint": "uint64",
-    "real": "float32", "float": "float32", "single": "float32", "lreal": "float64", "double": "float64",
-    "str": "string[20]", "char": "string[1]", "text": "string[20]",
-}  # fmt: skip
-_STRING = re.compile(r"string\[(\d{1,4})\]", re.ASCII)
 _SPREADSHEET = (
     (re.compile(r"\d+(\.\d+)?[eE][+-]?\d{1,3}", re.ASCII), "scientific"),
     (re.compile(r"\d+\.0+", re.ASCII), "decimal"),
@@ -65,26 +60,6 @@ def column_of(header: str) -> str | None:
 def headers() -> list[str]:
     """Everything a header may be called, for suggestions."""
     return [name for column, names in COLUMNS.items() for name in (column, *names)]
-
-
-def read_type(text: str) -> tuple[ValueType, int] | None:
-    """``float32`` -> (FLOAT32, 1), ``string[20]`` -> (STRING, 20); None when it is neither. ``string`` alone
-    is for protocols whose strings know their own length: (STRING, 0)."""
-    plain = text.lower().replace(" ", "")
-    found = _STRING.fullmatch(plain)
-    if found:
-        return (ValueType.STRING, int(found[1])) if 1 <= int(found[1]) <= 1000 else None
-    if plain == ValueType.STRING:
-        return ValueType.STRING, 0
-    if plain not in _PLAIN_TYPES:
-        return None
-    return ValueType(plain), 1
-
-
-def type_meant(text: str) -> str | None:
-    """The type that another tool's word stands for."""
-    plain = text.lower()
-    return plain if plain in _PLAIN_TYPES else _TYPE_MEANT.get(plain)
 
 
 def read_number(text: str) -> float | None:

@@ -8,13 +8,16 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from edge_agent.config import catalogue as c
+from edge_agent.config.arrays import Arrays
 from edge_agent.config.document import Document
 from edge_agent.config.explain import shown
+from edge_agent.config.kinds import Kinds
 from edge_agent.config.located import Collector
 from edge_agent.config.plugins import DRIVER, Keys, Plugins, find, warn_inline_secrets
 from edge_agent.config.shapes import DeviceCommon, WindowFile
 from edge_agent.config.suggest import NOTHING, hint, listed, nearest, said
-from edge_agent.config.table import Table, TagRow
+from edge_agent.config.table import Table, TagRow, array_of
+from edge_agent.config.tags import TagMaker
 from edge_agent.driver import DeviceSettings, DriverPlugin
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
@@ -26,7 +29,8 @@ ReadTable = Callable[[str], Table | None]
 @dataclass(slots=True)
 class Draft:
     """A device as far as its files are sound. ``bad``: its keys with a mistake. ``windows``: (place in the
-    file, window). ``settings`` is None unless every key of the driver is right."""
+    file, window). ``settings`` is None unless every key of the driver is right. ``rows``: of each tag in
+    ``tags``. ``arrays``: number of elements, of the arrays that could be taken apart."""
 
     document: Document
     name: str = ""
@@ -38,6 +42,8 @@ class Draft:
     settings: DeviceSettings | None = None
     table: Table | None = None
     tags: dict[str, Tag] = field(default_factory=dict)
+    rows: dict[str, TagRow] = field(default_factory=dict)
+    arrays: dict[str, int] = field(default_factory=dict)
     periods_s: dict[str, float] = field(default_factory=dict)
     windows: list[tuple[int, WindowFile]] = field(default_factory=list)
 
@@ -75,9 +81,11 @@ class DeviceReader:
             if salvaged is not None and not bad:
                 warn_inline_secrets(document, (), salvaged, self.collector)
         self._windows(draft)
-        self._tags(draft, common.tags)
+        arrays = self._tags(draft, common.tags, salvaged)
         if draft.plugin and salvaged is not None and draft.table is not None:
             self._check(draft, draft.plugin, salvaged)
+        if arrays is not None:
+            arrays.report()
         return draft
 
     def _common(self, keys: Keys, draft: Draft) -> DeviceCommon:
@@ -128,26 +136,35 @@ class DeviceReader:
 
     # --- tags ----------------------------------------------------------------------------------------------
 
-    def _tags(self, draft: Draft, named: str | None) -> None:
-        """Finds the table and puts every tag into a poll group that has a period."""
+    def _tags(self, draft: Draft, named: str | None, settings: DeviceSettings | None) -> Arrays | None:
+        """Finds the table, makes its rows into tags with the driver's types, takes arrays apart, and puts
+        every tag into a poll group that has a period."""
         if "tags" in draft.bad:
-            return
+            return None
         name = named or PurePosixPath(draft.file).stem + ".csv"
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or not parts:
             self._at(draft, "tags", c.BAD_PATH, name=name, folder="tags.d")
-            return
+            return None
         draft.table = self.read_table(f"tags.d/{name}")
         if draft.table is None:
             guess = nearest(name, self.table_names)
             self._at(draft, "tags", c.MISSING_FILE, name=f"tags.d/{name}", hint=said(guess))
-            return
+            return None
         strange: set[str] = set()
-        for row in draft.table.rows.values():
-            group = self._group(draft, draft.table, row, strange)
-            draft.tags[row.tag.name] = row.tag if row.tag.group == group else replace(row.tag, group=group)
+        used: set[str] = set()
+        arrays = Arrays(draft.table, draft.plugin, draft.driver, settings, self.collector)
+        kinds = Kinds(draft.plugin.types if draft.plugin else None)
+        for made in TagMaker(draft.table, kinds, self.collector).made():
+            group = self._group(draft, draft.table, made.row, strange)
+            used.add(group)
+            for tag in arrays.tags(made):
+                draft.tags[tag.name] = tag if tag.group == group else replace(tag, group=group)
+                draft.rows[tag.name] = made.row
+        draft.arrays = arrays.counts
         if draft.table.usable:
-            self._unused_groups(draft, strange)
+            self._unused_groups(draft, used, strange)
+        return arrays
 
     def _group(self, draft: Draft, table: Table, row: TagRow, strange: set[str]) -> str:
         """The poll group of a tag. A group without a period is reported at the first tag that names it."""
@@ -161,7 +178,7 @@ class DeviceReader:
         if group in known or group in strange:
             return group
         strange.add(group)
-        tag = row.tag.name
+        tag = row.name
         at = table.position(tag, "group")
         path = ("tags", tag, "group")
         if row.group:
@@ -171,10 +188,9 @@ class DeviceReader:
             self.collector.add(table.source, at, c.NO_GROUP, path, tag=tag, known=listed(known))
         return group
 
-    def _unused_groups(self, draft: Draft, strange: set[str]) -> None:
+    def _unused_groups(self, draft: Draft, used: set[str], strange: set[str]) -> None:
         """Groups without tags are dropped, so that nothing is scheduled for them."""
         table = draft.table
-        used = {tag.group for tag in draft.tags.values()}
         for group in [g for g in draft.periods_s if g not in used]:
             complete = table is not None and not self.collector.has_errors(table.source.name)
             if complete and draft.tags and not strange:
@@ -205,7 +221,9 @@ class DeviceReader:
     def _place(self, draft: Draft, problem: Problem, *, sound: bool) -> None:
         if problem.path[:1] == ("tags",) and len(problem.path) > 1 and draft.table is not None:
             column = problem.path[2] if len(problem.path) > 2 else "name"
-            at = draft.table.position(str(problem.path[1]), column)
-            self.collector.take(draft.table.source, at, problem)
+            tag = str(problem.path[1])
+            if array_of(tag) != tag and tag in draft.tags:  # one mistake in the row, not one per element
+                problem = replace(problem, path=("tags", array_of(tag), *problem.path[2:]))
+            self.collector.take(draft.table.source, draft.table.position(tag, column), problem)
         elif sound:
             self.collector.take(draft.document.source, draft.document.holds(problem), problem)

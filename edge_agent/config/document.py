@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
@@ -61,6 +62,7 @@ class Document:
     source: Source
     data: dict[str, Any]
     index: dict[Path, tuple[Position, Position]]
+    directory: FilePath | None = None  # of the configuration: relative paths are meant from there
 
     def deepest(self, path: Sequence[str | int]) -> Path:
         """The longest existing path along ``path``; parts that are not in the document (names of union

@@ -1,13 +1,16 @@
-"""Devices that share a link must agree on the link's options."""
+"""Devices that share a link must agree on the link's options, and fit into its time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from edge_agent.config import catalogue as c
+from edge_agent.config.demand import Demand, demands, share
 from edge_agent.config.devices import Draft
 from edge_agent.config.explain import shown
 from edge_agent.config.located import Collector
+from edge_agent.config.model import Device
 from edge_agent.config.plugins import DRIVER
 
 
@@ -54,3 +57,36 @@ def _compare(draft: Draft, other: Draft, collector: Collector) -> None:
         }
         at = draft.document.value(path)
         collector.add(draft.document.source, at, c.LINK_OPTIONS, path, key=option, **values)
+
+
+def warn_of_load(devices: Sequence[Device], drafts: Mapping[str, Draft], collector: Collector) -> None:
+    """A warning, at the group that needs most, for each link that would be asked for more time than there is.
+    A driver that cannot plan what it has checked is reported as broken."""
+    links: dict[str, list[Demand]] = {}
+    for device in devices:
+        try:
+            links.setdefault(device.link_key, []).extend(demands(device))
+        except Exception as error:  # noqa: BLE001 - a faulty plug-in must not end the check with a traceback
+            document = drafts[device.name].document
+            reason = f"{type(error).__name__}: {error}"
+            values: dict[str, object] = {"kind": DRIVER, "name": device.driver, "reason": reason}
+            collector.add(
+                document.source, document.value(("driver",)), c.BROKEN_DRIVER, ("driver",), **values
+            )
+    for link, found in links.items():
+        if share(found) > 1:
+            _too_much(link, found, drafts, collector)
+
+
+def _too_much(link: str, found: Sequence[Demand], drafts: Mapping[str, Draft], collector: Collector) -> None:
+    most = max(found, key=lambda demand: demand.share)
+    document = drafts[most.device].document
+    path = ("poll", most.group)
+    values: dict[str, object] = {
+        "link": link.partition(":")[2],
+        "share": f"{share(found) * 100:.0f}",
+        "factor": f"{math.ceil(share(found) * 10) / 10:g}",
+        "device": most.device,
+        "group": most.group,
+    }
+    collector.add(document.source, document.value(path), c.W_LINK_LOAD, path, **values)

@@ -15,7 +15,8 @@ from edge_agent.config.agent_file import read_agent
 from edge_agent.config.canonical import version_of
 from edge_agent.config.devices import DeviceReader, Draft
 from edge_agent.config.document import Document, parse
-from edge_agent.config.links import check_links
+from edge_agent.config.kinds import Kinds
+from edge_agent.config.links import check_links, warn_of_load
 from edge_agent.config.located import Collector, Located, Source
 from edge_agent.config.model import BufferConfig, Configuration, Device, UplinkConfig, WebConfig, Window
 from edge_agent.config.plugins import InstalledPlugins, Plugins
@@ -24,6 +25,7 @@ from edge_agent.config.shapes import AgentFile
 from edge_agent.config.sources import MAX_BYTES, Decoded, DirectoryFiles, Files, ReadFiles, decode, user_name
 from edge_agent.config.suggest import said
 from edge_agent.config.table import Table, read_table
+from edge_agent.config.tags import TagMaker
 from edge_agent.config.windows import WindowReader
 from edge_agent.errors import ConfigurationError
 from edge_agent.settings import Text
@@ -84,11 +86,12 @@ class _Run:
             return None
         document, model, uplinks = agent
         devices = tuple(device for draft, own in found for device in _device(draft, own))
+        warn_of_load(devices, by_name, self.collector)
         if not devices:
             self.collector.add(document.source, (1, 1), c.W_NO_DEVICE)
         return Configuration(
             line=model.line,
-            version=version_of(model, devices, uplinks),
+            version=version_of(model, devices, uplinks, self.files.directory),
             state_dir=self.files.directory / model.state_dir,
             language=model.language,
             devices=devices,
@@ -133,7 +136,10 @@ class _Run:
             self.collector.add(source, at, c.NOT_UTF8, encoding=encoding)
         if decoded.text is None:
             return None
-        return parse(source, decoded.text, self.secrets.resolve, self.collector, first_key)
+        document = parse(source, decoded.text, self.secrets.resolve, self.collector, first_key)
+        if document is not None:
+            document.directory = self.files.directory
+        return document
 
     def _table(self, name: str) -> Table | None:
         """A tag table, read once even when several devices share it."""
@@ -146,6 +152,12 @@ class _Run:
             else:
                 self._tables[name] = read_table(*found, self.collector)
         return self._tables[name]
+
+    def _loose(self, table: Table | None) -> None:
+        """The cells of a table of which it is not known whose it is."""
+        if table is not None:
+            for _ in TagMaker(table, Kinds(None), self.collector).made():
+                pass
 
     def _agent(self) -> tuple[Document, AgentFile, tuple[UplinkConfig, ...]] | None:
         document = self._document(AGENT_FILE, "line")
@@ -169,7 +181,7 @@ class _Run:
         drafts = [reader.read(document) for document in documents if document is not None]
         if len(drafts) < len(names):  # tables of devices whose file has no meaning are checked as well
             for table in tables:
-                self._table(f"tags.d/{table}")
+                self._loose(self._table(f"tags.d/{table}"))
         first: dict[str, Draft] = {}
         for draft in drafts:
             other = first.setdefault(draft.name, draft) if draft.name else draft

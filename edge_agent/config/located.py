@@ -119,6 +119,11 @@ class Collector:
     def has_errors(self, file: str | None = None) -> bool:
         return any(not p.warning and file in (None, p.file) for p in self._found.values())
 
+    def has_error_at(self, file: str, position: Position) -> bool:
+        return any(
+            not p.warning and (p.file, p.line, p.column) == (file, *position) for p in self._found.values()
+        )
+
     def all(self) -> tuple[Located, ...]:
         return sort(self._found.values())
 

@@ -113,16 +113,17 @@ class Keys:
             for key, value in self.data.items()
             if key in keys_of(model) and key not in without and (value is not None or key in required)
         }  # a key with nothing behind it (all its lines are comments) means its default
+        context = {"directory": self.document.directory}
         try:
-            return model.model_validate(own), set()
+            return model.model_validate(own, context=context), set()
         except ValidationError as error:
             explainer = Explainer(self.document, self.collector, model, self.prefix)
             explainer.explain(error, self.typos)
             bad = {str(found["loc"][0]) for found in error.errors() if found["loc"]}
-            return _salvage(model, own, bad), bad or {"*"}
+            return _salvage(model, own, bad, context), bad or {"*"}
 
 
-def _salvage(model: type[M], data: dict[str, Any], bad: set[str]) -> M | None:
+def _salvage(model: type[M], data: dict[str, Any], bad: set[str], context: dict[str, Any]) -> M | None:
     """The sound keys, and for required ones with a mistake the example of the model."""
     rest = {key: value for key, value in data.items() if key not in bad}
     for name, field in model.model_fields.items():
@@ -130,7 +131,7 @@ def _salvage(model: type[M], data: dict[str, Any], bad: set[str]) -> M | None:
         if field.is_required() and key not in rest and field.examples:
             rest[key] = field.examples[0]
     try:
-        return model.model_validate(rest)
+        return model.model_validate(rest, context=context)
     except ValidationError:
         return None
 
@@ -141,7 +142,7 @@ def keys_of(model: type[BaseModel]) -> list[str]:
 
 def warn_inline_secrets(document: Document, prefix: Path, settings: BaseModel, collector: Collector) -> None:
     """Secrets that stand openly in the file."""
-    for path in _secret_paths(settings):
+    for path in secret_paths(settings):
         full = (*prefix, *path)
         value = document.get(full)
         if value is not None and not isinstance(value, SecretStr):
@@ -149,15 +150,16 @@ def warn_inline_secrets(document: Document, prefix: Path, settings: BaseModel, c
             collector.add(document.source, document.value(full), c.W_SECRET_INLINE, full, key=key)
 
 
-def _secret_paths(value: Any, path: Path = ()) -> Iterator[Path]:
+def secret_paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Where in settings a secret is set."""
     if isinstance(value, SecretStr):
         yield path
     elif isinstance(value, BaseModel):
         for name, field in type(value).model_fields.items():
-            yield from _secret_paths(getattr(value, name), (*path, field.alias or name))
+            yield from secret_paths(getattr(value, name), (*path, field.alias or name))
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _secret_paths(inner, (*path, key))
+            yield from secret_paths(inner, (*path, key))
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value):
-            yield from _secret_paths(inner, (*path, number))
+            yield from secret_paths(inner, (*path, number))

@@ -100,7 +100,7 @@ class AgentFile(Settings):
     line: Line = Field(description="Name of the production line. 产线名称。")
     language: Literal["zh", "en"] = Field(default="en", description="Language of logs and page. 语言。")
     state_dir: str = Field(
-        default="/var/lib/edgeagent",
+        default="/var/lib/edge-agent",
         min_length=1,
         description="Where data is kept; relative to this file. 数据目录。",
     )

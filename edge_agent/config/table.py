@@ -1,8 +1,8 @@
-"""The tag table of a device: CSV cells -> tags and limits, every mistake at its cell."""
+"""The tag table of a device as far as no driver is needed to read it: columns, rows, names, numbers. Every
+mistake at its cell; ``tags`` makes tags of the rows."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 
 from edge_agent.config import catalogue as c
@@ -13,22 +13,19 @@ from edge_agent.config.columns import (
     NO,
     NUMBERS,
     REQUIRED,
-    TYPE_NAMES,
     YES,
     column_of,
     headers,
     read_number,
-    read_type,
     spreadsheet_damage,
-    type_meant,
     undamaged,
 )  # fmt: skip
+from edge_agent.config.kinds import plain_type
 from edge_agent.config.lint import full_width_in
 from edge_agent.config.located import Collector, Position, Source
 from edge_agent.config.shapes import is_name, is_tag_name, name_guess
 from edge_agent.config.sources import Decoded
 from edge_agent.config.suggest import hint, listed, nearest, said
-from edge_agent.model import Scaling, Tag, ValueType
 from edge_agent.settings import Text
 
 _DAMAGE = {
@@ -40,32 +37,59 @@ _DAMAGE = {
 
 @dataclass(slots=True)
 class TagRow:
-    """One tag. ``group`` is empty where the table leaves it open; ``limits``: low, high, deadband as far as
-    given."""
+    """One row. ``group`` is empty where the table leaves it open; ``numbers``: by column, as far as given.
+    ``sound``: nothing is wrong with name, address, group, metric and numbers."""
 
-    tag: Tag
+    name: str
+    address: str
     group: str
-    limits: dict[str, float]
+    metric: bool
+    numbers: dict[str, float]
+    sound: bool
     row: Row
+
+    @property
+    def limits(self) -> dict[str, float]:
+        return {column: number for column, number in self.numbers.items() if column in LIMITS}
 
 
 @dataclass(slots=True)
 class Table:
-    """``rows``: sound tags by name, in the order of the file. ``names``: also those of rows with mistakes."""
+    """``rows``: in the order of the file, also those with mistakes. ``names``: the rows by name."""
 
     source: Source
     columns: dict[str, int] = field(default_factory=dict)
-    rows: dict[str, TagRow] = field(default_factory=dict)
+    rows: list[TagRow] = field(default_factory=list)
     names: dict[str, Row] = field(default_factory=dict)
     usable: bool = True
 
+    def cell(self, row: Row, column: str) -> str:
+        """Empty where the table has no such column, or the row ends before it."""
+        index = self.columns.get(column)
+        return row.cells[index] if index is not None and index < len(row.cells) else ""
+
+    def named(self, tag: str) -> Row | None:
+        """The row of a tag; of an array's element, the row of the array."""
+        return self.names.get(tag) or self.names.get(array_of(tag))
+
     def position(self, tag: str, column: object = "name") -> Position:
         """Where a cell of a tag stands; its name cell where that column is absent."""
-        row = self.names.get(tag)
+        row = self.named(tag)
         if row is None:
             return 1, 1
         index = self.columns.get(str(column), self.columns.get("name", 0))
         return row.position(index)
+
+    def within(self, row: Row, column: str, text: str) -> Position:
+        """Where ``text`` stands in a cell; where the cell begins if it is not written there as such."""
+        line, start = row.position(self.columns[column])
+        at = self.source.lines[line - 1].find(text, start - 1)
+        return line, at + 1 if at >= 0 else start
+
+
+def array_of(tag: str) -> str:
+    """``zone[3]`` -> ``zone``; any other name unchanged."""
+    return tag.partition("[")[0]
 
 
 def read_table(source: Source, decoded: Decoded, collector: Collector) -> Table:
@@ -149,21 +173,15 @@ class _Reader:
             return
         name = self._name(row)
         address = self._address(row, name)
-        kind = self._type(row, name)
+        if not self._cell(row, "type"):
+            self._at(row, "type", name, c.EMPTY_CELL, column="type")
         numbers = self._numbers(row, name)
         group = self._group(row, name)
         metric = self._metric(row, name)
-        if not name or address is None or kind is None or numbers is None or group is None or metric is None:
-            return
-        if not self._fits(row, name, kind[0], numbers):
-            return
-        unit, description = self._cell(row, "unit"), self._cell(row, "description")
-        tag = Tag(
-            sys.intern(name), sys.intern(address), kind[0], group or "default", unit, description,
-            _scaling(numbers), self._cell(row, "byte_order").upper(), kind[1], metric,
-        )  # fmt: skip
-        limits = {column: number for column, number in numbers.items() if column in LIMITS}
-        self.table.rows[name] = TagRow(tag, group, limits, row)
+        sound = bool(name) and None not in (address, numbers, group, metric)
+        self.table.rows.append(
+            TagRow(name, address or "", group or "", bool(metric), numbers or {}, sound, row)
+        )
 
     def _shape(self, row: Row) -> bool:
         """Not more cells than columns; a full-width comma may be why there are too few."""
@@ -199,24 +217,13 @@ class _Reader:
         if not address:
             self._at(row, "address", name, c.EMPTY_CELL, column="address")
             return None
-        damage = spreadsheet_damage(address, bit=type_meant(self._cell(row, "type")) == "bool")
+        damage = spreadsheet_damage(address, bit=plain_type(self._cell(row, "type")) == "bool")
         if damage:
             meant = undamaged(address)
             guess = Text(f" ({meant}?)", f"（{meant}？）") if meant else ""
             self._at(row, "address", name, c.EXCEL_ADDRESS, found=address, what=_DAMAGE[damage], guess=guess)
             return None
         return address
-
-    def _type(self, row: Row, name: str) -> tuple[ValueType, int] | None:
-        text = self._cell(row, "type")
-        if not text:
-            self._at(row, "type", name, c.EMPTY_CELL, column="type")
-            return None
-        kind = read_type(text)
-        if kind is None:
-            guess = type_meant(text) or nearest(text, TYPE_NAMES)
-            self._at(row, "type", name, c.BAD_TYPE, found=text, hint=said(guess), known=", ".join(TYPE_NAMES))
-        return kind
 
     def _numbers(self, row: Row, name: str) -> dict[str, float] | None:
         numbers: dict[str, float] = {}
@@ -236,9 +243,7 @@ class _Reader:
     def _bad_number(self, row: Row, column: str, name: str, text: str) -> None:
         wide = full_width_in(text)
         if wide:
-            line, start = row.position(self.table.columns[column])
-            at = self.source.lines[line - 1].find(wide[1], start - 1)
-            self._add((line, at + 1 if at >= 0 else start), c.FULL_WIDTH, found=wide[1], wanted=wide[2])
+            self._add(self.table.within(row, column, wide[1]), c.FULL_WIDTH, found=wide[1], wanted=wide[2])
             return
         point = text.replace(",", ".")
         guess = point if point != text and read_number(point) is not None else None
@@ -258,30 +263,8 @@ class _Reader:
         self._at(row, "metric", name, c.BAD_YES_NO, found=text, column="metric")
         return None
 
-    def _fits(self, row: Row, name: str, kind: ValueType, numbers: dict[str, float]) -> bool:
-        """Whether the numbers make sense for the type and with each other."""
-        sound = True
-        if not kind.is_numeric:
-            for column in numbers:
-                self._at(row, column, name, c.SCALED_TEXT, tag=name, type=kind, column=column)
-                sound = False
-            return sound
-        if numbers.get("scale") == 0:
-            self._at(row, "scale", name, c.ZERO_SCALE, tag=name)
-            sound = False
-        if numbers.get("deadband", 0.0) < 0:
-            wanted = Text("at least 0", "不小于 0")
-            found = self._cell(row, "deadband")
-            self._at(row, "deadband", name, c.OUT_OF_RANGE, key="deadband", found=found, wanted=wanted)
-            sound = False
-        if "deadband" in numbers and not {"low", "high"} & numbers.keys():
-            self._at(row, "deadband", name, c.DEADBAND_ALONE, tag=name)
-            sound = False
-        return sound
-
     def _cell(self, row: Row, column: str) -> str:
-        index = self.table.columns.get(column)
-        return row.cells[index] if index is not None and index < len(row.cells) else ""
+        return self.table.cell(row, column)
 
     def _at(self, row: Row, column: str, tag: str, entry: c.Entry, /, **values: object) -> None:
         index = self.table.columns[column]
@@ -294,9 +277,3 @@ class _Reader:
 def _is_header(line: str) -> bool:
     """Not blank, no comment, not Excel's ``sep=;`` line."""
     return bool(line.strip(" \t,;")) and not line.startswith("#") and not line.lower().startswith("sep=")
-
-
-def _scaling(numbers: dict[str, float]) -> Scaling | None:
-    """None for raw = engineering, so that an integer stays an integer."""
-    scaling = Scaling(numbers.get("scale", 1.0), numbers.get("offset", 0.0))
-    return None if scaling == Scaling() else scaling

@@ -11,7 +11,7 @@ from edge_agent.config.located import Collector, Path, Position, Source
 from edge_agent.config.model import TagRef, Window
 from edge_agent.config.shapes import WindowFile
 from edge_agent.config.suggest import hint, said
-from edge_agent.config.table import TagRow
+from edge_agent.config.table import TagRow, array_of
 from edge_agent.model import Tag, ValueType
 
 
@@ -22,6 +22,7 @@ class _Place:
     draft: Draft
     path: Path
     row: TagRow | None = None
+    tag: str = ""
 
     @property
     def source(self) -> Source:
@@ -31,7 +32,7 @@ class _Place:
 
     def at(self, key: str) -> Position:
         if self.row is not None and self.draft.table is not None:
-            return self.draft.table.position(self.row.tag.name, key)
+            return self.draft.table.position(self.tag, key)
         return self.draft.document.value((*self.path, key))
 
 
@@ -54,10 +55,10 @@ class WindowReader:
             window = self._from_file(place, written)
             if window is not None:
                 self._keep(window, place, "name" if written.name else "tag", found)
-        for row in draft.table.rows.values() if draft.table else ():
-            if row.limits and row.tag.name not in limited and row.tag.name in draft.tags:
-                place = _Place(draft, ("tags", row.tag.name), row)
-                window = self._from_table(place, row)
+        for name, row in draft.rows.items():
+            if row.limits and name not in limited:
+                place = _Place(draft, ("tags", row.name), row, name)
+                window = self._from_table(place, row.limits)
                 if window is not None:
                     self._keep(window, place, "name", found)
         return tuple(window for window, _ in found.values())
@@ -72,7 +73,7 @@ class WindowReader:
 
     def _limits_twice(self, place: _Place, written: WindowFile) -> None:
         table = place.draft.table
-        row = table.rows.get(written.tag) if table else None
+        row = place.draft.rows.get(written.tag)
         if table and row and row.limits:
             column = next(iter(row.limits))
             other = f"{table.source.name}:{table.position(written.tag, column)[0]}"
@@ -112,12 +113,12 @@ class WindowReader:
             description=written.description or tag.description,
         )
 
-    def _from_table(self, place: _Place, row: TagRow) -> Window | None:
-        draft, tag = place.draft, row.tag
-        low, high, deadband = row.limits.get("low"), row.limits.get("high"), row.limits.get("deadband", 0.0)
+    def _from_table(self, place: _Place, limits: dict[str, float]) -> Window | None:
+        draft, tag = place.draft, place.draft.tags[place.tag]
+        low, high, deadband = limits.get("low"), limits.get("high"), limits.get("deadband", 0.0)
         if not self._ordered(place, low, high, deadband):
             return None
-        period = draft.periods_s.get(draft.tags[tag.name].group, 1.0)
+        period = draft.periods_s.get(tag.group, 1.0)
         return Window(
             name=f"{draft.name}.{tag.name}",
             source=TagRef(draft.name, tag.name),
@@ -181,8 +182,7 @@ class WindowReader:
         draft = place.draft
         if name in draft.tags:
             return draft.tags[name]
-        if _knows_all(draft) and draft.table and name not in draft.table.names:
-            self._unknown_tag(place, "tag", draft, name, hint(name, draft.tags))
+        self._absent(place, "tag", draft, name)
         return None
 
     def _target(self, place: _Place, written: WindowFile) -> tuple[TagRef | float | None, Tag | None]:
@@ -212,7 +212,7 @@ class WindowReader:
         if text in own.tags:
             return TagRef(own.name, text), own.tags[text]
         device, dot, name = text.partition(".")
-        if not dot or (own.table and text in own.table.names):
+        if not dot or (own.table and own.table.named(text)):
             self._missing_own(place, key, text)
             return None
         other = self.drafts.get(device)
@@ -226,17 +226,23 @@ class WindowReader:
             return None
         if name in other.tags:
             return TagRef(device, name), other.tags[name]
-        if _knows_all(other) and other.table and name not in other.table.names:
-            self._unknown_tag(place, key, other, name, hint(name, other.tags))
+        self._absent(place, key, other, name)
         return None
 
     def _missing_own(self, place: _Place, key: str, name: str) -> None:
-        own = place.draft
-        if not _knows_all(own) or (own.table and name in own.table.names):
-            return
         elsewhere = [device for device, draft in self.drafts.items() if name in draft.tags]
-        guess = said(f"{elsewhere[0]}.{name}") if elsewhere else hint(name, own.tags)
-        self._unknown_tag(place, key, own, name, guess)
+        self._absent(place, key, place.draft, name, f"{elsewhere[0]}.{name}" if elsewhere else None)
+
+    def _absent(self, place: _Place, key: str, draft: Draft, name: str, elsewhere: str | None = None) -> None:
+        """A tag that is not there; nothing is said where its row has a mistake that is reported anyway."""
+        if name in draft.arrays:
+            last = draft.arrays[name] - 1
+            self._add(place, place.at(key), c.WHOLE_ARRAY, key, tag=name, count=last + 1, last=last)
+        elif _knows_all(draft) and draft.table:
+            row = draft.table.named(name)
+            if row is None or (array_of(name) != name and _whole(draft, array_of(name))):
+                guess = said(elsewhere) if elsewhere else hint(name, draft.tags)
+                self._unknown_tag(place, key, draft, name, guess)
 
     def _unknown_tag(self, place: _Place, key: str, draft: Draft, name: str, guess: object) -> None:
         file = draft.table.source.name if draft.table else ""
@@ -251,6 +257,11 @@ class WindowReader:
 def _knows_all(draft: Draft) -> bool:
     """Whether every name of the device's table could be read, so that an absent one is a mistake."""
     return draft.table is not None and draft.table.usable
+
+
+def _whole(draft: Draft, name: str) -> bool:
+    """Whether all elements of an array are known, or the tag is none: what is in brackets is then wrong."""
+    return name in draft.arrays or name in draft.tags
 
 
 def _default_age(period_s: float) -> float:

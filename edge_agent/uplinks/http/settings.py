@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, LiteralString, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from edge_agent.settings import Duration, Secret
+from edge_agent.settings import ConfigPath, Duration, Secret
 from edge_agent.uplink import UplinkSettings
 from edge_agent.uplinks.http.address import secure
 
@@ -58,13 +57,18 @@ class HttpSettings(UplinkSettings):
 
     url: Annotated[str, AfterValidator(_checked_url)] = Field(description="where each message is POSTed to")
     token: Secret | None = Field(None, description="sent as Authorization: Bearer")
+    allow_plain: bool = Field(
+        False, description="no warning that the token goes over http://; for a trusted network"
+    )
     timeout: Duration = Field(10.0, description="for one whole exchange, connecting included")
     compress: bool = Field(False, description="gzip the body; the destination must understand it")
-    ca_file: Path | None = Field(
+    ca_file: ConfigPath | None = Field(
         None, description="PEM; the only authorities trusted, in place of the system's"
     )
-    client_cert: Path | None = Field(None, description="PEM; shown to the destination (mutual TLS)")
-    client_key: Path | None = Field(None, description="PEM; needed unless client_cert holds the key as well")
+    client_cert: ConfigPath | None = Field(None, description="PEM; shown to the destination (mutual TLS)")
+    client_key: ConfigPath | None = Field(
+        None, description="PEM; needed unless client_cert holds the key as well"
+    )
 
     @model_validator(mode="after")
     def _tls_keys_fit(self) -> Self:

@@ -96,6 +96,19 @@ async def test_watch_once(scene: Scene) -> None:
     assert gone.split()[2:] == ["°C", "too", "old", "11.0", "s"]
 
 
+async def test_watch_shows_what_a_number_means(scene: Scene) -> None:
+    group = scene.board.devices["press-1"].groups["fast"]
+    position = group.schema.names.index("meter")
+    group.labels = {position: {9007199254740993: "满"}}
+    _, out, _ = await scene.run("watch", "--once")
+    headings, *rows = out.splitlines()
+    assert headings.split()[-1] == "meaning"
+    assert [row.split()[-1] for row in rows if " meter " in row] == ["满"]
+    _, out, _ = await scene.run("watch", "--once", "--json")
+    labelled = {row["tag"]: row["label"] for row in map(json.loads, out.splitlines()) if "label" in row}
+    assert labelled == {"meter": "满"}
+
+
 async def test_watch_shows_no_old_number(scene: Scene) -> None:
     await scene.clock.advance(60)
     _, out, _ = await scene.run("watch", "--once", "press-1")
