@@ -1,0 +1,33 @@
+"""The language of derived values: ``rate(energy, 10min) / rate(product_mass, 10min)``.
+
+    text ──tokens──> ──parser──> Node ──check──> Step ──┬─ emit ──> one Python function, all inputs good
+                                                        └─ exact ─> step by step, with qualities
+
+Types and units are settled while the configuration is checked, and every mistake is told at once with its
+column. At run time there is no text any more. Depends on nothing above ``edge_agent.model``, so that the
+loader may use it.
+
+- Numbers may carry a unit: ``0.5 MPa``, ``3.2 [kWh/kg]``. A plain number has none; a plain 0 fits every unit.
+- ``+ - * / **``, comparisons, ``and or not``, ``if(c, a, b)``, ``min max avg sum abs clamp``.
+- Over the time up to now: ``avg min max sum(tag, 10min)``, ``delta(counter, 1h)``, ``rate(tag, 10min)`` per
+  second, ``hold(tag, 5min)``: the last usable value for so long.
+- Divided by nothing is undefined: neither 0 nor infinite, but a quality of its own.
+"""
+
+from edge_agent.accounting.expression.formula import Formula, compile_formula
+from edge_agent.accounting.expression.mistakes import Mistake
+from edge_agent.accounting.expression.nodes import Slot
+from edge_agent.accounting.expression.operand import FUNCTIONS, Operand
+from edge_agent.accounting.expression.together import Compiled, Definition, compile_together
+
+__all__ = [
+    "FUNCTIONS",
+    "Compiled",
+    "Definition",
+    "Formula",
+    "Mistake",
+    "Operand",
+    "Slot",
+    "compile_formula",
+    "compile_together",
+]
