@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from pymodbus.framer import FramerAscii, FramerRTU
+
 RTU_LONGEST = 256
 ASCII_LONGEST = 513
 
@@ -49,29 +51,15 @@ class Framing(Protocol):
         ...
 
 
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC = _crc_table()
-
-
-def crc16(data: bytes | bytearray | memoryview) -> int:
+def crc16(data: bytes) -> int:
     """As in the serial line specification, 6.2.2; its low byte goes first over the wire."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
-    return crc
+    swapped = FramerRTU.compute_CRC(data)  # in the order of the wire
+    return swapped >> 8 | (swapped & 0xFF) << 8
 
 
-def lrc(data: bytes | bytearray) -> int:
-    return -sum(data) & 0xFF
+def lrc(data: bytes) -> int:
+    """As in the serial line specification, 6.2.1."""
+    return FramerAscii.compute_LRC(data)
 
 
 class _Stream:
@@ -143,9 +131,8 @@ def _frame_size(data: bytearray, start: int, give_up: bool) -> int:
                 continue
             return -1
         end = start + size
-        with memoryview(data)[start : end - 2] as body:
-            if crc16(body) == data[end - 2] | data[end - 1] << 8:
-                return size
+        if crc16(bytes(data[start : end - 2])) == data[end - 2] | data[end - 1] << 8:
+            return size
     return 0
 
 

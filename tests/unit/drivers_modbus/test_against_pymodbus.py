@@ -8,17 +8,34 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.modbus import PLUGIN
+from drivers.modbus.address import Table
 from drivers.modbus.link import ModbusTcpLink
+from drivers.modbus.request import read_of
 from drivers.modbus.settings import ModbusSettings
 from edge_agent.driver import Columns, Plan
 from edge_agent.errors import Refused, Replan
 from edge_agent.model import Quality, Tag, ValueType
 
+REQUESTS = {
+    Table.COIL: ReadCoilsRequest,
+    Table.DISCRETE: ReadDiscreteInputsRequest,
+    Table.HOLDING: ReadHoldingRegistersRequest,
+    Table.INPUT: ReadInputRegistersRequest,
+}
 FLOATS = [index * 1.5 - 100 for index in range(100)]
+
+
+@pytest.mark.parametrize("table", Table)
+@pytest.mark.parametrize(("offset", "count"), [(0, 1), (300, 125), (0xFFFF, 1)])
+def test_requests_are_those_of_the_library(table: Table, offset: int, count: int) -> None:
+    theirs = REQUESTS[table](address=offset, count=count).encode()
+    assert read_of(1, table, offset, count).pdu == bytes([table.function]) + theirs
 
 
 def registers(address: int, values: list[int]) -> SimData:
