@@ -71,6 +71,7 @@ class Periods:
 
     def hear(self, key: str, heard: Heard, time_ns: int, mono_ns: int) -> list[Event]:
         """Takes what a counter said; the corrections that follow from it."""
+        self._follow(time_ns)
         decided: list[int] = []
         for point in heard.points:
             decided += self.totals[key].point(point)

@@ -77,7 +77,8 @@ class Tally:
         self._until_ns = 0  # how long they may hold
         self._new = 0
         self._heard = False  # anything at all in the open minute
-        self._said: list[int] | None = None  # per tag, where a batch did not speak of all
+        self._all_ns = 0  # when a batch last spoke of all tags
+        self._said: list[int] | None = None  # since then: when each was last spoken of
         self._mono_ns: int | None = None
 
     def _period_schema(self, level: Period) -> Schema:
@@ -127,7 +128,7 @@ class Tally:
         if max(quality, default=0) >= NO_STATEMENT:
             values, quality = self._filled(values, quality, time_ns)
         else:
-            self._said = None
+            self._said, self._all_ns = None, time_ns
         self._values, self._quality = values, quality
         self._until_ns, self._new = time_ns + self.max_age_ns, 1
 
@@ -137,7 +138,7 @@ class Tally:
         width = len(values)
         if not self._values:
             self._values, self._quality = (None,) * width, bytes([Quality.WAITING]) * width
-        said = self._said or [self._from_ns] * width
+        said = self._said or [self._all_ns] * width
         filled, rated = list(values), bytearray(quality)
         for i, found in enumerate(quality):
             if found >= NO_STATEMENT:
@@ -230,6 +231,7 @@ class Tally:
             "open": {str(level): list(bounds) for level, bounds in self._open.items()},
             "cells": {str(level): [c.as_list() for c in cells] for level, cells in self._cells.items()},
             "newest": [list(self._values), self._quality.hex(), self._from_ns, self._until_ns, self._new],
+            "said": [self._all_ns, self._said],
             "heard": self._heard,
             "late": self.late,
         }
@@ -245,6 +247,7 @@ class Tally:
         values, quality, self._from_ns, self._until_ns, self._new = saved["newest"]
         self._values, self._quality, self.late = tuple(values), bytes.fromhex(quality), int(saved["late"])
         self._heard = bool(saved["heard"])
+        self._all_ns, self._said = saved["said"]
 
 
 def _number(value: Value) -> float:

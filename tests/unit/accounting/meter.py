@@ -1,5 +1,6 @@
-"""A meter with everything that happens to meters, and its account a second time: with fractions, over the whole
-list of readings, looking ahead instead of remembering. Shares no code with ``edge_agent.accounting.counter``."""
+"""A meter with everything that happens to meters, and its account a second time: with fractions, over the
+whole list of readings, looking ahead instead of remembering. Shares no code with
+``edge_agent.accounting.counter``."""
 
 from __future__ import annotations
 

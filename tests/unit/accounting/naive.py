@@ -1,5 +1,5 @@
-"""Formulas a second time, simple and slow: every statement is kept, and the written tree is calculated in base
-units (kelvin, joule, kilogram) with fractions. Shares the parser and the unit table, nothing else."""
+"""Formulas a second time, simple and slow: every statement is kept, and the written tree is calculated in
+base units (kelvin, joule, kilogram) with fractions. Shares the parser and the unit table, nothing else."""
 
 from __future__ import annotations
 

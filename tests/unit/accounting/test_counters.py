@@ -116,7 +116,7 @@ def test_a_meter_that_cannot_be_believed_counts_nothing(restarts: bool) -> None:
 
 
 def test_noise_of_a_float_meter_is_no_reset(restarts: bool) -> None:
-    line = Line(spec(noise=D("0.01")), restarts).read(100.5, 100.495, 100.5, 101.0)
+    line = Line(spec(noise=D("0.01")), restarts).read(100.5, 100.49, 100.5, 101.0)
     assert line.total == D("0.5") and line.kinds == []
 
 
