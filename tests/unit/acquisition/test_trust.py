@@ -119,7 +119,7 @@ async def test_a_proof_is_one_exchange_and_neighbours_come_between() -> None:
 async def test_failed_proofs_open_the_breaker_and_are_paid_from_the_probes_budget() -> None:
     bench = Bench(ManualClock(), {f"d{n}": {"g": (1.0, 1)} for n in range(1, 9)})
     for n in (2, 3):
-        bench.wire.proof_s[n], bench.wire.proving[n] = 0.5, silent
+        bench.wire.proof_s[n], bench.wire.proving[n], bench.wire.answers[n] = 0.5, silent, silent
     async with bench.running():
         await bench.clock.advance(30)
         assert bench.board.devices["d2"].state == bench.board.devices["d3"].state == "silent"
@@ -154,12 +154,29 @@ async def test_a_station_whose_reserved_range_is_refused_is_trusted_after_a_long
     assert row.mismatches == 3
 
 
-async def test_silence_is_no_proof_for_a_station_that_does_not_answer() -> None:
+async def test_silence_is_no_proof_for_a_station_that_has_answered_one() -> None:
+    bench = Bench(ManualClock(), PAIR)
+    async with bench.running():
+        await bench.clock.advance(1.5)
+        bench.wire.proof_s[1], bench.wire.proving[1] = 0.2, silent
+        bench.wire.answers[1] = once(StationSilent("late"))
+        await bench.clock.advance(2)
+        bench.wire.log.clear()
+        await bench.clock.advance(120)
+    assert {text for _, station, text in bench.wire.log if station == 1} == {"prove"}
+
+
+async def test_a_station_that_ignores_every_proof_is_trusted_after_a_long_silence() -> None:
+    """There are devices that say nothing to what they do not know; they would never be read."""
     bench = Bench(ManualClock(), PAIR)
     bench.wire.proof_s[1], bench.wire.proving[1] = 0.2, silent
     async with bench.running():
-        await bench.clock.advance(120)
-    assert {text for _, station, text in bench.wire.log if station == 1} == {"prove"}
+        await bench.clock.advance(60)
+    proofs = [ns / 1e9 for ns, station, text in bench.wire.log if (station, text) == (1, "prove")]
+    polls = [ns / 1e9 for ns, station, text in bench.wire.log if station == 1 and text != "prove"]
+    assert polls[0] - proofs[-1] >= 10, "left alone meanwhile"
+    assert bench.good("a")
+    assert bench.board.devices["a"].state == "up"
 
 
 def reserving(settings: Any, plans: Sequence[Plan]) -> Reserved:
@@ -217,3 +234,12 @@ async def test_a_proof_that_failed_gets_more_time_up_to_the_longest_request() ->
     assert found == [0.25, 0.5, 0.95, 0.95, 0.95, 0.95]
     station.proved()
     assert station.proof_deadline_s() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("others", "longest_s"), [({"b": {"g": (0.5, 1)}}, 0.25), ({}, 2.0)])
+async def test_others_never_wait_longer_for_a_proof_than_for_a_poll(others: Any, longest_s: float) -> None:
+    bench = Bench(ManualClock(), {"a": {"g": (0.5, 1)}, **others})
+    station = bench.worker._stations[0]
+    for _ in range(6):
+        station.not_proved(0, answered=False)
+    assert station.proof_deadline_s() == pytest.approx(longest_s)

@@ -120,7 +120,7 @@ def test_read_shows_what_a_number_means(toy: Path) -> None:
     assert [row[-1] for row in rows] == ["故障", "on", "good", "good"]
     shown = json.loads(run("read", "toy", "--config", str(toy), "--json").stdout)["tags"]
     assert [(row["value"], row["label"]) for row in shown] == [
-        (2, "故障"),
+        (20.0, "故障"),  # the label is of the raw number
         (True, "on"),
         (9, None),
         (2, None),
