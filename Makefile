@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SECONDS ?=
 SEED ?=
 
-.PHONY: demo test check bench test-faults test-crash lock tools clean help
+.PHONY: demo test check bench test-faults test-interop fuzz test-crash lock tools clean help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,8 +37,14 @@ tools: ## Programs the tests need from Debian's packages (only when allowed to i
 test: $(VENV)/dev.stamp tools ## All tests but the long fault and crash suites
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
-test-faults: $(VENV)/dev.stamp ## Faults on real processes: kill -9, dead devices (RUNS=50 SEED=1)
-	@$(BIN)/python -m tests.faults $(if $(RUNS),--kills $(RUNS)) $(if $(SEED),--seed $(SEED))
+test-faults: $(VENV)/dev.stamp ## Hostile and dead devices, kill -9, at length (RUNS=8: short, with 8 kills; SEED=1)
+	@$(BIN)/python -m tests.faults $(if $(RUNS),--quick --kills $(RUNS)) $(if $(SEED),--seed $(SEED))
+
+test-interop: $(VENV)/dev.stamp ## Against pyModbusTCP, the C library snap7 and node-opcua; installs them in var/
+	@INTEROP=1 $(BIN)/python -m pytest -q tests/interop
+
+fuzz: $(VENV)/dev.stamp ## Coverage-guided fuzzing of every parser that meets a PLC's bytes (SECONDS=60 SEED=1)
+	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/dev.stamp ## Whole-way cost beside a bare client (QUICK=1 is one short pair)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)

@@ -184,7 +184,7 @@ class Session:
                 self._reports.proving(station, error)
         else:
             self._reports.proof(station, "ok")
-            station.proved()
+            station.proved(by_reply=True)
 
     async def _subscribe(self, station: Station, cycle: Cycle) -> None:
         """Once per connection; a device that cannot is polled."""

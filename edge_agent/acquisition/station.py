@@ -19,7 +19,7 @@ DEFAULT_TIMEOUT_S = 1.0
 WIRE_TIMES = 3.0  # a deadline is never shorter than so many times what the request costs on the wire
 ANSWER_S = 0.05  # and, unless configured otherwise, so much more for the device to think
 PROOF_S = 0.25  # a proof has at least so long
-QUIET_AFTER = 3  # tries in a row that were answered, but not with what would prove anything
+QUIET_AFTER = 3  # tries in a row that cannot have succeeded
 QUIET_NS = 10_000_000_000  # five times the longest lateness seen on a bus
 
 
@@ -30,7 +30,8 @@ class Station:
 
     A station that refuses whatever ``prove`` asks (its reserved range may be a hole) would never be trusted.
     After ``QUIET_AFTER`` such tries it is left in silence for ``QUIET_NS`` instead: what was under way has
-    come by then and was thrown away.
+    come by then and was thrown away. The same holds for one that has never yet answered a proof: it may be
+    one that says nothing to what it does not know.
     """
 
     def __init__(self, device: Device, row: DeviceRow, version: str, *, start_ns: int) -> None:
@@ -42,11 +43,13 @@ class Station:
         self.slow = False  # a read took longer than one time-out: asked one exchange at a time
         self.limits: Any = None
         self.timeout_s = DEFAULT_TIMEOUT_S
+        self.shared = False  # others are on the link
         self.planned = False  # with the limits of a connection
         self.subscribed = device.plugin.subscribed(device.settings)
         self.silent_ns = 0  # when it last was
         self.quiet_until_ns = 0  # not asked anything before
-        self._refusals = 0  # tries to prove in a row that were answered with something else
+        self._provable = False  # it has answered a proof
+        self._refusals = 0  # tries to prove in a row that were answered with something else, or never will be
         self._misses = 0  # tries to prove in a row that failed
         self._reserved: tuple[list[Plan], Reserved] = ([], Reserved())
         self.cycles: list[Cycle] = []
@@ -84,11 +87,13 @@ class Station:
 
     def proof_deadline_s(self) -> float:
         """As for a short request, but long enough for the quiet that a driver waits for on a bus before it
-        asks; after a try that failed twice as long, up to that of the longest request."""
+        asks; after a try that failed twice as long, up to that of the longest request: others who share the
+        link never wait longer for a proof than for a poll."""
         deadlines = [self.deadline_s(r) for c in self.cycles for r in c.plan.requests]
         shortest = max(min(deadlines, default=self.timeout_s), PROOF_S)
         longest = max(deadlines, default=self.timeout_s)
-        return float(min(max(longest, 2 * shortest), shortest * 2 ** min(self._misses, 10)))
+        most = max(longest, shortest if self.shared else 2 * shortest)
+        return float(min(most, shortest * 2 ** min(self._misses, 10)))
 
     def new_connection(self, now_ns: int) -> None:
         self.enrolled = self.trusted = False
@@ -106,14 +111,15 @@ class Station:
 
     # Trust
 
-    def proved(self) -> None:
+    def proved(self, *, by_reply: bool = False) -> None:
         self.trusted = True
+        self._provable = self._provable or by_reply
         self._refusals = self._misses = self.quiet_until_ns = 0
 
     def not_proved(self, now_ns: int, *, answered: bool) -> None:
         """``answered``: something came, but nothing that can belong to this try only."""
         self._misses += 1
-        self._refusals = self._refusals + 1 if answered else 0
+        self._refusals = self._refusals + 1 if answered or not self._provable else 0
         if self._refusals >= QUIET_AFTER:
             self._refusals = 0
             self.quiet_until_ns = now_ns + QUIET_NS
@@ -131,4 +137,5 @@ def set_timeouts(stations: list[Station]) -> None:
     if len(stations) > 1:
         bound_s = min(bound_s, 0.5 * min(s.fastest_s for s in stations))
     for station in stations:
+        station.shared = len(stations) > 1
         station.timeout_s = station.device.settings.timeout or bound_s

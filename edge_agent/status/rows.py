@@ -72,8 +72,8 @@ class DeviceRow:
     """
 
     __slots__ = (
-        "connects", "disconnects", "driver", "duration", "endpoint", "facts", "failures", "groups", "mismatches",
-        "name", "proofs", "reason", "requests", "since_ns", "state",
+        "connects", "disconnects", "driver", "duration", "endpoint", "facts", "failures", "groups",
+        "mismatches", "name", "proofs", "reason", "requests", "since_ns", "state",
     )  # fmt: skip
 
     def __init__(self, name: str, driver: str, endpoint: str) -> None:

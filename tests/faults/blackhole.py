@@ -1,5 +1,6 @@
-"""One of ten devices becomes a black hole: it accepts, reads, and never answers. Counted by the agent and at
-the simulated PLCs: polls that the other nine missed, beside a fault-free run of the same length.
+"""One of twenty devices, or of ten behind a gateway, becomes a black hole: it accepts, reads, never answers.
+Counted by the agent and at the simulated PLCs: polls that the others missed, beside a fault-free run of the
+same length.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tests.plant.mocks import Line
 from tests.plant.processes import eventually
 from tests.plant.site import Site
 
-DEVICES = 10
+DEVICES, SHARING = 20, 10
 DEAD = 4
 PERIOD_S = 0.5
 REGISTERS = 40
@@ -22,7 +23,7 @@ CACHE_S = 0.3  # how old an answer of the agent may be
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Missed polls, of nine healthy devices in sum; ``slots``: how many there could have been.
+    """Missed polls, of the healthy devices in sum; ``slots``: how many there could have been.
     ``dead_requests``: what the dead device was asked; ``healed_s``: until it was up again."""
 
     shared: bool
@@ -35,8 +36,9 @@ class Outcome:
 
 
 def run(folder: Path, *, shared: bool, seconds: float) -> Outcome:
-    """``shared``: all ten behind one connection, as stations of a gateway; else each with its own."""
-    options = ["--devices", str(DEVICES), "--registers", str(REGISTERS), *["--shared"][: int(shared)]]
+    """``shared``: ten behind one connection, as stations of a gateway; else twenty, each with its own."""
+    devices = SHARING if shared else DEVICES
+    options = ["--devices", str(devices), "--registers", str(REGISTERS), *["--shared"][: int(shared)]]
     with (
         closing(Line(folder, "bench-modbus", *options)) as line,
         closing(Site(folder / f"site-{shared}", None)) as site,
@@ -55,12 +57,12 @@ def run(folder: Path, *, shared: bool, seconds: float) -> Outcome:
         eventually("the dead device is up again", lambda: site.row(f"d{DEAD}")["state"] == "up", 70)
         healed_s = round(time.monotonic() - begin, 1)
         site.stop()
-    slots = (DEVICES - 1) * int(seconds / PERIOD_S)
+    slots = (devices - 1) * int(seconds / PERIOD_S)
     return Outcome(shared, healthy, faulty, slots, state, asked, healed_s)
 
 
 def _write(site: Site, ports: list[int], *, shared: bool) -> None:
-    for n in range(1, DEVICES + 1):
+    for n in range(1, (SHARING if shared else DEVICES) + 1):
         site.device(
             f"d{n}",
             [(f"r{i}", f"hr:{i}", "uint16") for i in range(REGISTERS)],

@@ -1,10 +1,10 @@
-"""A slave on a serial line is late once, 0.7 s where 0.5 s is the limit, and answers in order ever after: what
-makes a client without proof read every register one request behind, for ever.
+"""A slave on a serial line is late once, 0.7 s where 0.5 s is the limit, and answers in order ever after.
+That makes a client without proof read every register one request behind, for ever.
 
 Register n holds n. Asked, in turn and alike in function and count, are 1000, 2000, 3000 and 5000, and besides
-4000-4001; one of the first answers is late. That plan leaves no count that could prove anything: then function 8
-must, or, with a slave that refuses it or does not even say so, only silence can. A plan with a longer request
-(6000-6007) has counts to spare.
+4000-4001; one of the first answers is late. That plan leaves no count that could prove anything: then
+function 8 must, or, with a slave that refuses it or does not even say so, only silence can. A plan with a
+longer request (6000-6007) has counts to spare.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IN_STEP_WITHIN_S = 3.0
 PLACES = (1000, 2000, 3000, 4000, 4001, 5000)
 LONG = range(6000, 6008)
 PERIOD_S = 0.8
-SILENCE_S = 12.0  # without any means of proof: two tries, then as long as the station could be late
+SILENCE_S = 16.0  # without any means of proof: three tries, then ten seconds in which nothing is asked
 VARIANTS = ("spare counts", "echo", "refuses echo", "ignores echo")
 _WATCH_S = 6.0
 
@@ -47,6 +47,10 @@ class Outcome:
     wrong_values: int
     good_values: int
     in_step_s: float | None
+
+    @property
+    def allowed_s(self) -> float:
+        return _allowed_s(self.variant)
 
 
 class _Slave:
@@ -182,7 +186,7 @@ def check(outcome: Outcome) -> list[str]:
     problems = []
     if outcome.wrong_values:
         problems.append(f"after a late answer values were shifted: {outcome}")
-    if outcome.in_step_s is None or outcome.in_step_s > _allowed_s(outcome.variant):
+    if outcome.in_step_s is None or outcome.in_step_s > outcome.allowed_s:
         problems.append(f"after a late answer the station was not trusted again in time: {outcome}")
     if outcome.good_values < len(PLACES):
         problems.append(f"hardly anything was read: {outcome}")
@@ -198,4 +202,6 @@ def _device(transport: str, place: str, variant: str) -> Device:
     places = (*PLACES, *LONG) if variant == "spare counts" else PLACES
     keys = {"link": f"{transport}://{place}", "station": 1, "timeout": f"{TIMEOUT_S:g}s", "max_gap": 1}
     tags = tuple(Tag(f"r{n}", f"hr:{n}", ValueType.UINT16) for n in places)
-    return Device("slave", "modbus", plugin, plugin.settings.model_validate(keys), tags, {"default": PERIOD_S})
+    return Device(
+        "slave", "modbus", plugin, plugin.settings.model_validate(keys), tags, {"default": PERIOD_S}
+    )

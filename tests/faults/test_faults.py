@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import blackhole, kills
+from tests.faults import blackhole, bus, kills, late
 from tests.faults.__main__ import check_hole, check_kills
 
 pytestmark = pytest.mark.timeout(180)
@@ -29,3 +29,13 @@ def test_a_black_hole_costs_its_neighbours_nothing(shared: bool, tmp_path: Path)
     outcome = blackhole.run(tmp_path, shared=shared, seconds=HOLE_S)
     assert check_hole(outcome) == [], outcome
     assert 1 <= outcome.dead_requests <= HOLE_S * 2, outcome
+
+
+def test_a_silent_station_costs_its_bus_little(tmp_path: Path) -> None:
+    outcome = bus.run(tmp_path, seconds=8.0)
+    assert bus.check(outcome) == [], outcome
+
+
+def test_one_late_answer_shifts_nothing() -> None:
+    for outcome in late.run_all(late.LATE_S[:1]):
+        assert late.check(outcome) == [], outcome

@@ -110,7 +110,16 @@ def _interpreter() -> Path | None:
     if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
         return interpreter
     shutil.rmtree(FOLDER, ignore_errors=True)
-    pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
+    pip = [
+        str(interpreter),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+    ]
     for command in ([sys.executable, "-m", "venv", str(FOLDER)], [*pip, "--require-hashes", "-r", str(lock)]):
         if not _works(command):
             return None
@@ -121,7 +130,10 @@ def _interpreter() -> Path | None:
 def _works(command: Sequence[str]) -> bool:
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
-        print(f"atheris cannot be installed here, so nothing is fuzzed: {done.stderr.strip()[-500:]}", flush=True)
+        print(
+            f"atheris cannot be installed here, so nothing is fuzzed: {done.stderr.strip()[-500:]}",
+            flush=True,
+        )
     return not done.returncode
 
 

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge_agent.driver import DriverPlugin, Reserved
+from edge_agent.driver import DriverPlugin, Plan, Reserved
 from edge_agent.errors import DriverError
 from edge_agent.model import Quality, Tag, ValueType
 from edge_agent.registry import load_driver
@@ -33,7 +33,8 @@ Fix = Callable[[bytes, bytes], bytes]
 """(request, piece) -> the piece as an answer to that request."""
 
 _NUMBERS = (
-    ValueType.UINT64, ValueType.INT16, ValueType.FLOAT32, ValueType.FLOAT64, ValueType.UINT32, ValueType.UINT16,
+    ValueType.UINT64, ValueType.INT16, ValueType.FLOAT32, ValueType.FLOAT64, ValueType.UINT32,
+    ValueType.UINT16,
 )  # fmt: skip
 
 
@@ -53,6 +54,7 @@ class Target:
         self._talk = talk
         self._loop = Loop()
         self._link: Any = None
+        self._planned: tuple[Any, Plan] | None = None
         self.answered = False
 
     def __call__(self, data: bytes) -> None:
@@ -111,7 +113,9 @@ class Target:
         return link, limits
 
     async def _act(self, link: Any, limits: Any, choice: int) -> None:
-        plan = self._plugin.plan(self._settings, self._tags, limits, None)
+        if self._planned is None or self._planned[0] != limits:
+            self._planned = (limits, self._plugin.plan(self._settings, self._tags, limits, None))
+        plan = self._planned[1]
         what, which = choice >> 1 & 3, choice >> 3
         if what == 3:
             reserved = self._plugin.reserve(self._settings, [plan]) if self._plugin.reserve else Reserved()
@@ -144,7 +148,12 @@ class Target:
         return answer
 
 
-_RAW: dict[ValueType, Any] = {ValueType.BOOL: True, ValueType.FLOAT32: 1.5, ValueType.FLOAT64: 1.5, ValueType.STRING: "a"}
+_RAW: dict[ValueType, Any] = {
+    ValueType.BOOL: True,
+    ValueType.FLOAT32: 1.5,
+    ValueType.FLOAT64: 1.5,
+    ValueType.STRING: "a",
+}
 
 
 def _honest(talk: Any, data: bytes) -> list[bytes] | None:
@@ -187,7 +196,11 @@ def _modbus_tags() -> list[Tag]:
 def _s7_tags() -> list[Tag]:
     addresses = ["DB1.DBL0", "DB1.DBW20", "DB1.DBD40", "DB1.DBL60", "DB1.DBD80", "DB1.DBW1000"]
     numbers = [Tag(f"n{i}", a, kind) for i, (a, kind) in enumerate(zip(addresses, _NUMBERS, strict=True))]
-    return [*numbers, Tag("b", "DB1.DBX3.3", ValueType.BOOL), Tag("t", "DB1.DBB100", ValueType.STRING, length=10)]
+    return [
+        *numbers,
+        Tag("b", "DB1.DBX3.3", ValueType.BOOL),
+        Tag("t", "DB1.DBB100", ValueType.STRING, length=10),
+    ]
 
 
 def _opcua_tags() -> list[Tag]:

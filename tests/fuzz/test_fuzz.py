@@ -1,4 +1,4 @@
-"""Every target over its seeds and some thousand seeded changes to them. With coverage as a guide: ``make fuzz``."""
+"""Every target over its seeds and some thousand seeded changes to them. Guided by coverage: ``make fuzz``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only run when asked for: ``make test-interop``. What cannot be installed is skipped; with CI=true it fails."""
+"""Run only when asked for: ``make test-interop``. What cannot be installed is skipped; CI=true: it fails."""
 
 from __future__ import annotations
 

@@ -125,9 +125,7 @@ class _Mute:
 async def polled(one: Device) -> AsyncIterator[Watch]:
     """The agent's own worker at work on one device."""
     watch, clock = Watch(), SystemClock()
-    host = WorkerHost(
-        clock, Board(), ConnectGate(clock), _Mute(), Random(1), watch.sink, lambda link: None
-    )
+    host = WorkerHost(clock, Board(), ConnectGate(clock), _Mute(), Random(1), watch.sink, lambda link: None)
     task = asyncio.create_task(LinkWorker(one.link_key, [one], "1", host).run())
     try:
         yield watch

@@ -10,7 +10,17 @@ import sys
 from importlib.metadata import version
 
 import snap7
-from snap7.util import set_bool, set_dint, set_dword, set_int, set_real, set_string, set_udint, set_usint, set_word
+from snap7.util import (
+    set_bool,
+    set_dint,
+    set_dword,
+    set_int,
+    set_real,
+    set_string,
+    set_udint,
+    set_usint,
+    set_word,
+)
 
 
 def main() -> None:

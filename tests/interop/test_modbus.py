@@ -37,7 +37,9 @@ EXPECTED = {
 
 @pytest.fixture
 def peer(python_peer: Path, tmp_path: Path) -> Iterator[Peer]:
-    started = Peer([python_peer, Path(__file__).with_name("modbus_peer.py"), str(free_port())], tmp_path / "log")
+    started = Peer(
+        [python_peer, Path(__file__).with_name("modbus_peer.py"), str(free_port())], tmp_path / "log"
+    )
     yield started
     started.kill()
 

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.timeout(400)
 
 SPACE = "nsu=urn:lineside:interop;s=Press"
 TYPES = {
-    "Bool": "bool", "Int16": "int16", "UInt16": "uint16", "Int32": "int32", "UInt32": "uint32", "Int64": "int64",
-    "UInt64": "uint64", "Float": "float32", "Double": "float64", "String": "string[40]",
+    "Bool": "bool", "Int16": "int16", "UInt16": "uint16", "Int32": "int32", "UInt32": "uint32",
+    "Int64": "int64", "UInt64": "uint64", "Float": "float32", "Double": "float64", "String": "string[40]",
 }  # fmt: skip
 TAGS = [(name, f"{SPACE}.{name}", kind) for name, kind in TYPES.items()]
 EXPECTED = {

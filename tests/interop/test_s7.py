@@ -53,7 +53,11 @@ async def test_every_type(peer: Peer) -> None:
 
 
 async def test_what_is_missing_takes_nothing_with_it(peer: Peer) -> None:
-    tags = [("int", "DB1.DBW2", "int16"), ("no-block", "DB9.DBW0", "int16"), ("beyond", "DB1.DBD510", "int32")]
+    tags = [
+        ("int", "DB1.DBW2", "int16"),
+        ("no-block", "DB9.DBW0", "int16"),
+        ("beyond", "DB1.DBD510", "int32"),
+    ]
     (batch,) = await read_once(reader(peer, tags), SystemClock())
     found = values(batch)
     assert found == {"int": -12345, "no-block": Quality.BAD_ADDRESS, "beyond": Quality.BAD_ADDRESS}
@@ -78,9 +82,7 @@ async def test_the_server_dies_and_comes_back(peer: Peer) -> None:
     ],
     ids=["real", "int", "dint", "byte"],
 )
-async def test_values_are_written(
-    peer: Peer, tag: tuple[str, str, str], raw: int | float, held: str
-) -> None:
+async def test_values_are_written(peer: Peer, tag: tuple[str, str, str], raw: int | float, held: str) -> None:
     one = reader(peer, [tag])
     await write(one, tag[0], raw)
     assert peer.ask(f"bytes {one.tags[0].address[7:]} {len(held) // 2}") == held

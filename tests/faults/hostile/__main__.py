@@ -28,6 +28,7 @@ def main() -> None:
     options.add_argument("--limit-s", type=float, default=15.0)
     options.add_argument("--warm-s", type=float, default=5.0)
     options.add_argument("--links", type=int)
+    options.add_argument("--pace", type=float, default=1.0)
     chosen = vars(options.parse_args())
     chosen["transports"] = chosen["transports"].split(",")
     with tempfile.TemporaryDirectory(prefix="lineside-hostile-") as folder:

@@ -39,6 +39,7 @@ class Order:
     limit_s: float = 10.0
     warm_s: float = 3.0
     links: int | None = None
+    pace: float = 1.0  # times as slow
 
 
 class _Server:
@@ -91,7 +92,8 @@ async def run(order: Order, folder: Path, *, over: Callable[[], bool] = lambda: 
     servers = [_Server(order, transport, folder) for transport in order.transports]
     try:
         for server in servers:
-            fleet.add(server.transport, await server.start(), folder, _PACE.get(server.transport, 1.0))
+            pace = order.pace * _PACE.get(server.transport, 1.0)
+            fleet.add(server.transport, await server.start(), folder, pace)
         return await _observe(order, fleet, servers, over)
     finally:
         await fleet.close()
@@ -99,7 +101,9 @@ async def run(order: Order, folder: Path, *, over: Callable[[], bool] = lambda: 
             await server.stop()
 
 
-async def _observe(order: Order, fleet: Fleet, servers: Sequence[_Server], over: Callable[[], bool]) -> Outcome:
+async def _observe(
+    order: Order, fleet: Fleet, servers: Sequence[_Server], over: Callable[[], bool]
+) -> Outcome:
     begin = time.monotonic()
     fleet.start_clock()
     await asyncio.sleep(order.warm_s)
@@ -119,7 +123,8 @@ async def _observe(order: Order, fleet: Fleet, servers: Sequence[_Server], over:
     back_s = await _until_all_is_well(fleet)
     return Outcome(
         counts, good, found.wrong_values, found.hangs, found.unexpected, round(most_mb - warm_mb, 2),
-        round(1000 * lag_s, 1), back_s, round(time.monotonic() - begin, 1), tuple(found.sentences), order.seed,
+        round(1000 * lag_s, 1), back_s, round(time.monotonic() - begin, 1), tuple(found.sentences),
+        order.seed,
     )  # fmt: skip
 
 

@@ -16,7 +16,9 @@ def make(folder: Path) -> Path:
     """Writes ca.pem, server.pem and server.key into ``folder`` and returns it."""
     folder.mkdir(exist_ok=True)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = _sign("hostile authority", authority_key, "hostile authority", authority_key, is_authority=True)
+    authority = _sign(
+        "hostile authority", authority_key, "hostile authority", authority_key, is_authority=True
+    )
     server = _sign("127.0.0.1", key, "hostile authority", authority_key, is_authority=False)
     _write(folder / "ca.pem", authority.public_bytes(serialization.Encoding.PEM))
     _write(folder / "server.pem", server.public_bytes(serialization.Encoding.PEM))

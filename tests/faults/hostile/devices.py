@@ -47,7 +47,9 @@ def readers(
         problems = [p for p in plugin.check(settings, tags) if not p.warning]
         assert not problems, problems
         periods_s = {group: period_s * pace for group, period_s in _PERIOD_S.items()}
-        made.append(Reader(Device(name, _DRIVER.get(transport, "modbus"), plugin, settings, tags, periods_s), places))
+        made.append(
+            Reader(Device(name, _DRIVER.get(transport, "modbus"), plugin, settings, tags, periods_s), places)
+        )
     return made
 
 

@@ -12,12 +12,12 @@ RSS_GROWTH_MB = 20.0
 LOOP_LAG_MS = 250.0
 BACK_WITHIN_S = 15.0
 GOOD_SHARE = 0.3
-"""Good values for each request that was answered honestly, at least; fewer, and that none was wrong proves little."""
+"""Good values per request that was answered honestly, at least; else that none was wrong proves little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``counts``: transport -> behaviour -> requests that were treated so. ``lag_ms``: worst of the loop, after
+    """``counts``: transport -> behaviour -> requests treated so. ``lag_ms``: the worst of the loop, after
     warm-up. ``back_s``: until every device delivered good values again when the last fault was over, None if
     one never did."""
 

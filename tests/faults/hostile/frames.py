@@ -1,4 +1,4 @@
-"""What a protocol gives the server: bytes in; out come replies to give at once, and questions to lie about."""
+"""What a protocol gives the server: bytes in, out come replies for at once, and questions to lie about."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Modbus as a hostile device speaks it: MBAP, RTU and ASCII frames around the same four read functions.
 
 Register ``n`` of the holding registers is a quarter of slot ``n // 4``; of the input registers of slot
-2048 + ``n // 4``. Coil ``n`` is bit ``n % 64`` of slot 3000 + ``n // 64``, a discrete input of slot 3500 + ....
+2048 + ``n // 4``. Coil ``n`` is bit ``n % 64`` of slot 3000 + ``n // 64``; the inputs begin at slot 3500.
 """
 
 from __future__ import annotations
@@ -72,9 +72,13 @@ class _Question:
         match behaviour:
             case Behaviour.SHORT:
                 steps = chance.choice([1, 1, 2, 4]) * asked.unit
-                return self._frame(replace(asked, count=max(asked.count - steps, 1)), cut=asked.count <= steps)
+                return self._frame(
+                    replace(asked, count=max(asked.count - steps, 1)), cut=asked.count <= steps
+                )
             case Behaviour.LONG:
-                return self._frame(replace(asked, count=asked.count + chance.choice([1, 1, 2, 4]) * asked.unit))
+                return self._frame(
+                    replace(asked, count=asked.count + chance.choice([1, 1, 2, 4]) * asked.unit)
+                )
             case Behaviour.FOREIGN:
                 other = replace(asked, start=asked.start + 400, station=self._wrap.stranger(asked.station))
                 wrong = self._frame(other, transaction=self._transaction + chance.choice([-1, 1, 256]))
@@ -100,7 +104,9 @@ class _Question:
         """Noise, or sound frames of transactions and places that nobody asked for."""
         if chance.random() < 0.5:
             return noise(chance, self._wrap.most)
-        other = replace(self._asked, start=self._asked.start + 800, station=self._wrap.stranger(self._asked.station))
+        other = replace(
+            self._asked, start=self._asked.start + 800, station=self._wrap.stranger(self._asked.station)
+        )
         frame = self._frame(other, transaction=self._transaction + 7)
         return frame * (chance.randrange(self._wrap.most // 8, self._wrap.most) // len(frame))
 

@@ -61,7 +61,9 @@ class OpcuaTalk:
         """Of the next chunk's sequence header."""
         return next(self._sequence)
 
-    def chunk(self, response: Any, request_id: int, *, kind: bytes = b"MSG", channel: int = _CHANNEL) -> bytes:
+    def chunk(
+        self, response: Any, request_id: int, *, kind: bytes = b"MSG", channel: int = _CHANNEL
+    ) -> bytes:
         """One message in one chunk."""
         head = struct.pack("<I", channel)
         head += _asymmetric() if kind == b"OPN" else struct.pack("<I", _TOKEN)
@@ -185,15 +187,25 @@ class _Question:
         return wrong + (self._frame(slots) if chance.random() < 0.5 else b"")
 
     def _frame(
-        self, slots: list[int], *, step: int = 0, handle: int = 0, channel: int = _CHANNEL, function: bool = False
+        self,
+        slots: list[int],
+        *,
+        step: int = 0,
+        handle: int = 0,
+        channel: int = _CHANNEL,
+        function: bool = False,
     ) -> bytes:
         words = [stamps.word(stamps.place(self._link, 0, slot), self._stamp) for slot in slots]
         if function:
             response = ua.WriteResponse()
             response.Results = [ua.StatusCode(0) for _ in words]
         else:
-            response = read_response([ua.DataValue(ua.Variant(word, ua.VariantType.UInt64)) for word in words])
-        response.ResponseHeader.RequestHandle = self._request.RequestHeader.RequestHandle + handle & 0xFFFF_FFFF
+            response = read_response(
+                [ua.DataValue(ua.Variant(word, ua.VariantType.UInt64)) for word in words]
+            )
+        response.ResponseHeader.RequestHandle = (
+            self._request.RequestHeader.RequestHandle + handle & 0xFFFF_FFFF
+        )
         return self._talk.chunk(response, self._id + step, channel=channel)
 
     def _flood(self, chance: Random) -> bytes:

@@ -29,8 +29,8 @@ _WARNINGS_MAX = 10
 
 @dataclass(slots=True)
 class Findings:
-    """What was seen so far. ``good``: values by transport, 64 coils being one; ``unexpected``: errors of no known kind;
-    ``sentences``: the first few of all that is wrong; ``lag_s``: the loop's worst."""
+    """What was seen so far. ``good``: values by transport, 64 coils being one; ``unexpected``: errors of no
+    known kind; ``sentences``: the first few of all that is wrong; ``lag_s``: the loop's worst."""
 
     exchanges: int = 0
     good: Counter[str] = field(default_factory=Counter)
@@ -70,7 +70,9 @@ class Fleet:
         self._tasks: list[asyncio.Task[None]] = []
         self._stood_s = 0.0
 
-    def add(self, transport: str, endpoints: Sequence[str], certificate: Path | None, pace: float = 1.0) -> None:
+    def add(
+        self, transport: str, endpoints: Sequence[str], certificate: Path | None, pace: float = 1.0
+    ) -> None:
         for link, endpoint in enumerate(endpoints):
             found = readers(transport, link, endpoint, certificate=certificate, pace=pace)
             plugin = self._watched(found[0].device.plugin)
@@ -177,7 +179,9 @@ class Fleet:
             took_s = time.monotonic() - begin - (self._stood_s - stood_s)
             if took_s > TIMEOUT_S + SLACK_S:
                 self.findings.hangs += 1
-                self.findings.say(f"{getattr(what, 'text', what)}: ended after {took_s:.3f} s of {TIMEOUT_S:g} s")
+                self.findings.say(
+                    f"{getattr(what, 'text', what)}: ended after {took_s:.3f} s of {TIMEOUT_S:g} s"
+                )
 
     # Checking
 

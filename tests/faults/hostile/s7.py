@@ -1,5 +1,5 @@
-"""S7 as a hostile controller speaks it. Byte ``n`` of DB1 is part of slot ``n // 8``; there is no other DB. Asked
-for its state, it says RUN; it lies about nothing but the data block.
+"""S7 as a hostile controller speaks it. Byte ``n`` of DB1 is part of slot ``n // 8``; there is no other DB.
+Asked for its state, it says RUN; it lies about nothing but the data block.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.faults.hostile.frames import Nonsense, Question, noise
 _PDU = 240
 _READ, _WRITE, _SETUP = 0x04, 0x05, 0xF0
 _JOB, _USER_DATA = 1, 7
-_STATE = bytes.fromhex("00011208128401" "0000000000" "ff09001c" "04240000" "00140001" "00000008") + bytes(16)
+_STATE = bytes.fromhex("000112081284010000000000ff09001c042400000014000100000008") + bytes(16)
 _Span = tuple[int, int]  # first byte, bytes
 
 
@@ -46,7 +46,9 @@ class S7Talk:
             raise Nonsense
         reference = int.from_bytes(pdu[4:6])
         if pdu[1] == _USER_DATA:
-            return _tpkt(_data(struct.pack(">BBHHHH", 0x32, _USER_DATA, 0, reference, 12, len(_STATE) - 12) + _STATE))
+            return _tpkt(
+                _data(struct.pack(">BBHHHH", 0x32, _USER_DATA, 0, reference, 12, len(_STATE) - 12) + _STATE)
+            )
         if pdu[1] != _JOB:
             raise Nonsense
         if pdu[10] == _SETUP:
@@ -82,7 +84,9 @@ class _Question:
             case Behaviour.FUNCTION:
                 wrong = self._frame(spans, function=chance.choice([0x05, 0x00, 0x1D]))
             case Behaviour.HUGE:
-                return b"\3\0" + chance.choice([b"\xff\xff", b"\x20\x00"]) + b"\2\xf0\x80" + noise(chance, 4096)
+                return (
+                    b"\3\0" + chance.choice([b"\xff\xff", b"\x20\x00"]) + b"\2\xf0\x80" + noise(chance, 4096)
+                )
             case Behaviour.FLOOD:
                 if chance.random() < 0.5:
                     return noise(chance, 262_144)
@@ -100,7 +104,9 @@ class _Question:
 
     def _bytes(self, start: int, size: int) -> bytes:
         first, last = start // 8, (start + size - 1) // 8
-        words = (stamps.word(stamps.place(self._link, 0, slot), self._stamp) for slot in range(first, last + 1))
+        words = (
+            stamps.word(stamps.place(self._link, 0, slot), self._stamp) for slot in range(first, last + 1)
+        )
         return b"".join(word.to_bytes(8) for word in words)[start - 8 * first :][:size]
 
 

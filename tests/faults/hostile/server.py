@@ -85,7 +85,9 @@ class SocketDevice:
 
     async def steal(self) -> None:
         with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._tls(server_side=False))
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", self._port, ssl=self._tls(server_side=False)
+            )
             await asyncio.sleep(self._chance.uniform(*_THIEF_S))
             writer.transport.abort()
 
@@ -220,9 +222,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
         print(json.dumps(deck.counts), flush=True)
 
 
-def _converse(
-    chosen: argparse.Namespace, link: int, deck: Deck, chance: Random, line: Any
-) -> Conversation:
+def _converse(chosen: argparse.Namespace, link: int, deck: Deck, chance: Random, line: Any) -> Conversation:
     return Conversation(TALKS[chosen.transport](link), deck, chance, chosen.timeout, line)
 
 
