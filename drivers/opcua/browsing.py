@@ -163,12 +163,26 @@ class Browser:
         results: list[Any] = []
         while len(results) < len(nodes):
             chunk = nodes[len(results) : len(results) + self._per_call]
-            answer = await self._session.read(self._session.prepare(chunk, attribute))
+            answer = await self._read(chunk, attribute)
             if answer is None:
                 self._halve()
                 continue
             results += answer
         return results
+
+    async def _read(self, chunk: Sequence[NodeAddress], attribute: int) -> list[Any] | None:
+        """One result per node, or None where the server takes fewer at a time. A node whose read makes the
+        server fail as a whole is found by halving and left out, so that it hides no other."""
+        try:
+            answer: list[Any] | None = await self._session.read(self._session.prepare(chunk, attribute))
+        except BadReply:
+            if len(chunk) == 1:
+                return [ua.DataValue()]
+            middle = len(chunk) // 2
+            first = await self._read(chunk[:middle], attribute)
+            second = await self._read(chunk[middle:], attribute)
+            return None if first is None or second is None else first + second
+        return answer
 
     def _halve(self) -> None:
         if self._per_call == 1:

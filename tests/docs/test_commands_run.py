@@ -14,6 +14,7 @@ import pytest
 
 from tests.docs.markdown import CHINESE, ROOT, Block, Page, pages
 from tests.docs.shell import Failed, Shell, matches
+from tests.plant.ports import usual_port
 
 RUNNABLE = [p for p in pages() if any(block.mark.startswith("runs") for block in p.blocks)]
 _NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "var", "dist", "build", "state")
@@ -46,12 +47,13 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def shell(project: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
     chinese = request.node.callspec.params["page"].name.endswith(CHINESE)
-    session = Shell(project, "zh_CN.UTF-8" if chinese else "C.UTF-8")
-    yield session
-    session.close()
+    with usual_port():
+        session = Shell(project, "zh_CN.UTF-8" if chinese else "C.UTF-8")
+        yield session
+        session.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(540)  # waits for its turn
 @pytest.mark.tool("bash")
 @pytest.mark.parametrize("page", [_with_its_tools(found) for found in RUNNABLE])
 def test_the_commands_do_what_the_page_shows(page: Page, project: Path, shell: Shell) -> None:

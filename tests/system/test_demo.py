@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.plant.ports import usual_port
 from tests.plant.processes import ROOT, eventually
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(540)  # waits for its turn
 KEYS = {
     "devices_up", "samples_read", "samples_delivered", "samples_buffered", "samples_quarantined",
     "samples_lost", "excursions", "requests", "by_protocol",
@@ -49,11 +52,15 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Demo]:
-    """Three at the same time: none may get in the way of another."""
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Demo]]:
+    """Three at the same time: none may get in the way of another. The first has the usual port."""
     folder = tmp_path_factory.mktemp("demos")
-    options = {"whole": ("--seconds", "12"), "SIGINT": (), "SIGKILL": ()}
-    return {name: Demo(folder / name, *given) for name, given in options.items()}
+    with usual_port():
+        whole = Demo(folder / "whole", "--seconds", "12")
+        eventually(
+            "its page is there", lambda: socket.create_connection(("127.0.0.1", 9713), 1).close() is None
+        )
+        yield {"whole": whole, **{name: Demo(folder / name) for name in ("SIGINT", "SIGKILL")}}
 
 
 def children(pid: int) -> list[int]:

@@ -30,7 +30,8 @@ URI = "urn:lineside:test"
 class UaServer:
     """``reads``: how many nodes each Read call of a client asked for; ``monitored``: how many items each
     CreateMonitoredItems call did. ``refuse_above``: more than this in one call are BadTooManyOperations.
-    ``fault``: status every Read call fails with. ``sessions``: how many were created. ``written``: the
+    ``fault``: status every Read call fails with. ``poison``: identifiers whose value cannot be read without
+    the whole call failing. ``sessions``: how many were created. ``written``: the
     DataValues clients wrote. ``revise``: changes a CreateSubscription answer before it is sent."""
 
     def __init__(self, configure: Callable[[Server], Coroutine[Any, Any, None]] | None = None) -> None:
@@ -42,6 +43,7 @@ class UaServer:
         self.reads: list[int] = []
         self.refuse_above = 0
         self.fault = 0
+        self.poison: set[Any] = set()
         self.spoil: Callable[[list[Any]], list[Any]] = lambda results: results
         self.revise: Callable[[Any], None] = lambda result: None
         self.port = 0
@@ -71,6 +73,7 @@ class UaServer:
         self.written.clear()
         self.acknowledged.clear()
         self.refuse_above = self.fault = 0
+        self.poison.clear()
         self.revise = lambda result: None
         self.spoil = lambda results: results
         self.limit(0)
@@ -151,6 +154,12 @@ class UaServer:
                     raise ua.UaStatusCodeError(self.fault)
                 if self.refuse_above and asked > self.refuse_above:
                     raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManyOperations)
+                if self.poison & {
+                    node.NodeId.Identifier
+                    for node in parameters.NodesToRead
+                    if node.AttributeId == ua.AttributeIds.Value
+                }:
+                    raise ua.UaStatusCodeError(ua.StatusCodes.BadInternalError)
                 return self.spoil(await plain(parameters))
 
             session.read = read

@@ -74,6 +74,16 @@ async def test_from_the_root_the_servers_own_affairs_are_left_out(plant: UaServe
     assert not any(name.startswith("server") for name in names)
 
 
+async def test_a_node_that_makes_a_call_fail_hides_no_other(plant: UaServer) -> None:
+    settings = settings_for(plant.port)
+    async with connected(settings) as (link, _):
+        expected = [
+            tag for tag in await link.browse(settings, f"nsu={URI};s=Plant") if "zones" not in tag.name
+        ]
+        plant.poison.add(77)
+        assert await link.browse(settings, f"nsu={URI};s=Plant") == expected
+
+
 async def test_a_server_that_takes_few_nodes_per_call_is_browsed_all_the_same(plant: UaServer) -> None:
     settings = settings_for(plant.port)
     async with connected(settings) as (link, _):
