@@ -27,7 +27,7 @@ from drivers.modbus.link_wire import TcpWire, Wire
 from drivers.modbus.serial_port import SerialWire
 from drivers.modbus.write import write_request
 from edge_agent.driver import Request, Reserved
-from edge_agent.errors import BadReply, DriverError, LinkLost, Refused, StationSilent
+from edge_agent.errors import BadReply, DriverError, LinkLost, StationSilent
 from edge_agent.model import Tag, Value
 
 if TYPE_CHECKING:
@@ -201,11 +201,11 @@ class ModbusBusLink:
             self._trust(probe.station).heard(self._now_s())
             return None
         error = self._verdicts.of(probe, pdu, b"")
-        if isinstance(error, Refused):
-            if pdu[1] in (1, 2, 3):
-                self._trust(probe.station).refused(probe)
-            return BadReply(f"{error}; a refusal proves nothing")
-        return error
+        if isinstance(error, StationSilent):
+            return error
+        if pdu[1] in (1, 2, 3):
+            self._trust(probe.station).refused(probe)
+        return BadReply(f"{error}; an exception proves nothing")
 
     # What comes in
 

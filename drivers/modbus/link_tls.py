@@ -6,6 +6,7 @@ The server's certificate and host name are always checked; no key turns that off
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_agent.errors import LinkDenied
@@ -35,10 +36,23 @@ def make_context(settings: ModbusSettings) -> ssl.SSLContext:
         try:  # the password callback keeps OpenSSL from asking at a terminal
             context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: b"")
         except (OSError, ValueError) as error:
-            files = settings.cert_file if settings.key_file is None else settings.key_file
-            key = "cert_file" if settings.key_file is None else "cert_file or key_file"
-            raise _unusable(key, files, error) from error
+            raise _unusable(*_culprit(settings), error) from error
     return context
+
+
+def _culprit(settings: ModbusSettings) -> tuple[str, object]:
+    """Which of the two files it was; OpenSSL does not say."""
+    cert, key = settings.cert_file, settings.key_file
+    if key is None:
+        return "cert_file", cert
+    for name, path in (("cert_file", cert), ("key_file", key)):
+        try:
+            text = Path(str(path)).read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return name, path
+        if "-----BEGIN" not in text:
+            return name, path
+    return "cert_file and key_file", f"{cert} and {key}"
 
 
 def _unusable(key: str, file: object, error: Exception) -> LinkDenied:

@@ -277,7 +277,7 @@ async def test_where_nothing_can_be_asked_silence_is_waited_for(
         peer.script = lambda request: [peer.framed(bytes([17, 0x88, 1]))]
         assert not await prove(link, settings, reserved)
         asked, since_s = len(peer.received), loop.time()
-        while not await prove(link, settings, reserved):
+        while not await prove(link, settings, reserved):  # noqa: ASYNC110 - a try is made, not a state watched
             await asyncio.sleep(0.02)
         assert loop.time() - since_s > 0.3
         assert len(peer.received) == asked, "in silence nothing is asked"
