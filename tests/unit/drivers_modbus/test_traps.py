@@ -15,11 +15,9 @@ from typing import Any
 import pytest
 
 from drivers.modbus.link import ModbusTcpLink
-from drivers.modbus.link_trust import ECHO, Trust
 from edge_agent.acquisition import ConnectGate, LinkWorker, WorkerHost
 from edge_agent.clock import SystemClock
 from edge_agent.config.model import Device
-from edge_agent.driver import Reserved
 from edge_agent.errors import LinkLost
 from edge_agent.model import Batch, Quality, Tag, ValueType
 from edge_agent.registry import load_driver
@@ -130,8 +128,10 @@ async def test_an_adapter_that_comes_back_under_another_number_is_found(tmp_path
         with pytest.raises(LinkLost, match="is the adapter plugged in"):
             async with linked(peer):
                 pytest.fail("there is no port")
-        others = os.openpty()
+        others: list[int] = []
         try:
+            while len(others) < 40 and before not in map(os.ttyname, others[1::2]):
+                others += os.openpty()
             await peer.start()
             assert real(peer) != before
             async with linked(peer) as link:
@@ -172,26 +172,6 @@ async def test_a_silent_station_is_asked_once_per_exchange(tmp_path: Path) -> No
                     async with asyncio.timeout(SHORT_S):
                         await link.exchange(REQUEST)
                 assert len(peer.received) == 1
-
-
-def test_a_count_that_was_sent_is_not_sent_again_while_its_answer_may_come() -> None:
-    """Counts taken in turn come round, and a station that is behind by one round would be believed."""
-    trust, now_s, sent = Trust(1, 0.0, Random(1)), 0.0, set()
-    reserved = Reserved((2, 3, 4, 5), request_for("hr:0", "hr:9").body)
-    for _ in reserved.counts:
-        probe = trust.probe(reserved, now_s)
-        assert probe is not None
-        assert probe.function == 3
-        sent.add(probe.identity)
-        trust.asked(now_s, probe.identity, probe=True)
-        now_s += 0.5
-    assert len(sent) == len(reserved.counts)
-    after = trust.probe(reserved, now_s)
-    assert after is not None
-    assert after.function == ECHO, "no count is free: it takes a number that was never sent"
-    free = trust.probe(reserved, now_s + trust.horizon_s)
-    assert free is not None
-    assert free.identity in sent
 
 
 # Connections
