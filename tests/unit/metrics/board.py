@@ -92,7 +92,7 @@ def _press() -> DeviceRow:
     row = DeviceRow("press-1", "modbus", "tcp://127.0.0.1:502")
     row.turn("up", "", TIME_NS - 90 * SECOND_NS)
     row.requests, row.connects, row.disconnects = 100, 2, 1
-    row.failures.update({"timeout": 3, "crc": 1})
+    row.failures.update({"timeout": 3, "checksum": 1})
     row.mismatches = 1
     row.proofs.update({"ok": 5, "failed": 2})
     row.duration.observe(0.004)
