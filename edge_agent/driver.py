@@ -20,7 +20,7 @@ recognised as such (transaction id, PDU reference, request handle) and thrown aw
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -122,6 +122,13 @@ class Link(Protocol):
     async def close(self) -> None: ...
 
 
+Scanner = Callable[[Any], AsyncIterator[Mapping[str, Any]]]
+"""Settings -> who answers there. It opens links of its own, asks one candidate after the other, only reads,
+and yields a finding as soon as there is one: the settings that reach it (``{"station": 7}``), and what it
+said of itself under ``said``. The settings' ``timeout``, where set, is how long each candidate has. Ends by
+itself. LinkLost where nobody is there to be asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class DriverPlugin:
     """What an entry point in the group ``edge_agent.drivers`` names.
@@ -144,6 +151,7 @@ class DriverPlugin:
     where the protocol has no arrays. Raises ValueError where they would leave the address space.
     ``reserve``: all plans of one station -> identities that none of them uses; None: ``prove`` needs none.
     ``subscribed``: names of the poll groups that are to be subscribed instead of polled.
+    ``scan``: for commissioning; None where there is nothing to look for.
     """
 
     settings: type[DeviceSettings]
@@ -157,6 +165,7 @@ class DriverPlugin:
     elements: Callable[[Any, Tag, int], Sequence[str]] | None = None
     reserve: Callable[[Any, Sequence[Plan]], Reserved] | None = None
     subscribed: Callable[[Any], frozenset[str]] = lambda settings: frozenset()
+    scan: Scanner | None = None
     api: int = API_VERSION
     summary: Mapping[str, str] = field(default_factory=dict)  # {"en": ..., "zh": ...} for `drivers`
 
@@ -221,6 +230,3 @@ class Browser(Protocol):
         """The readable values below a place of the device's own address space ("" is its root), as tags
         with address, type, unit and description as far as the device tells them."""
         ...
-
-
-Scanner = Callable[[str, Callable[[str], Awaitable[None]]], Awaitable[Sequence[Mapping[str, Any]]]]

@@ -12,6 +12,7 @@ from drivers.modbus.kinds import TYPES
 from drivers.modbus.link_open import open_link
 from drivers.modbus.plan import plan
 from drivers.modbus.reserve import reserve
+from drivers.modbus.scan import scan
 from edge_agent.driver import DriverPlugin
 from edge_agent.settings import later
 
@@ -25,6 +26,7 @@ PLUGIN = DriverPlugin(
     address_hint="40001 | 400001 | hr:0 | ir:0 | co:0 | di:0 | hr:0.3 | hr:0.h",
     types=TYPES,
     elements=elements,
+    scan=scan,
     reserve=reserve,
     summary={
         "en": "Modbus TCP, TLS, RTU and ASCII, serial or behind a gateway",

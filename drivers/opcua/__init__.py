@@ -12,6 +12,7 @@ from drivers.opcua.codec import TYPES
 from drivers.opcua.endpoint import link_key
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import plan
+from drivers.opcua.scan import scan
 from edge_agent.driver import DriverPlugin
 from edge_agent.settings import later
 
@@ -38,6 +39,7 @@ PLUGIN = DriverPlugin(
     "element=0;nsu=...;s=Temperatures for one element of an array",
     types=TYPES,
     elements=elements,
+    scan=scan,
     subscribed=lambda settings: frozenset(settings.subscribe),
     summary={
         "en": "OPC UA servers: polled or subscribed, with security policies and users",

@@ -69,6 +69,15 @@ class Session:
             raise self._misunderstanding(error) from error
         self._activated = True
 
+    async def offers(self) -> list[Any]:
+        """The server's endpoints (EndpointDescription), asked without a session."""
+        try:
+            return list(await self._endpoints() or ())
+        except OSError as error:
+            raise LinkLost(f"no connection to {self._client.server_url.geturl()}: {error}") from error
+        except MALFORMED as error:
+            raise self._misunderstanding(error) from error
+
     async def call(self, request: Any, answer: type[Any], what: str) -> Any:
         """One service call: the response, checked to be the one to this request and good as a whole. Raises
         TooMany, and the errors of ``Link.exchange``."""

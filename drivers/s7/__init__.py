@@ -16,6 +16,7 @@ from drivers.s7.endpoint import link_key
 from drivers.s7.kinds import TYPES
 from drivers.s7.link import S7Link
 from drivers.s7.plan import plan
+from drivers.s7.scan import scan
 from edge_agent.driver import DriverPlugin
 from edge_agent.settings import later
 
@@ -29,6 +30,7 @@ PLUGIN = DriverPlugin(
     address_hint="DB1.DBX0.3 | DB1.DBB1 | DB1.DBW2 | DB1.DBD4 | DB1.DBL8 | M10.3 | MW10 | IB0 | Q0.0 | T5",
     types=TYPES,
     elements=elements,
+    scan=scan,
     summary={
         "en": "Siemens S7-300/400/1200/1500 over ISO-on-TCP (PUT/GET): blocks, memory, inputs, outputs, "
         "timers, counters",
