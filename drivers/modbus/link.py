@@ -249,6 +249,6 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         if isinstance(error, ssl.SSLError) and (words := explain(error, self._host)):
             return LinkDenied(f"{self._name}: {words}", reason="cert")
         words = "the device closed the connection" if error is None else words_of(error)
-        if error is None and self._secure and not self._replies:
+        if self._secure and not self._replies and reason_of(error) == "reset":
             words += " without an answer; if it always does, it does not accept this agent's certificate"
         return LinkLost(f"{self._name}: {words}", reason=reason_of(error))

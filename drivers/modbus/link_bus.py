@@ -111,7 +111,7 @@ class ModbusBusLink:
         """Only the one reply that confirms this request is a confirmation."""
         change = write_request(station, tag, raw)
         self._require_trusted(change.station)
-        identity = (change.function, len(change.reply))
+        identity = (change.function, len(change.reply) - 2)
         await self._ask(change.station, change.pdu, identity, lambda pdu: self._judge_write(change, pdu))
 
     async def prove(self, station: ModbusSettings, reserved: Reserved) -> None:
@@ -198,7 +198,7 @@ class ModbusBusLink:
             return pdu
         if len(pdu) != 2 or pdu[0] != probe.function | 0x80:
             self.late += 1
-            self._trust(probe.station).heard(self._now_s())
+            self._trust(probe.station).heard(self._now_s(), pdu)
             return None
         error = self._verdicts.of(probe, pdu, b"")
         if isinstance(error, StationSilent):
@@ -260,14 +260,16 @@ class ModbusBusLink:
         if question is None or question.station != station or question.waiter.done():
             if station in self._trusts:
                 self.late += 1
-                self._trusts[station].heard(self._now_s())
+                self._trusts[station].heard(self._now_s(), pdu)
             else:
                 self.foreign += 1
             return
         verdict = question.judge(pdu)
         if verdict is None:
             return
-        if not isinstance(verdict, (BadReply, StationSilent)):
+        if isinstance(verdict, (BadReply, StationSilent)):
+            self._trust(station).heard(self._now_s(), pdu)
+        else:
             self._trust(station).answered(self._now_s())
         self._settle(verdict)
 

@@ -14,9 +14,9 @@ Why counts are not simply taken in turn
     A stream may be behind by any number of probes: if counts came round every n probes, one that is behind by
     n would answer each probe with the reply to the n-th before, and be believed for ever. Therefore a count
     is *owed* from the moment it was sent, and an owed count is not sent again. It is free again when
-    ``horizon_s`` has passed: three times the longest lateness this station has shown, 5 s at least. Lateness
-    is reckoned from the oldest request of the last 20 s that is still without an answer: rather too much than
-    too little. Among the free counts chance decides, so that even a device later than it ever was before is
+    ``horizon_s`` has passed: three times the longest lateness this station has shown, 5 s at least. A late
+    reply is reckoned to the oldest request of the last 20 s that it may answer: rather too late than too
+    early. Among the free counts chance decides, so that even a device later than it ever was before is
     believed with small probability only, and not regularly. And if it is: what comes next on a stream that
     was only probed is the reply to a probe, which fits no poll.
     A count whose size any exchange of this link has had is never used, whatever the plan says: a read by hand
@@ -92,7 +92,7 @@ class Trust:
         self._random = random
         self._last_s = now_s  # asked or heard; before the connection nobody knows
         self._longest_s = 0.0
-        self._unanswered: list[float] = []
+        self._unanswered: list[tuple[float, Identity]] = []
         self._used: set[Identity] = set()
         self._owed: dict[Identity, float] = {}
         self._refused: set[Identity] = set()
@@ -109,7 +109,7 @@ class Trust:
         self.doubted = True
         self._last_s = now_s
         self._echoing = identity[0] == ECHO
-        self._unanswered = [*self._unanswered[-_REMEMBERED:], now_s]
+        self._unanswered = [*self._unanswered[-_REMEMBERED:], (now_s, identity)]
         if probe:
             self._owed[identity] = now_s
             self._echoes += self._echoing
@@ -125,12 +125,17 @@ class Trust:
         if self._echoing:
             self._echoes = 0
 
-    def heard(self, now_s: float) -> None:
-        """Something of this station came that nobody waits for."""
+    def heard(self, now_s: float, pdu: bytes) -> None:
+        """Something of this station came that nobody waits for. What was asked before it is not answered
+        any more, because a station answers in order."""
         self._last_s = now_s
-        self._unanswered = [sent_s for sent_s in self._unanswered if now_s - sent_s < OLDEST_S]
-        if self._unanswered:
-            self._longest_s = max(self._longest_s, now_s - self._unanswered.pop(0))
+        self._unanswered = [asked for asked in self._unanswered if now_s - asked[0] < OLDEST_S]
+        identity = _identity_of(pdu)
+        for index, (sent_s, owed) in enumerate(self._unanswered):
+            if owed == identity:
+                self._longest_s = max(self._longest_s, now_s - sent_s)
+                del self._unanswered[: index + 1]
+                return
 
     def refused(self, probe: Probe) -> None:
         self._refused.add(probe.identity if probe.function != ECHO else (ECHO, -1))
@@ -177,3 +182,9 @@ class Trust:
             number = self._random.randrange(0x10000)
         pdu = struct.pack(">BHH", ECHO, 0, number)
         return Probe(self._station, ECHO, pdu, pdu, len(pdu), (ECHO, number), "FC08 to prove itself")
+
+
+def _identity_of(pdu: bytes) -> Identity:
+    if pdu[0] == ECHO:
+        return ECHO, int.from_bytes(pdu[3:5], "big")
+    return pdu[0], len(pdu) - 2

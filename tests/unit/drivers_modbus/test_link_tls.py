@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -93,11 +94,12 @@ def plain_openssl(plant: Plant) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
-            with contextlib.suppress(OSError), listening.accept()[0] as connection:
-                connection.settimeout(5)
+            connection = listening.accept()[0]
+            with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
                 with contextlib.suppress(OSError):
-                    context.wrap_socket(connection, server_side=True).recv(100)
-                connection.recv(4096)  # else what the client sent meanwhile would turn the alert into a reset
+                    tls.do_handshake()
+                while os.read(tls.fileno(), 4096):  # unread, it would turn the alert into a reset
+                    pass
 
         thread = threading.Thread(target=serve)
         thread.start()
