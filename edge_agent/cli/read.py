@@ -97,19 +97,20 @@ def _cure(reason: str) -> str:
         "refused": say(
             "The machine answers, but nothing listens on that port: check the port and that the PLC's server "
             "is enabled. A serial port may be held by another program: the message names it.",
-            "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。串口可能被其他程序占用，见上面的信息。",
+            "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。"
+            "串口可能被其他程序占用，见上面的信息。",
         ),
         "auth": say(
             "Check user, password and certificate, and what the device trusts.",
             "请检查用户名、密码、证书，以及设备的信任设置。",
         ),
         "cert": say(
-            "One side does not accept the other's certificate: the message above says what to do. Is the clock "
-            "of this machine right?",
+            "One side does not accept the other's certificate: the message above says what to do. "
+            "Is the clock of this machine right?",
             "有一方不接受对方的证书，处理方法见上面的信息。本机时钟是否正确？",
         ),
         "checksum": say(
-            "Bytes arrive damaged: check baud, parity and stop bits, the shield, and the termination of the bus.",
+            "Bytes arrive damaged: check baud, parity and stop bits, the shield, and the bus's termination.",
             "收到的字节有损坏：请检查波特率、校验位、停止位、屏蔽层和总线终端电阻。",
         ),
         "permission": say(
