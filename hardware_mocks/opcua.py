@@ -140,6 +140,10 @@ class OpcUaServer:
             sessions = server.iserver._external_sessions  # noqa: SLF001 the library forgets those whose clients vanished
             for session in list(sessions.values()):
                 await session.close_session(True)
+            clock, server.iserver.time_task = server.iserver.time_task, None
+            if clock is not None:  # else the library waits for its next tick, up to a second
+                clock.cancel()
+                await asyncio.wait([clock])
             await server.stop()
 
     async def set_fault(self, unit: int | None, behaviour: Behaviour) -> None:
