@@ -13,10 +13,52 @@ from edge_agent.cli.output import print_json, print_tables, quality_word, value_
 from edge_agent.cli.say import config_option, json_option, say, verb
 from edge_agent.cli.table import Table, without_empty_last
 from edge_agent.errors import DriverError, LinesideError
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from edge_agent.config.model import Configuration, Device
     from edge_agent.model import Batch, Tag
+
+
+_CURES = {
+    "timeout": Text(
+        "Is the device switched on, the cable plugged in, the address and station number right? Try `ping`.",
+        "设备是否上电、网线是否插好、地址与站号是否正确？可先 `ping`。",
+    ),
+    "refused": Text(
+        "The machine answers, but nothing listens on that port: check the port and that the PLC's server "
+        "is enabled. A serial port may be held by another program: the message names it.",
+        "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。"
+        "串口可能被其他程序占用，见上面的信息。",
+    ),
+    "auth": Text(
+        "Check user, password and certificate, and what the device trusts.",
+        "请检查用户名、密码、证书，以及设备的信任设置。",
+    ),
+    "cert": Text(
+        "One side does not accept the other's certificate: the message above says what to do. "
+        "Is the clock of this machine right?",
+        "有一方不接受对方的证书，处理方法见上面的信息。本机时钟是否正确？",
+    ),
+    "checksum": Text(
+        "Bytes arrive damaged: check baud, parity and stop bits, the shield, and the bus's termination.",
+        "收到的字节有损坏：请检查波特率、校验位、停止位、屏蔽层和总线终端电阻。",
+    ),
+    "permission": Text(
+        "The user needs access to the port: `sudo usermod -aG dialout $USER`, then log in again.",
+        "当前用户无权使用串口：执行 `sudo usermod -aG dialout $USER` 后重新登录。",
+    ),
+    "mismatch": Text(
+        "Something answers, but not as this protocol does: check driver, port, and whether a second "
+        "master is on the bus.",
+        "有应答但不符合协议：请检查驱动、端口，以及总线上是否有第二个主站。",
+    ),
+}
+"""What to try, by the reason's fixed label."""
+_OTHER_CURE = Text(
+    "Check the device's address in its file, then cable and power.",
+    "请检查配置中的设备地址，再查接线与电源。",
+)
 
 
 class Unreached(LinesideError):
@@ -87,47 +129,8 @@ def _read(device: Device) -> list[Batch]:
 
 
 def _cure(reason: str) -> str:
-    """What to try, by the reason's fixed label."""
-    cures = {
-        "timeout": say(
-            "Is the device switched on, the cable plugged in, the address and station number right? "
-            "Try `ping`.",
-            "设备是否上电、网线是否插好、地址与站号是否正确？可先 `ping`。",
-        ),
-        "refused": say(
-            "The machine answers, but nothing listens on that port: check the port and that the PLC's server "
-            "is enabled. A serial port may be held by another program: the message names it.",
-            "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。"
-            "串口可能被其他程序占用，见上面的信息。",
-        ),
-        "auth": say(
-            "Check user, password and certificate, and what the device trusts.",
-            "请检查用户名、密码、证书，以及设备的信任设置。",
-        ),
-        "cert": say(
-            "One side does not accept the other's certificate: the message above says what to do. "
-            "Is the clock of this machine right?",
-            "有一方不接受对方的证书，处理方法见上面的信息。本机时钟是否正确？",
-        ),
-        "checksum": say(
-            "Bytes arrive damaged: check baud, parity and stop bits, the shield, and the bus's termination.",
-            "收到的字节有损坏：请检查波特率、校验位、停止位、屏蔽层和总线终端电阻。",
-        ),
-        "permission": say(
-            "The user needs access to the port: `sudo usermod -aG dialout $USER`, then log in again.",
-            "当前用户无权使用串口：执行 `sudo usermod -aG dialout $USER` 后重新登录。",
-        ),
-        "mismatch": say(
-            "Something answers, but not as this protocol does: check driver, port, and whether a second "
-            "master is on the bus.",
-            "有应答但不符合协议：请检查驱动、端口，以及总线上是否有第二个主站。",
-        ),
-    }
-    other = say(
-        "Check the device's address in its file, then cable and power.",
-        "请检查配置中的设备地址，再查接线与电源。",
-    )
-    return cures.get(reason, other)
+    cure = _CURES.get(reason, _OTHER_CURE)
+    return say(cure.en, cure.zh)
 
 
 def _rows(batch: Batch, labels: Mapping[str, Mapping[int, str]]) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,14 @@ class Talk(Protocol):
     def feed(self, data: bytes) -> Iterator[bytes | Question]: ...
 
 
+class Stream:
+    """What every ``Talk`` begins with: which link it is, and the bytes that are no whole request yet."""
+
+    def __init__(self, link: int) -> None:
+        self._link = link
+        self._buffer = b""
+
+
 class Nonsense(Exception):
     """The client sent what is no request: this server closes the connection."""
 

@@ -13,7 +13,7 @@ from random import Random
 
 from tests.faults.hostile import stamps
 from tests.faults.hostile.behaviours import Behaviour
-from tests.faults.hostile.frames import Nonsense, Question, noise
+from tests.faults.hostile.frames import Nonsense, Question, Stream, noise
 
 COILS, INPUTS, HOLDING, REGISTERS = 1, 2, 3, 4
 _FIRST_SLOT = {COILS: 3000, INPUTS: 3500, HOLDING: 0, REGISTERS: 2048}
@@ -151,12 +151,8 @@ class AsciiWrap(RtuWrap):
         return f":{asked.station:02X}{asked.function:02X}FF{text}".encode()
 
 
-class MbapTalk:
+class MbapTalk(Stream):
     in_order = False
-
-    def __init__(self, link: int) -> None:
-        self._link = link
-        self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[bytes | Question]:
         self._buffer += data
@@ -170,12 +166,8 @@ class MbapTalk:
             yield _Question(_read(self._link, body), Wrap(), transaction)
 
 
-class RtuTalk:
+class RtuTalk(Stream):
     in_order = True
-
-    def __init__(self, link: int) -> None:
-        self._link = link
-        self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[bytes | Question]:
         self._buffer += data
@@ -188,12 +180,8 @@ class RtuTalk:
             yield _Question(_read(self._link, frame[:6]), RtuWrap())
 
 
-class AsciiTalk:
+class AsciiTalk(Stream):
     in_order = True
-
-    def __init__(self, link: int) -> None:
-        self._link = link
-        self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[bytes | Question]:
         self._buffer += data

@@ -18,7 +18,7 @@ from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, struct_
 
 from tests.faults.hostile import stamps
 from tests.faults.hostile.behaviours import Behaviour
-from tests.faults.hostile.frames import Nonsense, Question, noise
+from tests.faults.hostile.frames import Nonsense, Question, Stream, noise
 
 ua: Any = typed_ua
 
@@ -28,12 +28,11 @@ _NONE = "http://opcfoundation.org/UA/SecurityPolicy#None"
 _NAMESPACES = 2255
 
 
-class OpcuaTalk:
+class OpcuaTalk(Stream):
     in_order = False
 
     def __init__(self, link: int) -> None:
-        self._link = link
-        self._buffer = b""
+        super().__init__(link)
         self._sequence = itertools.count(1)
         self._url = ""
         self._services: dict[str, Callable[[Any], Any]] = {

@@ -10,7 +10,7 @@ from random import Random
 
 from tests.faults.hostile import stamps
 from tests.faults.hostile.behaviours import Behaviour
-from tests.faults.hostile.frames import Nonsense, Question, noise
+from tests.faults.hostile.frames import Nonsense, Question, Stream, noise
 
 _PDU = 240
 _READ, _WRITE, _SETUP = 0x04, 0x05, 0xF0
@@ -19,12 +19,8 @@ _STATE = bytes.fromhex("000112081284010000000000ff09001c042400000014000100000008
 _Span = tuple[int, int]  # first byte, bytes
 
 
-class S7Talk:
+class S7Talk(Stream):
     in_order = False
-
-    def __init__(self, link: int) -> None:
-        self._link = link
-        self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[bytes | Question]:
         self._buffer += data
