@@ -31,6 +31,7 @@ class Quality(IntEnum):
     UNCERTAIN = 0x40
     UNCERTAIN_STOPPED = 0x41  # the controller is in STOP: its values no longer follow the process
     UNCERTAIN_SOURCE_TIME = 0x42  # the source's own time stamp is not plausible
+    UNCERTAIN_ESTIMATED = 0x43  # calculated from what was partly unknown
     BAD = 0x80
     BAD_COMM = 0x81  # the device did not answer, or the link to it is down
     BAD_ADDRESS = 0x82  # the device says that it has no such address
@@ -39,6 +40,7 @@ class Quality(IntEnum):
     BAD_CONFIG = 0x85  # cannot be read as configured (access denied, type does not fit)
     STALE = 0x86  # too old to be shown as live
     WAITING = 0x87  # nothing has been read since start
+    UNDEFINED = 0x88  # a formula has no value here: divided by nothing, or by nothing produced
     NOT_REPORTED = 0xC0  # not part of this report: nothing is known of it since the last one
     UNCHANGED = 0xC1  # a live subscription vouches that the value is still the one it last reported
 

@@ -11,9 +11,9 @@ from edge_agent.accounting.calendar import BEIJING, Calendar, Period
 from edge_agent.accounting.counter import Counter, CounterSpec, Heard
 from edge_agent.accounting.derived import Derived, DerivedValues, Source
 from edge_agent.accounting.periods import Figure, Periods
-from edge_agent.accounting.quality import BAD, UNCERTAIN
 from edge_agent.accounting.replacement import Replacement
 from edge_agent.accounting.tally import Tally
+from edge_agent.expression.rating import BAD, UNCERTAIN
 from edge_agent.model import Batch, Event, Quality, Schema
 
 _UNCHANGED = int(Quality.UNCHANGED)

@@ -14,9 +14,9 @@ from graphlib import TopologicalSorter
 from typing import Any, NamedTuple
 
 from edge_agent.accounting.counter import Heard
-from edge_agent.accounting.expression import Formula, Slot
-from edge_agent.accounting.quality import BAD, NO_STATEMENT, UNCERTAIN
 from edge_agent.accounting.span import Span, span
+from edge_agent.expression import Formula, Slot
+from edge_agent.expression.rating import BAD, NO_STATEMENT, UNCERTAIN
 from edge_agent.model import Batch, Quality, Scaling, Schema, Tag, Value, engineering
 
 GroupKey = tuple[str, str]

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from edge_agent.accounting.calendar import HOUR, Calendar, Period
 from edge_agent.accounting.counter import Counter, Heard
-from edge_agent.accounting.expression import Formula
-from edge_agent.accounting.quality import BAD, GOOD, UNDEFINED
 from edge_agent.accounting.totals import Amount, Totals
+from edge_agent.expression import Formula
+from edge_agent.expression.rating import BAD, GOOD, UNDEFINED
 from edge_agent.model import Batch, Event, Schema, Value, ValueType
 
 GRACE_NS: Final = 90_000_000_000  # a reading up to a minute behind the boundary may be its nearest

@@ -11,7 +11,7 @@ from collections import deque
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from edge_agent.accounting.quality import BAD, ENOUGH, GOOD, UNCERTAIN
+from edge_agent.expression.rating import BAD, ENOUGH, GOOD, UNCERTAIN
 from edge_agent.model import Quality
 
 Number = bool | int | float | Decimal

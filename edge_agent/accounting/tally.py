@@ -14,7 +14,7 @@ from operator import mul
 from typing import Any, Final
 
 from edge_agent.accounting.calendar import HOUR, Calendar, Period
-from edge_agent.accounting.quality import BAD, ENOUGH, GOOD, NO_STATEMENT, UNCERTAIN
+from edge_agent.expression.rating import BAD, ENOUGH, GOOD, NO_STATEMENT, UNCERTAIN
 from edge_agent.model import Batch, Quality, Schema, Value, ValueType, engineering
 
 GRACE_NS: Final = 5_000_000_000

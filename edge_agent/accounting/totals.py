@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from edge_agent.accounting.calendar import HOUR, MINUTE, Calendar, Period
 from edge_agent.accounting.counter import Point
 from edge_agent.accounting.decimals import EXACT
-from edge_agent.accounting.quality import BAD, ESTIMATED, GOOD, UNCERTAIN
+from edge_agent.expression.rating import BAD, ESTIMATED, GOOD, UNCERTAIN
 
 NEAR_NS: Final = MINUTE
 LONGEST_NS: Final = 62 * 24 * HOUR  # a longer silence is a new beginning

@@ -10,6 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_agent.config.derivation import Counter, Derivation, DerivedTag, PeriodFigure
+from edge_agent.config.process import (
+    Alarming,
+    Early,
+    Limit,
+    LimitKind,
+    Origin,
+    Plausible,
+    Priority,
+    TagRef,
+    Window,
+)
+from edge_agent.config.writing import Heartbeat, Output, Writable, WriteLevel, Writing
 from edge_agent.driver import DriverPlugin
 from edge_agent.model import Tag
 from edge_agent.uplink import UplinkPlugin
@@ -18,41 +31,40 @@ if TYPE_CHECKING:
     from edge_agent.driver import DeviceSettings
     from edge_agent.uplink import UplinkSettings
 
+__all__ = [
+    "Alarming",
+    "BufferConfig",
+    "Configuration",
+    "ConsoleConfig",
+    "Counter",
+    "Derivation",
+    "DerivedTag",
+    "Device",
+    "Early",
+    "Heartbeat",
+    "Limit",
+    "LimitKind",
+    "Origin",
+    "Output",
+    "PeriodFigure",
+    "Plausible",
+    "Priority",
+    "Shifts",
+    "TagRef",
+    "UplinkConfig",
+    "WebConfig",
+    "Window",
+    "Writable",
+    "WriteLevel",
+    "Writing",
+]
+
 
 @dataclass(frozen=True, slots=True)
-class TagRef:
-    """A tag of any device, by name."""
+class Shifts:
+    """Shifts by their begin, seconds after local midnight, ascending, with names; empty: days only."""
 
-    device: str
-    tag: str
-
-    def __str__(self) -> str:
-        return f"{self.device}.{self.tag}"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One process window: fixed limits (``low``, ``high``, at least one) or ``target`` +- ``tolerance``.
-
-    All in engineering units; limits are inclusive: a value on the limit is inside. ``deadband``: how far
-    inside the value must come before an excursion ends. ``on_delay_s``/``off_delay_s``: how long, in
-    sample time, it must be outside/inside before the state changes. ``max_age_s``: older input is stale and
-    the window unknown. ``when``: a boolean tag; while it is false the window is suppressed.
-    """
-
-    name: str
-    source: TagRef
-    low: float | None = None
-    high: float | None = None
-    target: TagRef | float | None = None
-    tolerance: float | None = None
-    deadband: float = 0.0
-    on_delay_s: float = 0.0
-    off_delay_s: float = 0.0
-    max_age_s: float = 3.0
-    when: TagRef | None = None
-    unit: str = ""
-    description: str = ""
+    begins: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,7 @@ class Device:
     periods_s: Mapping[str, float]
     windows: tuple[Window, ...] = ()
     description: str = ""
+    equipment: str = ""  # kind of equipment, for limits handed down
 
     @property
     def link_key(self) -> str:
@@ -103,6 +116,16 @@ class WebConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleConfig:
+    """The local socket of ``edge-agent alarms`` and ``writes``. ``socket``: None takes ``console.sock`` in
+    the
+    runtime directory systemd gives, else in the state directory. ``group``: whose members may connect."""
+
+    socket: Path | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """``version``: 12 hex digits over everything that has a meaning, secrets excluded. ``files``: every file
     that was read, as bytes, for the last good snapshot (secrets excluded)."""
@@ -116,7 +139,13 @@ class Configuration:
     buffer: BufferConfig = field(default_factory=BufferConfig)
     web: WebConfig = field(default_factory=WebConfig)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    derivation: Derivation | None = None
+    derived_windows: tuple[Window, ...] = ()  # of the virtual device
+    writing: Writing = field(default_factory=Writing)
+    shifts: Shifts = Shifts()
+    console: ConsoleConfig = ConsoleConfig()
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        return tuple(window for device in self.devices for window in device.windows)
+        own = tuple(window for device in self.devices for window in device.windows)
+        return own + self.derived_windows

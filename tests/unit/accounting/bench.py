@@ -9,8 +9,8 @@ from decimal import Decimal
 from edge_agent.accounting.calendar import Calendar
 from edge_agent.accounting.counter import Counter, CounterSpec
 from edge_agent.accounting.derived import Derived, DerivedValues, Source
-from edge_agent.accounting.expression import Formula, Operand, compile_formula
 from edge_agent.accounting.tally import Tally
+from edge_agent.expression import Formula, Operand, compile_formula
 from edge_agent.model import Batch, Schema, Tag, ValueType
 
 FORMULAS = {

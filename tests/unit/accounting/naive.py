@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from edge_agent.accounting.expression.nodes import Binary, Call, Name, Node, Number, Truth, Unary
-from edge_agent.accounting.expression.units import unit
+from edge_agent.expression.nodes import Binary, Call, Name, Node, Number, Truth, Unary
+from edge_agent.expression.units import unit
 
 WAITING, STALE, UNCERTAIN, UNDEFINED = 0x87, 0x86, 0x40, 0x88
 

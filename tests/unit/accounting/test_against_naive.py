@@ -13,9 +13,9 @@ import pytest
 from edge_agent.accounting.counter import Heard, Point
 from edge_agent.accounting.decimals import decimal
 from edge_agent.accounting.derived import Derived, DerivedValues, Source
-from edge_agent.accounting.expression import Formula, Operand, compile_formula
-from edge_agent.accounting.expression.mistakes import Mistakes
-from edge_agent.accounting.expression.parser import parse
+from edge_agent.expression import Formula, Operand, compile_formula
+from edge_agent.expression.mistakes import Mistakes
+from edge_agent.expression.parser import parse
 from edge_agent.model import Batch, Quality, Schema, ValueType
 from edge_agent.model import Tag as ModelTag
 from tests.unit.accounting.naive import Naive, Said, Tag

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_agent.accounting import Accounting, CounterSpec, Derived, Period, Plan, Source
 from edge_agent.accounting.decimals import decimal
-from edge_agent.accounting.expression import Definition, Operand, compile_together
+from edge_agent.expression import Definition, Operand, compile_together
 from edge_agent.model import Batch, ClockState, Quality, Scaling, Schema, Tag, ValueType
 
 SECOND = 10**9

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.accounting.expression import (
+from edge_agent.expression import (
     Definition,
     Formula,
     Mistake,
@@ -18,10 +18,10 @@ from edge_agent.accounting.expression import (
     compile_formula,
     compile_together,
 )
-from edge_agent.accounting.expression import mistakes as m
-from edge_agent.accounting.expression.parser import MAX_LENGTH
-from edge_agent.accounting.expression.units import unit
-from edge_agent.accounting.quality import UNDEFINED
+from edge_agent.expression import mistakes as m
+from edge_agent.expression.parser import MAX_LENGTH
+from edge_agent.expression.rating import UNDEFINED
+from edge_agent.expression.units import unit
 from edge_agent.model import Quality, ValueType
 
 FLOAT, INT, BOOL, TEXT = ValueType.FLOAT64, ValueType.INT64, ValueType.BOOL, ValueType.STRING

@@ -10,8 +10,8 @@ import pytest
 
 from edge_agent.accounting import Period
 from edge_agent.accounting.calendar import HOUR, MINUTE, SECOND, Calendar
-from edge_agent.accounting.quality import BAD, GOOD, UNCERTAIN
 from edge_agent.accounting.tally import Tally
+from edge_agent.expression.rating import BAD, GOOD, UNCERTAIN
 from edge_agent.model import Batch, Quality, Scaling, Schema, Tag, ValueType
 
 START = 1_767_225_600 * SECOND  # a full hour

@@ -15,9 +15,9 @@ import pytest
 from edge_agent.accounting import Accounting, CounterSpec, Figure, Period, Plan, Replacement, Result
 from edge_agent.accounting.calendar import BEIJING, HOUR, MINUTE, SECOND, Calendar, zone
 from edge_agent.accounting.counter import Point
-from edge_agent.accounting.expression import Formula, Operand, compile_formula
-from edge_agent.accounting.quality import BAD, ESTIMATED, GOOD, UNCERTAIN, UNDEFINED
 from edge_agent.accounting.totals import Totals
+from edge_agent.expression import Formula, Operand, compile_formula
+from edge_agent.expression.rating import BAD, ESTIMATED, GOOD, UNCERTAIN, UNDEFINED
 from edge_agent.model import Batch, Quality, Schema, Tag, ValueType
 
 D = Decimal

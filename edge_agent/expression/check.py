@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from edge_agent.accounting.expression import mistakes as m
-from edge_agent.accounting.expression.mistakes import Mistakes
-from edge_agent.accounting.expression.nodes import (
+from edge_agent.expression import mistakes as m
+from edge_agent.expression.mistakes import Mistakes
+from edge_agent.expression.nodes import (
     Binary,
     Call,
     Constant,
@@ -23,10 +23,10 @@ from edge_agent.accounting.expression.nodes import (
     Truth,
     Unary,
 )
-from edge_agent.accounting.expression.operand import FUNCTIONS, LONGEST_S, MOST_READINGS, Operand
-from edge_agent.accounting.expression.rules import BOOL, COMPARISON, FLOAT, INT, USERS, Rules, Typed, convert
-from edge_agent.accounting.expression.suggest import hint, spoken
-from edge_agent.accounting.expression.units import ONE, SECOND, Unit, known_symbols, unit
+from edge_agent.expression.operand import FUNCTIONS, LONGEST_S, MOST_READINGS, Operand
+from edge_agent.expression.rules import BOOL, COMPARISON, FLOAT, INT, USERS, Rules, Typed, convert
+from edge_agent.expression.suggest import hint, spoken
+from edge_agent.expression.units import ONE, SECOND, Unit, known_symbols, unit
 from edge_agent.model import ValueType
 from edge_agent.settings import Text
 

@@ -14,11 +14,11 @@ loader may use it.
 - Divided by nothing is undefined: neither 0 nor infinite, but a quality of its own.
 """
 
-from edge_agent.accounting.expression.formula import Formula, compile_formula
-from edge_agent.accounting.expression.mistakes import Mistake
-from edge_agent.accounting.expression.nodes import Slot
-from edge_agent.accounting.expression.operand import FUNCTIONS, Operand
-from edge_agent.accounting.expression.together import Compiled, Definition, compile_together
+from edge_agent.expression.formula import Formula, compile_formula
+from edge_agent.expression.mistakes import Mistake
+from edge_agent.expression.nodes import Slot
+from edge_agent.expression.operand import FUNCTIONS, Operand
+from edge_agent.expression.together import Compiled, Definition, compile_together
 
 __all__ = [
     "FUNCTIONS",

@@ -1,4 +1,4 @@
-"""Two reasons that only accounting gives, and the rule by which qualities combine."""
+"""Two reasons that only formulas give, and the rule by which qualities combine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Final
 
 from edge_agent.model import Quality
 
-UNDEFINED: Final = 0x88
+UNDEFINED: Final = int(Quality.UNDEFINED)
 """The formula has no value here: divided by nothing, or the result is no finite 64-bit number."""
 
-ESTIMATED: Final = 0x43
+ESTIMATED: Final = int(Quality.UNCERTAIN_ESTIMATED)
 """Uncertain: interpolated, or partly so."""
 
 GOOD: Final = int(Quality.GOOD)

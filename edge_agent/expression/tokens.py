@@ -12,8 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from edge_agent.accounting.expression import mistakes as m
-from edge_agent.accounting.expression.mistakes import Mistakes
+from edge_agent.expression import mistakes as m
+from edge_agent.expression.mistakes import Mistakes
 from edge_agent.settings import Text
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edge_agent.accounting.expression.emit import clamp, finite, power
-from edge_agent.accounting.expression.nodes import Constant, Op, Read, Step
-from edge_agent.accounting.quality import BAD, UNDEFINED
+from edge_agent.expression.emit import clamp, finite, power
+from edge_agent.expression.nodes import Constant, Op, Read, Step
+from edge_agent.expression.rating import BAD, UNDEFINED
 
 Rated = tuple[Any, int]
 """A value and its quality; the value means nothing where that is bad."""

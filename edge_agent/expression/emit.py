@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from edge_agent.accounting.expression.nodes import Constant, Op, Read, Step
+from edge_agent.expression.nodes import Constant, Op, Read, Step
 
 Fast = Callable[[Sequence[Any]], Any]
 

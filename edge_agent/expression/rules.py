@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from edge_agent.accounting.expression import mistakes as m
-from edge_agent.accounting.expression.mistakes import Mistakes
-from edge_agent.accounting.expression.nodes import Constant, Node, Number, Op, Step
-from edge_agent.accounting.expression.units import ONE, Unit
+from edge_agent.expression import mistakes as m
+from edge_agent.expression.mistakes import Mistakes
+from edge_agent.expression.nodes import Constant, Node, Number, Op, Step
+from edge_agent.expression.units import ONE, Unit
 from edge_agent.settings import Text
 
 INT: Final = "int"

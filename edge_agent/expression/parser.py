@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Final
 
-from edge_agent.accounting.expression import mistakes as m
-from edge_agent.accounting.expression.mistakes import Mistakes
-from edge_agent.accounting.expression.nodes import (
+from edge_agent.expression import mistakes as m
+from edge_agent.expression.mistakes import Mistakes
+from edge_agent.expression.nodes import (
     Binary,
     Call,
     Name,
@@ -24,7 +24,7 @@ from edge_agent.accounting.expression.nodes import (
     Wrong,
     depth,
 )
-from edge_agent.accounting.expression.tokens import Sort, Token, tokens
+from edge_agent.expression.tokens import Sort, Token, tokens
 from edge_agent.settings import Text
 
 MAX_LENGTH: Final = 2000

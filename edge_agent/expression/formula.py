@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edge_agent.accounting.expression import mistakes as m
-from edge_agent.accounting.expression.check import Checker
-from edge_agent.accounting.expression.emit import Fast, emit
-from edge_agent.accounting.expression.exact import rated
-from edge_agent.accounting.expression.mistakes import Mistake, Mistakes
-from edge_agent.accounting.expression.nodes import Slot, Step
-from edge_agent.accounting.expression.operand import Operand
-from edge_agent.accounting.expression.parser import parse
-from edge_agent.accounting.expression.rules import BOOL, INT, Typed, convert
-from edge_agent.accounting.expression.units import KELVIN, unit
-from edge_agent.accounting.quality import BAD, UNDEFINED
+from edge_agent.expression import mistakes as m
+from edge_agent.expression.check import Checker
+from edge_agent.expression.emit import Fast, emit
+from edge_agent.expression.exact import rated
+from edge_agent.expression.mistakes import Mistake, Mistakes
+from edge_agent.expression.nodes import Slot, Step
+from edge_agent.expression.operand import Operand
+from edge_agent.expression.parser import parse
+from edge_agent.expression.rating import BAD, UNDEFINED
+from edge_agent.expression.rules import BOOL, INT, Typed, convert
+from edge_agent.expression.units import KELVIN, unit
 from edge_agent.model import Value, ValueType
 from edge_agent.settings import Text
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edge_agent.accounting.expression import mistakes as m
-from edge_agent.accounting.expression.formula import Formula, compile_formula
-from edge_agent.accounting.expression.mistakes import Mistake, Mistakes
-from edge_agent.accounting.expression.nodes import Binary, Call, Name, Node, Unary
-from edge_agent.accounting.expression.operand import Operand
-from edge_agent.accounting.expression.parser import parse
+from edge_agent.expression import mistakes as m
+from edge_agent.expression.formula import Formula, compile_formula
+from edge_agent.expression.mistakes import Mistake, Mistakes
+from edge_agent.expression.nodes import Binary, Call, Name, Node, Unary
+from edge_agent.expression.operand import Operand
+from edge_agent.expression.parser import parse
 
 _OPEN: Final = Operand("", None)  # known by name only: what is wrong with it is told elsewhere
 
