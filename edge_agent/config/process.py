@@ -109,12 +109,13 @@ class Plausible:
 class Early:
     """Early warning, advisory. ``over_s``: the span the trend is fitted to. ``ahead_s``: warn when a limit
     would be reached within it; None: no trend. ``rules``: Nelson rules in use (of 1, 2, 3, 5, 6).
-    ``subgroup_s``: readings are averaged over it for the rules and for Cp/Cpk."""
+    ``every_s``: one reading is taken so often for the rules and for Cp/Cpk (an individuals chart: averages
+    would hide the spread that Cp is about)."""
 
     over_s: float = 600.0
     ahead_s: float | None = None
     rules: tuple[int, ...] = ()
-    subgroup_s: float = 10.0
+    every_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
