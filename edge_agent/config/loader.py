@@ -18,7 +18,16 @@ from edge_agent.config.document import Document, parse
 from edge_agent.config.kinds import Kinds
 from edge_agent.config.links import check_links, warn_of_load
 from edge_agent.config.located import Collector, Located, Source
-from edge_agent.config.model import BufferConfig, Configuration, Device, UplinkConfig, WebConfig, Window
+from edge_agent.config.model import (
+    BufferConfig,
+    Configuration,
+    ConsoleConfig,
+    Device,
+    Shifts,
+    UplinkConfig,
+    WebConfig,
+    Window,
+)
 from edge_agent.config.plugins import InstalledPlugins, Plugins
 from edge_agent.config.secrets import Secrets
 from edge_agent.config.shapes import AgentFile
@@ -99,6 +108,8 @@ class _Run:
             buffer=BufferConfig(float(model.buffer.flush), int(model.buffer.quota), int(model.buffer.memory)),
             web=WebConfig(model.web.host, model.web.port, model.web.tags, model.web.max_series),
             files=self.read_files,
+            shifts=Shifts(tuple(sorted((begin_s, name) for name, begin_s in model.shifts.items()))),
+            console=_console(model, self.files.directory),
         )
 
     # --- files ---------------------------------------------------------------------------------------------
@@ -193,6 +204,11 @@ class _Run:
                     ("device",), name=draft.name, other=place,
                 )  # fmt: skip
         return drafts, len(drafts) == len(names) and all(draft.name for draft in drafts)
+
+
+def _console(model: AgentFile, directory: Path) -> ConsoleConfig:
+    written = model.console.socket
+    return ConsoleConfig(None if written is None else directory / written, model.console.group)
 
 
 def _device(draft: Draft, windows: tuple[Window, ...]) -> Iterator[Device]:

@@ -5,42 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from edge_agent.config.fields import Free as Free
+from edge_agent.config.fields import Line as Line
+from edge_agent.config.fields import Name as Name
+from edge_agent.config.fields import Number as Number
+from edge_agent.config.fields import Reference as Reference
+from edge_agent.config.fields import is_name as is_name
+from edge_agent.config.fields import is_tag_name as is_tag_name
+from edge_agent.config.fields import name_guess as name_guess
+from edge_agent.config.window_shapes import WindowFile as WindowFile
 from edge_agent.settings import Delay, Duration, Settings, Size
 
-# For editors only, whose \w knows no Chinese; the loader's own rule is ``is_name``.
-NAME_PATTERN = r"^[^\s.,:;/\\'\"]{1,100}$"
-_NAME = re.compile(r"\w[\w-]{0,99}")
-_TAG_NAME = re.compile(r"\w[\w.-]{0,99}")
-
-
-def is_name(value: str) -> bool:
-    """Names of devices, groups, uplinks and windows; any script, no dot (a dot parts device and tag)."""
-    return _NAME.fullmatch(value) is not None
-
-
-def is_tag_name(value: str) -> bool:
-    return _TAG_NAME.fullmatch(value) is not None
-
-
-def name_guess(value: str) -> str:
-    """A permitted name near to what was written."""
-    return re.sub(r"[^\w-]+", "_", value).strip("_-") or "name_1"
-
-
-def _name(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str) and not is_name(value):
-        raise PydanticCustomError("name", "not a name", {"guess": name_guess(value)})
-    return value
-
-
-def _text(value: Any) -> Any:
-    """A number is text too where text is asked for (``line: 3``)."""
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+_DAY_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 def _poll(value: Any) -> Any:
@@ -48,17 +27,36 @@ def _poll(value: Any) -> Any:
     return value if value is None or isinstance(value, (dict, list)) else {"default": value}
 
 
-def _tag_or_number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise PydanticCustomError("tag_or_number", "a tag or a number")
+def _day_time(value: Any) -> Any:
+    """``HH:MM`` -> seconds after midnight."""
+    match = _DAY_TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        meant = {
+            "zh": "时刻写作 HH:MM，例如 08:00",
+            "cure_en": 'Write it as "08:00".',
+            "cure_zh": '请写成 "08:00"。',
+        }
+        raise PydanticCustomError("day_time", "a time of day is written HH:MM, such as 08:00", meant)
+    return int(match[1]) * 3600 + int(match[2]) * 60
+
+
+def _shifts(value: dict[str, int]) -> dict[str, int]:
+    if len(set(value.values())) != len(value):
+        meant = {
+            "zh": "两个班次的开始时刻相同",
+            "cure_en": "Give each shift a begin of its own.",
+            "cure_zh": "请为每个班次填写不同的开始时刻。",
+        }
+        raise PydanticCustomError("shifts", "two shifts begin at the same time", meant)
     return value
 
 
-Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
-Line = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=200)]
-Free = Annotated[str, BeforeValidator(_text), Field(max_length=1000)]
-Reference = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=201)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+DayTime = Annotated[
+    int,
+    BeforeValidator(_day_time),
+    WithJsonSchema({"type": "string", "pattern": r"^([01]?\d|2[0-3]):[0-5]\d$"}),
+]
+"""Seconds after midnight; written ``HH:MM``."""
 
 
 class WebFile(Settings):
@@ -84,6 +82,19 @@ class BufferFile(Settings):
     memory: Size = Field(default=16_000_000, gt=0, description="Memory before a flush. 内存上限。")
 
 
+class ConsoleFile(Settings):
+    """The local socket of the commands that act on the running agent: alarms, writes, counters."""
+
+    socket: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Path; default: in the runtime directory. 套接字路径，默认在运行目录。",
+    )
+    group: str = Field(
+        default="", description="Whose members may use it, beside root. 允许使用的用户组（root 除外）。"
+    )
+
+
 class UplinkCommon(Settings):
     """The keys every uplink has beside its own."""
 
@@ -106,34 +117,13 @@ class AgentFile(Settings):
     )
     web: WebFile = Field(default_factory=WebFile, description="Metrics and status page. 指标与状态页。")
     buffer: BufferFile = Field(default_factory=BufferFile, description="Store and forward. 断网续传缓存。")
+    console: ConsoleFile = Field(
+        default_factory=ConsoleFile, description="Local socket for commands. 本机命令套接字。"
+    )
+    shifts: Annotated[dict[Name, DayTime], AfterValidator(_shifts)] = Field(
+        default_factory=dict, description="Name: begin (HH:MM, +08:00). 班次: 开始时刻。"
+    )
     uplinks: list[dict[str, Any]] = Field(default_factory=list, description="Destinations. 上行通道。")
-
-
-class WindowFile(Settings):
-    """One process window of a device."""
-
-    tag: Reference = Field(description="A tag of this device. 本设备的点。")
-    name: Name | None = Field(default=None, description="Default: the tag's name. 窗口名，默认同点名。")
-    low: Number | None = Field(default=None, description="Lower limit, inclusive. 下限（含）。")
-    high: Number | None = Field(default=None, description="Upper limit, inclusive. 上限（含）。")
-    target: Annotated[
-        float | str | None,
-        BeforeValidator(_tag_or_number),
-        WithJsonSchema({"type": ["number", "string"]}),
-    ] = Field(default=None, description="Number, TAG or DEVICE.TAG. 目标值：数值、点或“设备.点”。")
-    tolerance: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Target plus/minus. 允差。"
-    )
-    deadband: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="How far inside ends an excursion. 死区。"
-    )
-    on_delay: Delay = Field(default=0.0, description="Outside so long before an excursion begins. 报警延时。")
-    off_delay: Delay = Field(default=0.0, description="Inside so long before it ends. 恢复延时。")
-    max_age: Duration | None = Field(default=None, description="Older input is unknown. 数据最大有效期。")
-    when: Reference | None = Field(
-        default=None, description="A bool tag: the window applies while true. 生效条件。"
-    )
-    description: Free = Field(default="", description="For people. 说明。")
 
 
 class DeviceCommon(Settings):
@@ -142,6 +132,9 @@ class DeviceCommon(Settings):
     device: Name = Field(description="Name of the device. 设备名称。")
     driver: str = Field(description="Protocol. 驱动（协议）。")
     description: Free = Field(default="", description="For people. 说明。")
+    equipment: Annotated[Name, Field(max_length=100)] | Literal[""] = Field(
+        default="", description="Kind of equipment, for limits handed down. 设备类别，用于上级标准。"
+    )
     enabled: bool = Field(
         default=True, description="false: checked, but not polled. false 表示只检查不采集。"
     )
