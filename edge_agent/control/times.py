@@ -1,0 +1,200 @@
+"""Time in each state per shift and day: what a shift report says of every window.
+
+Windows keep sums that only grow; this book remembers the sums at the begin of each period and tells the
+difference at its end. Periods begin on local time (a fixed offset, no summer time); the moments of a record
+are those at which the sums were really taken.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from edge_agent.config.model import Shifts
+from edge_agent.control.excursion import Moment
+from edge_agent.model import Event
+
+DAY_S = 86_400
+BEIJING_S = 28_800
+PER_EVENT = 200  # windows in one record
+_SUMS = ("in", "out", "unknown", "suppressed")
+_WIDTH = len(_SUMS) + 1
+
+
+class Times(NamedTuple):
+    """Of one window since ever: nanoseconds in each state, excursions, and the unknown time by reason."""
+
+    window: str
+    in_ns: int
+    out_ns: int
+    unknown_ns: int
+    suppressed_ns: int
+    excursions: int
+    unknown_by: Mapping[str, int]
+
+
+class _Span(NamedTuple):
+    kind: str  # day or shift
+    name: str
+    start_ns: int
+    end_ns: int
+
+
+class _Open:
+    """One period under way: the sums at its begin, in the order of ``names``. Lean: there may be thousands of
+    windows."""
+
+    __slots__ = ("names", "reasons", "since_ns", "span", "sums")
+
+    def __init__(self, span: _Span, since_ns: int, times: Iterable[Times]) -> None:
+        self.span = span
+        self.since_ns = since_ns
+        self.names: dict[str, int] = {}
+        self.sums = array("q")
+        self.reasons: dict[str, dict[str, int]] = {}
+        self.take(times)
+
+    def take(self, times: Iterable[Times]) -> None:
+        """Windows that are not yet known begin here."""
+        for each in times:
+            if each.window not in self.names:
+                self.names[each.window] = len(self.names)
+                self.sums.extend(each[1:6])
+                if each.unknown_by:
+                    self.reasons[each.window] = dict(each.unknown_by)
+
+    def since(self, times: Iterable[Times]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for each in times:
+            place = self.names.get(each.window)
+            if place is None:
+                continue
+            base = self.sums[place * _WIDTH : (place + 1) * _WIDTH]
+            spent = [max(0, now - then) for now, then in zip(each[1:6], base, strict=True)]
+            row: dict[str, Any] = {name: ns / 1e9 for name, ns in zip(_SUMS, spent, strict=False)}
+            row["excursions"] = spent[-1]
+            before = self.reasons.get(each.window, {})
+            why = {r: (ns - before.get(r, 0)) / 1e9 for r, ns in each.unknown_by.items()}
+            if why := {reason: seconds for reason, seconds in why.items() if seconds > 0}:
+                row["unknown_by"] = why
+            yield each.window, row
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "span": list(self.span),
+            "since_ns": self.since_ns,
+            "names": list(self.names),
+            "sums": self.sums.tolist(),
+            "reasons": self.reasons,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> _Open:
+        kind, name, start_ns, end_ns = data["span"]
+        self = cls(_Span(str(kind), str(name), int(start_ns), int(end_ns)), int(data["since_ns"]), ())
+        self.names = {str(name): place for place, name in enumerate(data["names"])}
+        self.sums = array("q", data["sums"])
+        if len(self.sums) != _WIDTH * len(self.names):
+            raise ValueError("sums and names do not fit")
+        self.reasons = {str(k): {str(r): int(ns) for r, ns in v.items()} for k, v in data["reasons"].items()}
+        return self
+
+
+class TimeBook:
+    """``tick`` about once a second; ``times`` is asked only where a period begins or ends. Pure."""
+
+    def __init__(self, shifts: Shifts, config_version: str, zone_s: int = BEIJING_S) -> None:
+        self.shifts = shifts
+        self.config_version = config_version
+        self._zone_ns = zone_s * 1_000_000_000
+        self._open: dict[str, _Open] = {}
+        self._changed: set[str] = set()
+
+    def tick(self, at: Moment, times: Sequence[Times]) -> list[Event]:
+        """The records of the periods that have ended. ``times`` is iterated only then."""
+        events: list[Event] = []
+        spans = self._spans(at.time_ns)
+        for kind in [kind for kind in self._open if kind not in spans]:
+            events += self._close(kind, at, times)
+        for kind, span in spans.items():
+            held = self._open.get(kind)
+            if held is None or held.span[1:] != span[1:]:
+                if held is not None:
+                    events += self._close(kind, at, times)
+                self._open[kind] = _Open(span, at.time_ns, times)
+                self._changed.add(kind)
+        return events
+
+    def so_far(self, at: Moment, times: Iterable[Times]) -> list[dict[str, Any]]:
+        """The periods under way, in the form of the records' detail."""
+        taken = list(times)
+        return [_detail(held, at.time_ns, dict(held.since(taken))) for held in self._open.values()]
+
+    def arrange(self, times: Iterable[Times]) -> None:
+        """After a reload: new windows count from here on."""
+        taken = list(times)
+        for kind, held in self._open.items():
+            held.take(taken)
+            self._changed.add(kind)
+
+    def _close(self, kind: str, at: Moment, times: Iterable[Times]) -> list[Event]:
+        held = self._open.pop(kind)
+        self._changed.add(kind)
+        rows = held.since(times)
+        parts = []
+        while part := dict(islice(rows, PER_EVENT)):
+            parts.append(part)
+        events = []
+        for number, part in enumerate(parts, start=1):
+            detail = _detail(held, at.time_ns, part) | {"part": number, "parts": len(parts)}
+            name = held.span.name or kind
+            events.append(Event("window_times", name, at.time_ns, at.mono_ns, self.config_version, detail))
+        return events
+
+    def _spans(self, time_ns: int) -> dict[str, _Span]:
+        local_ns = time_ns + self._zone_ns
+        day_ns = DAY_S * 1_000_000_000
+        midnight_ns = local_ns - local_ns % day_ns - self._zone_ns
+        spans = {"day": _Span("day", "", midnight_ns, midnight_ns + day_ns)}
+        begins = [(begin_s * 1_000_000_000, name) for begin_s, name in self.shifts.begins]
+        if begins:
+            passed_ns = time_ns - midnight_ns
+            past = [pair for pair in begins if pair[0] <= passed_ns]
+            start_ns, name = past[-1] if past else (begins[-1][0] - day_ns, begins[-1][1])
+            later = [begin_ns for begin_ns, _ in begins if begin_ns > passed_ns]
+            end_ns = later[0] if later else begins[0][0] + day_ns
+            spans["shift"] = _Span("shift", name, midnight_ns + start_ns, midnight_ns + end_ns)
+        return spans
+
+    def changed(self) -> dict[str, Any]:
+        """State rows that have changed since the last call; None: the row is not needed any more."""
+        kinds, self._changed = self._changed, set()
+        return {
+            f"times:{kind}": self._open[kind].as_dict() if kind in self._open else None
+            for kind in sorted(kinds)
+        }
+
+    def restore(self, states: Mapping[str, Any]) -> None:
+        """Once, before the first tick. Malformed rows are passed over: their periods begin anew."""
+        for kind in ("day", "shift"):
+            saved = states.get(f"times:{kind}")
+            if saved is None:
+                continue
+            try:
+                self._open[kind] = _Open.from_dict(saved)
+            except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+                continue
+
+
+def _detail(held: _Open, until_ns: int, windows: Mapping[str, Any]) -> dict[str, Any]:
+    span = held.span
+    return {
+        "period": span.kind,
+        "name": span.name,
+        "start_ns": span.start_ns,
+        "end_ns": span.end_ns,
+        "since_ns": held.since_ns,
+        "until_ns": until_ns,
+        "windows": dict(windows),
+    }
