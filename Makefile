@@ -5,9 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?=
+STEPS ?=
 SEED ?=
 
-.PHONY: demo test check bench test-faults test-interop fuzz test-crash lock tools clean help
+.PHONY: demo test check bench test-faults test-interop test-model fuzz test-crash lock tools clean help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +43,9 @@ test-faults: $(VENV)/dev.stamp ## Hostile and dead devices, kill -9, at length (
 
 test-interop: $(VENV)/dev.stamp ## Against pyModbusTCP, the C library snap7 and node-opcua; installs them in var/
 	@INTEROP=1 $(BIN)/python -m pytest -q tests/interop
+
+test-model: $(VENV)/dev.stamp ## Windows and alarms against a second, plain implementation (STEPS=1000000 SEED=1)
+	@$(BIN)/python -m tests.model $(if $(STEPS),--steps $(STEPS)) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev.stamp ## Coverage-guided fuzzing of every parser that meets a PLC's bytes (SECONDS=60 SEED=1)
 	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

@@ -3,6 +3,7 @@
     process ── Clockwork steps it ──┬── modbus   registers   one model, three controllers,
                                     ├── s7       data blocks  faults on demand (`faults`)
                                     └── opcua    nodes
+    `supervised`: how the controllers notice that who commands them is gone
     park  <── what an agent delivers, stored, counted, answered in many moods
 
 It shares no code with the agent or its drivers: a codec bug must not hide in its own mirror. Nothing here is

@@ -46,7 +46,12 @@ class BenchUnit:
         return None
 
     def write_registers(self, start: int, values: list[int]) -> bool:
-        return False
+        """The constant registers keep what is written."""
+        if start + len(values) > self._counting.start:
+            return False
+        data = b"".join(value.to_bytes(2, "big") for value in values)
+        self._image[2 * start : 2 * start + len(data)] = data
+        return True
 
     def write_bits(self, start: int, values: list[bool]) -> bool:
         return False
@@ -113,6 +118,7 @@ class Bench:
             "ports": self.ports,
             "arrivals": arrivals,
             "requests": requests.total(),
+            "writes": sum(server.writes.total() for server in self._servers),
             "units": dict(requests),
         }
 

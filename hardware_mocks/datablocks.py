@@ -12,7 +12,7 @@ PLANTED_INT = -1234
 
 
 class DataBlocks:
-    """DB1 over the model, DB2 constant. ``read`` is the whole interface."""
+    """DB1 and DB4 over the model, DB2 constant."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -25,6 +25,8 @@ class DataBlocks:
         """The whole data block, or None if there is none of that number."""
         if number == 2:
             return self._db2
+        if number == 4:
+            return _commands(self._process)
         if number != 1:
             return None
         if self._image_of_step != self._process.steps:
@@ -51,3 +53,10 @@ def _furnace(process: Process) -> bytes:
     struct.pack_into(">I", image, 56, process.electricity.counts)
     struct.pack_into(">Q", image, 60, process.mass_g)
     return bytes(image)
+
+
+def _commands(process: Process) -> bytes:
+    bits = process.horn | process.lamp << 1
+    status = process.remote | process.heartbeat.lost << 1
+    setpoints = (process.pressure_setpoint_mpa, process.fan_setpoint_rpm)
+    return struct.pack(">HBBff", process.heartbeat.value, bits, status, *setpoints)

@@ -10,6 +10,9 @@ wrong_unit         the reply carries another unit id (Modbus)
 wrong_function     the reply carries another function code (Modbus)
 short, long        a well-formed reply with one register (or byte of bits) too few, too many (Modbus)
 truncated          the frame breaks off in the middle (Modbus)
+write_stuck        a write is acknowledged and changes nothing (Modbus, S7)
+write_lost         a write takes effect and is not answered (Modbus)
+write_clamp        a write is acknowledged and stored as ``most`` where it is more, word by word (Modbus)
 """
 
 from __future__ import annotations
@@ -32,8 +35,12 @@ class Fault(StrEnum):
     SHORT = "short"
     LONG = "long"
     TRUNCATED = "truncated"
+    WRITE_STUCK = "write_stuck"
+    WRITE_CLAMP = "write_clamp"
+    WRITE_LOST = "write_lost"
 
 
+WRITE_FAULTS = frozenset({Fault.WRITE_STUCK, Fault.WRITE_CLAMP, Fault.WRITE_LOST})
 PLAIN_FAULTS = frozenset({Fault.OK, Fault.SILENT, Fault.LATE, Fault.REFUSE})
 
 
@@ -43,12 +50,13 @@ class Unsupported(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """``times``: for so many requests, then ``ok`` again; None: until switched."""
+    """``times``: for so many requests (of a write fault: writes), then ``ok`` again; None: until switched."""
 
     fault: Fault = Fault.OK
     delay_s: float = 0.0
     code: int = 6
     times: int | None = None
+    most: int = 0
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Behaviour:
@@ -59,6 +67,7 @@ class Behaviour:
                 float(data.get("delay_s", 0.0)),
                 int(data.get("code", 6)),
                 None if times is None else int(times),
+                int(data.get("most", 0)),
             )
         except (TypeError, ValueError) as error:
             raise Unsupported(str(error)) from error
@@ -87,9 +96,11 @@ class FaultSwitch:
         else:
             self._units[unit] = behaviour
 
-    def take(self, unit: int | None = None) -> Behaviour:
+    def take(self, unit: int | None = None, *, write: bool = False) -> Behaviour:
         """The behaviour for one request; counts it against ``times``."""
         behaviour = self._whole if unit is None else self._units.get(unit, self._whole)
+        if behaviour.fault in WRITE_FAULTS and not write:
+            return OK
         if behaviour.times is None:
             return behaviour
         left = replace(behaviour, times=behaviour.times - 1) if behaviour.times > 1 else OK

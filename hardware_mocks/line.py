@@ -2,7 +2,8 @@
 
 GET  /state      {"process": {...}, "servers": {"modbus": {"port":, "requests":, "units": {"1": n}, ...}}}
 POST /control    {"server": "modbus", "unit": 3, "fault": "silent"}    (`faults` lists them; also "delay_s",
-                 "code", "times"), or {"process": {"running": false, "zone1_setpoint_c": 840}}
+                 "code", "times", "most"), or {"process": {"running": false, "remote": false,
+                 "zone1_setpoint_c": 840, "heartbeat_s": 0.5}}
 """
 
 from __future__ import annotations
@@ -88,8 +89,14 @@ class Line:
         for key, value in changes.items():
             if key == "running":
                 process.running = bool(value)
-            elif key == "pressure_setpoint_mpa":
-                process.pressure_setpoint_mpa = float(value)
+            elif key == "remote":
+                process.remote = bool(value)
+            elif key == "heartbeat_s":
+                process.heartbeat.period_s = float(value)
+            elif key in ("pressure_setpoint_mpa", "fan_setpoint_rpm", "conveyor_setpoint_m_min"):
+                setattr(process, key, float(value))
+            elif key in ("zone1_drift_c", "zone2_drift_c", "zone3_drift_c"):
+                process.zones[int(key[4]) - 1].drift_c = float(value)
             elif key in ("zone1_setpoint_c", "zone2_setpoint_c", "zone3_setpoint_c"):
                 process.zones[int(key[4]) - 1].setpoint_c = float(value)
             else:

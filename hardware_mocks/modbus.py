@@ -22,6 +22,11 @@ Every unit has this map, and a poll counter of its own:
     hr     48-49   int32            -123456 (constant)
     hr     50-53   uint64           0x0123456789ABCDEF (constant)
     hr     100-349 uint16           1000 + offset (constant)
+    hr     400     uint16           heartbeat of a supervisor (writable; `supervised` says what it does)
+    hr     401     uint16           bit 0 in remote, bit 1 fallen back, bit 2 heartbeat watched
+    hr     402     uint16           exhaust fan set-point, rpm (writable)
+    hr     403     uint16   0.01    conveyor set-point, m/min (writable)
+    hr     404     uint16           how often it has fallen back
     ir     0-2     int16    0.1     temperatures of zones 1-3, °C
     ir     3       uint16   0.001   press pressure, MPa
     ir     4       uint16   0.1     COD, mg/L
@@ -32,8 +37,10 @@ Every unit has this map, and a poll counter of its own:
     ir     12-13   uint32           seconds since start
     co     0       bool             line running (writable)
     co     1, 2    bool             exhaust fan running, burner enabled; 3-7 false
+    co     32, 33  bool             horn, lamp (writable)
     di     0, 1    bool             line running, pressure switch (> 0.5 MPa)
     di     2, 3    bool             furnace door closed, emergency stop released; 4-15 false
+    di     32, 33  bool             in remote (not local), fallen back to the controller's own set-points
 
 hr:18, hr:19 and hr:25 are reserved and read 0. Every other address does not exist (exception 2): hr:30-39 and
 hr:54-99 are holes.
@@ -43,13 +50,13 @@ from __future__ import annotations
 
 import ssl
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
 from hardware_mocks.connections import FramedConnection, Malformed, Port
 from hardware_mocks.faults import Behaviour, Fault, FaultSwitch, Unsupported
-from hardware_mocks.modbus_pdu import answer, spoiled
+from hardware_mocks.modbus_pdu import WRITES, answer, remembering, spoiled
 from hardware_mocks.process import Process
 from hardware_mocks.registers import LineUnit, Unit
 
@@ -57,7 +64,8 @@ _MBAP = struct.Struct(">HHHB")
 
 
 class ModbusServer:
-    """``port`` is the real one after ``start``. ``requests`` counts requests read, per unit id."""
+    """``port`` is the real one after ``start``. ``requests`` counts requests read, per unit id, ``writes``
+    those with a function that writes, whatever became of them; ``written`` has the newest, (unit, PDU)."""
 
     name = "modbus"
 
@@ -71,6 +79,8 @@ class ModbusServer:
         self.units = units
         self.faults = FaultSwitch(frozenset(Fault))
         self.requests: Counter[int] = Counter()
+        self.writes: Counter[int] = Counter()
+        self.written: deque[tuple[int, bytes]] = deque(maxlen=1000)
         self._port = Port(host, port, lambda peers: _ModbusConnection(peers, self), tls)
 
     @classmethod
@@ -107,6 +117,8 @@ class ModbusServer:
             "connections": len(self._port.connections),
             "requests": sum(self.requests.values()),
             "units": {str(unit): self.requests[unit] for unit in self.units},
+            "writes": self.writes.total(),
+            "unit_writes": {str(unit): self.writes[unit] for unit in self.units},
             "faults": self.faults.describe(),
         }
 
@@ -128,10 +140,17 @@ class _ModbusConnection(FramedConnection):
         transaction, _, _, unit = _MBAP.unpack_from(frame)
         server = self._server
         server.requests[unit] += 1
-        behaviour = server.faults.take(unit)
+        writes = frame[7] in WRITES
+        if writes:
+            server.writes[unit] += 1
+            server.written.append((unit, frame[7:]))
+        behaviour = server.faults.take(unit, write=writes)
         if behaviour.fault in (Fault.SILENT, Fault.REFUSE):
             return
-        said_unit, pdu = spoiled(behaviour, unit, frame[7], answer(server.units.get(unit), frame[7:]))
+        memory = remembering(server.units.get(unit), behaviour)
+        said_unit, pdu = spoiled(behaviour, unit, frame[7], answer(memory, frame[7:]))
+        if behaviour.fault is Fault.WRITE_LOST:
+            return
         if behaviour.fault is Fault.WRONG_TRANSACTION:
             transaction = (transaction + 1) % 0x10000
         reply = _MBAP.pack(transaction, 0, len(pdu) + 1, said_unit) + pdu

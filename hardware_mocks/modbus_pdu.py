@@ -13,6 +13,7 @@ from hardware_mocks.registers import Unit
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_SUCH_UNIT = 1, 2, 3, 0x0B
 MOST_REGISTERS, MOST_BITS = 125, 2000
+WRITES = frozenset({5, 6, 15, 16, 22, 23})
 
 
 class ModbusException(Exception):
@@ -39,6 +40,36 @@ def spoiled(behaviour: Behaviour, unit: int, function: int, pdu: bytes) -> tuple
         more = 1 if pdu[0] <= 2 else 2
         return unit, bytes((pdu[0], (pdu[1] + more) % 256)) + pdu[2:] + b"\x5a" * more
     return unit, pdu
+
+
+class FaultyMemory:
+    """A unit that acknowledges writes and does not store what was written."""
+
+    def __init__(self, unit: Unit, behaviour: Behaviour) -> None:
+        self._unit = unit
+        self._behaviour = behaviour
+
+    def registers(self, table: str, start: int, count: int) -> bytes | None:
+        return self._unit.registers(table, start, count)
+
+    def bits(self, table: str, start: int, count: int) -> list[bool] | None:
+        return self._unit.bits(table, start, count)
+
+    def write_registers(self, start: int, values: list[int]) -> bool:
+        if self._behaviour.fault is Fault.WRITE_CLAMP:
+            return self._unit.write_registers(start, [min(v, self._behaviour.most) for v in values])
+        return self._unit.registers("hr", start, len(values)) is not None
+
+    def write_bits(self, start: int, values: list[bool]) -> bool:
+        if self._behaviour.fault is Fault.WRITE_CLAMP:
+            return self._unit.write_bits(start, values)
+        return self._unit.bits("co", start, len(values)) is not None
+
+
+def remembering(unit: Unit | None, behaviour: Behaviour) -> Unit | None:
+    """The unit as its fault lets it store what is written."""
+    faulty = behaviour.fault in (Fault.WRITE_STUCK, Fault.WRITE_CLAMP)
+    return FaultyMemory(unit, behaviour) if unit is not None and faulty else unit
 
 
 def answer(unit: Unit | None, request: bytes, *, diagnostics: bool = False) -> bytes:

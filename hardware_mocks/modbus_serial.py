@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hardware_mocks.faults import Behaviour, Fault, FaultSwitch, Unsupported
-from hardware_mocks.modbus_pdu import answer, spoiled
+from hardware_mocks.modbus_pdu import WRITES, answer, remembering, spoiled
 from hardware_mocks.process import Process
 from hardware_mocks.registers import LineUnit, Unit
 from hardware_mocks.serial_frames import FRAMINGS
@@ -26,7 +26,8 @@ _PIECE = 4  # bytes sent at once at a given speed
 
 
 class ModbusSerialServer:
-    """``requests`` counts requests read, per station, those nobody answers too. ``latency_s``: from the end
+    """``requests`` counts requests read, per station, those nobody answers too, ``writes`` those with a
+    function that writes. ``latency_s``: from the end
     of a request to the start of its reply; ``latencies`` for single stations. ``echo``: what a client sends
     comes back to it, as with adapters that hear themselves. ``diagnostics``: function 8 is known.
     ``holding``: replies are made, but kept in ``held`` until ``release``."""
@@ -49,6 +50,7 @@ class ModbusSerialServer:
         self.line: SerialLine = PtyLine() if line is None else line
         self.faults = FaultSwitch(frozenset(Fault) - {Fault.WRONG_TRANSACTION})
         self.requests: Counter[int] = Counter()
+        self.writes: Counter[int] = Counter()
         self.holding = False
         self.held: list[bytes] = []
         self._frames = FRAMINGS[framing]()
@@ -103,6 +105,7 @@ class ModbusSerialServer:
             "connections": self.line.clients,
             "requests": self.requests.total(),
             "units": {str(unit): self.requests[unit] for unit in self.units},
+            "writes": self.writes.total(),
             "faults": self.faults.describe(),
         }
 
@@ -128,16 +131,22 @@ class ModbusSerialServer:
 
     def _serve(self, unit: int, pdu: bytes, arrived_s: float) -> None:
         self.requests[unit] += 1
+        self.writes[unit] += pdu[0] in WRITES
         if unit == 0:
             for every in self.units.values():
                 answer(every, pdu)
             return
-        behaviour = self.faults.take(unit)
+        behaviour = self.faults.take(unit, write=pdu[0] in WRITES)
         if unit not in self.units or behaviour.fault in (Fault.SILENT, Fault.REFUSE):
             return
         said_unit, said = spoiled(
-            behaviour, unit, pdu[0], answer(self.units[unit], pdu, diagnostics=self._diagnostics)
+            behaviour,
+            unit,
+            pdu[0],
+            answer(remembering(self.units[unit], behaviour), pdu, diagnostics=self._diagnostics),
         )
+        if behaviour.fault is Fault.WRITE_LOST:
+            return
         frame = self._frames.frame(bytes((said_unit,)) + said)
         if behaviour.fault is Fault.TRUNCATED:
             frame = frame[: len(frame) // 2]

@@ -84,7 +84,8 @@ def nodes() -> dict[str, tuple[str, Source]]:
 
 
 class OpcUaServer:
-    """``port`` is the real one after ``start``; ``requests`` counts read requests of clients.
+    """``port`` is the real one after ``start``; ``requests`` counts the clients' requests to read, ``writes``
+    those to write.
 
     Clients meet a relay, which has the faults; the library's server listens behind it on a port of its own.
     """
@@ -106,6 +107,7 @@ class OpcUaServer:
         self._protection = protection
         self.faults = FaultSwitch(PLAIN_FAULTS)
         self.requests = 0
+        self.writes = 0
         self.heartbeat = 0
         self._process = process
         self._host = host
@@ -174,6 +176,7 @@ class OpcUaServer:
             "listening": self._relay.is_open,
             "connections": self._relay.connections,
             "requests": self.requests,
+            "writes": self.writes,
             "heartbeat": self.heartbeat,
             "faults": self.faults.describe(),
         }
@@ -197,6 +200,7 @@ class OpcUaServer:
         await self._add_nodes(server, index)
         await self._announce_limits(server)
         server.subscribe_server_callback(callbacks.PreRead, self._before_read)
+        server.subscribe_server_callback(callbacks.PreWrite, self._before_write)
         self._limit_monitoring(server)
         self._server = server
         await self._refresh()
@@ -262,6 +266,9 @@ class OpcUaServer:
         self.requests += 1
         if len(event.request_params.NodesToRead) > self.max_nodes_per_read > 0:
             raise ua.uaerrors.BadTooManyOperations
+
+    def _before_write(self, event: Any, _: Any) -> None:
+        self.writes += bool(event.is_external)
 
     async def _refresh_for_ever(self) -> None:
         while True:

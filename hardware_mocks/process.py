@@ -10,9 +10,13 @@ import math
 import random
 from dataclasses import dataclass
 
+from hardware_mocks.supervised import Heartbeat
+
 ZONE_SETPOINTS_C = (850.0, 870.0, 860.0)
 PRESSURE_SETPOINT_MPA = 0.40
 PRESSURE_EXCURSION_MPA = 0.52
+FAN_SETPOINT_RPM = 1450.0
+CONVEYOR_SETPOINT_M_MIN = 12.0
 ZONE_DRIFT_C = 6.0
 AMBIENT_C = 25.0
 KG_PER_METRE = 2.5
@@ -61,16 +65,18 @@ class Meter:
 
 @dataclass(slots=True)
 class Zone:
-    """One furnace zone, °C."""
+    """One furnace zone, °C. ``drift_c``: how far it is off its set-point, beside the schedule's drift."""
 
     setpoint_c: float
     temperature_c: float
+    drift_c: float = 0.0
 
 
 class Process:
     """``step`` moves it on; everything else is plain reading. Units stand in the names.
 
-    ``running`` and the set-points may be written from outside (a Modbus master, the control port).
+    ``running`` and the set-points may be written from outside (a Modbus master, the control port); what a
+    master writes goes through ``command`` and ``heartbeat`` (`supervised`). ``remote`` is the key switch.
     """
 
     def __init__(
@@ -90,8 +96,13 @@ class Process:
         self._pressure_true_mpa = PRESSURE_SETPOINT_MPA
         self._zone_true_c = [zone.setpoint_c for zone in self.zones]
         self.pressure_mpa = PRESSURE_SETPOINT_MPA
-        self.fan_rpm = 1450.0
-        self.conveyor_m_min = 12.0
+        self.fan_setpoint_rpm = FAN_SETPOINT_RPM
+        self.conveyor_setpoint_m_min = CONVEYOR_SETPOINT_M_MIN
+        self.remote = True
+        self.heartbeat = Heartbeat()
+        self.horn = self.lamp = False
+        self.fan_rpm = FAN_SETPOINT_RPM
+        self.conveyor_m_min = CONVEYOR_SETPOINT_M_MIN
         self.power_kw = 120.0
         self.electricity = Meter(0.01, 2**32, 123_456.78)  # kWh; uint32 counts
         self.gas = Meter(0.01, 10**8, 54_321.00)  # m³; eight digits, as on a mechanical index
@@ -121,10 +132,38 @@ class Process:
         turn = self._drift_schedule.occurrence(self.time_s) if self.running else None
         return None if turn is None else turn % len(self.zones)
 
+    @property
+    def obeys(self) -> bool:
+        """Whether a set-point from outside is taken."""
+        return self.remote and not self.heartbeat.lost
+
+    def command(self, name: str, value: float) -> None:
+        """A set-point from outside: ``zone1`` to ``zone3``, ``pressure``, ``fan``, ``conveyor``."""
+        if not self.obeys:
+            return
+        if name.startswith("zone"):
+            self.zones[int(name[4:]) - 1].setpoint_c = value
+        elif name == "pressure":
+            self.pressure_setpoint_mpa = value
+        elif name == "fan":
+            self.fan_setpoint_rpm = value
+        else:
+            self.conveyor_setpoint_m_min = value
+
+    def fall_back(self) -> None:
+        """The controller's own set-points, horn and lamp off."""
+        for zone, setpoint_c in zip(self.zones, ZONE_SETPOINTS_C, strict=True):
+            zone.setpoint_c = setpoint_c
+        self.pressure_setpoint_mpa = PRESSURE_SETPOINT_MPA
+        self.fan_setpoint_rpm, self.conveyor_setpoint_m_min = FAN_SETPOINT_RPM, CONVEYOR_SETPOINT_M_MIN
+        self.horn = self.lamp = False
+
     def step(self, dt_s: float) -> None:
         """Moves the line on by ``dt_s`` seconds, at most 1 s at a time for the lags to stay smooth."""
         self.time_s += dt_s
         self.steps += 1
+        if self.heartbeat.look(self.time_s):
+            self.fall_back()
         self._step_furnace(dt_s)
         self._step_press(dt_s)
         self._step_drives(dt_s)
@@ -135,7 +174,8 @@ class Process:
         drifting = self.drifting_zone
         for index, zone in enumerate(self.zones):
             if self.running:
-                target_c, lag_s = zone.setpoint_c + (ZONE_DRIFT_C if index == drifting else 0.0), 2.0
+                off_c = zone.drift_c + (ZONE_DRIFT_C if index == drifting else 0.0)
+                target_c, lag_s = zone.setpoint_c + off_c, 2.0
             else:
                 target_c, lag_s = AMBIENT_C, 600.0
             self._zone_true_c[index] = _approach(self._zone_true_c[index], target_c, dt_s, lag_s)
@@ -149,7 +189,9 @@ class Process:
         self.pressure_mpa = max(0.0, self._pressure_true_mpa + self._noise(0.0015))
 
     def _step_drives(self, dt_s: float) -> None:
-        fan, conveyor, power = (1450.0, 12.0, 120.0) if self.running else (0.0, 0.0, 8.0)
+        fan, conveyor, power = 0.0, 0.0, 8.0
+        if self.running:
+            fan, conveyor, power = self.fan_setpoint_rpm, self.conveyor_setpoint_m_min, 120.0
         self.fan_rpm = max(0.0, _approach(self.fan_rpm, fan, dt_s, 1.5) + self._noise(0.8))
         self.conveyor_m_min = max(
             0.0, _approach(self.conveyor_m_min, conveyor, dt_s, 1.0) + self._noise(0.01)
@@ -183,9 +225,16 @@ class Process:
             "running": self.running,
             "pressure_mpa": self.pressure_mpa,
             "pressure_excursion": self.pressure_excursion,
+            "pressure_setpoint_mpa": self.pressure_setpoint_mpa,
             "zone_temperature_c": [zone.temperature_c for zone in self.zones],
             "zone_setpoint_c": [zone.setpoint_c for zone in self.zones],
             "drifting_zone": self.drifting_zone,
+            "remote": self.remote,
+            "fallen_back": self.heartbeat.lost,
+            "fallbacks": self.heartbeat.losses,
+            "heartbeats": self.heartbeat.beats,
+            "horn": self.horn,
+            "lamp": self.lamp,
             "fan_rpm": self.fan_rpm,
             "conveyor_m_min": self.conveyor_m_min,
             "power_kw": self.power_kw,

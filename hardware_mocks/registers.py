@@ -12,6 +12,17 @@ from hardware_mocks.process import Process
 
 ZONE_SETPOINT = 14  # first of three holding registers
 PRESSURE_SETPOINT = 17
+HEARTBEAT, STATUS, FAN_SETPOINT, CONVEYOR_SETPOINT, FALLBACKS = range(400, 405)
+_SETPOINTS = {  # offset -> name, value of one count
+    ZONE_SETPOINT: ("zone1", 0.1),
+    ZONE_SETPOINT + 1: ("zone2", 0.1),
+    ZONE_SETPOINT + 2: ("zone3", 0.1),
+    PRESSURE_SETPOINT: ("pressure", 0.001),
+    FAN_SETPOINT: ("fan", 1.0),
+    CONVEYOR_SETPOINT: ("conveyor", 0.01),
+}
+HORN, LAMP = 32, 33  # coils
+REMOTE = 32  # first of two discrete inputs
 PATTERN = range(100, 350)
 RESERVED = (18, 19, 25)  # exist, always 0
 PLANTED_FLOAT = 123.456
@@ -59,28 +70,35 @@ class LineUnit:
     def bits(self, table: str, start: int, count: int) -> list[bool] | None:
         process = self._process
         if table == "co":
-            all_bits = [process.running, process.fan_running, process.running] + [False] * 5
+            low = [process.running, process.fan_running, process.running] + [False] * 5
+            high = [process.horn, process.lamp]
         else:
-            high = process.pressure_mpa > 0.5
-            all_bits = [process.running, high, True, True] + [False] * 12
-        return all_bits[start : start + count] if start + count <= len(all_bits) else None
+            low = [process.running, process.pressure_mpa > 0.5, True, True] + [False] * 12
+            high = [process.remote, process.heartbeat.lost]
+        if start >= HORN:  # in both tables
+            start, low = start - HORN, high
+        return low[start : start + count] if start + count <= len(low) else None
 
     def write_registers(self, start: int, values: list[int]) -> bool:
-        if not ZONE_SETPOINT <= start or start + len(values) > PRESSURE_SETPOINT + 1:
+        offsets = range(start, start + len(values))
+        if any(offset != HEARTBEAT and offset not in _SETPOINTS for offset in offsets):
             return False
-        for offset, value in enumerate(values, start):
-            if offset == PRESSURE_SETPOINT:
-                self._process.pressure_setpoint_mpa = value * 0.001
-            else:
-                signed = value - 0x10000 if value >= 0x8000 else value
-                self._process.zones[offset - ZONE_SETPOINT].setpoint_c = signed * 0.1
+        for offset, value in zip(offsets, values, strict=True):
+            if offset == HEARTBEAT:
+                self._process.heartbeat.beat(value, self._process.time_s)
+                continue
+            name, step = _SETPOINTS[offset]
+            signed = value - 0x10000 if value >= 0x8000 and name.startswith("zone") else value
+            self._process.command(name, signed * step)
         self._image_of_step = -1
         return True
 
     def write_bits(self, start: int, values: list[bool]) -> bool:
-        if start != 0 or len(values) != 1:
+        process, bits = self._process, dict(enumerate(values, start))
+        if not bits.keys() <= {0} and not bits.keys() <= {HORN, LAMP}:
             return False
-        self._process.running = values[0]
+        process.running = bits.get(0, process.running)
+        process.horn, process.lamp = bits.get(HORN, process.horn), bits.get(LAMP, process.lamp)
         return True
 
     def _image(self, table: str) -> dict[int, bytes]:
@@ -113,6 +131,14 @@ def _holding(process: Process) -> dict[int, bytes]:
         46: _float(PLANTED_FLOAT, "DCBA"),
         48: struct.pack(">i", PLANTED_INT32),
         50: struct.pack(">Q", PLANTED_UINT64),
+        HEARTBEAT: struct.pack(
+            ">HHHHH",
+            process.heartbeat.value,
+            process.remote | process.heartbeat.lost << 1 | process.heartbeat.watched << 2,
+            round(process.fan_setpoint_rpm),
+            round(process.conveyor_setpoint_m_min * 100),
+            process.heartbeat.losses % 0x10000,
+        ),
     }
     reserved = dict.fromkeys(RESERVED, b"\0\0")
     return image | reserved | _spread(put)

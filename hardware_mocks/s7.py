@@ -35,7 +35,7 @@ from typing import Any
 from hardware_mocks.connections import FramedConnection, Malformed, Port
 from hardware_mocks.faults import PLAIN_FAULTS, Behaviour, Fault, FaultSwitch, Unsupported
 from hardware_mocks.process import Process
-from hardware_mocks.s7areas import Areas, Spec
+from hardware_mocks.s7areas import OK, Areas, Spec
 from hardware_mocks.s7state import StateList
 
 MOST_ITEMS = 20
@@ -48,7 +48,8 @@ _HEADER = struct.Struct(">BBHHHH")
 
 
 class S7Server:
-    """``port`` is the real one after ``start``; ``requests`` counts read requests, ``writes`` written items.
+    """``port`` is the real one after ``start``; ``requests`` counts read requests, ``writes`` written items,
+    ``write_requests`` requests to write, whatever became of them.
 
     ``cuts_items_at``: of a longer list only so many items are answered, as some servers do. ``state_list``:
     how the CPU's mode is told; ``state_list.running`` is the RUN/STOP switch.
@@ -69,9 +70,10 @@ class S7Server:
         self.state_list = StateList()
         self.pdu = pdu
         self.cuts_items_at = cuts_items_at
-        self.faults = FaultSwitch(PLAIN_FAULTS | {Fault.WRONG_TRANSACTION})
+        self.faults = FaultSwitch(PLAIN_FAULTS | {Fault.WRONG_TRANSACTION, Fault.WRITE_STUCK})
         self.requests = 0
         self.writes = 0
+        self.write_requests = 0
         self._port = Port(host, port, lambda peers: _S7Connection(peers, self))
 
     @property
@@ -100,6 +102,7 @@ class S7Server:
             "listening": self._port.is_open,
             "connections": len(self._port.connections),
             "requests": self.requests,
+            "writes": self.write_requests,
             "cpu": "RUN" if self.state_list.running else "STOP",
             "faults": self.faults.describe(),
         }
@@ -113,8 +116,9 @@ class S7Server:
         padded = [result + b"\0" * (len(result) % 2) for result in results[:-1]]
         return b"".join([*padded, results[-1]])
 
-    def write(self, items: bytes, count: int, data: bytes) -> bytes:
-        """The return codes of a Write Var reply. Raises Malformed where ``data`` does not match the items."""
+    def write(self, items: bytes, count: int, data: bytes, *, stuck: bool = False) -> bytes:
+        """The return codes of a Write Var reply. Raises Malformed where ``data`` does not match the items.
+        ``stuck``: acknowledged, but nothing changes."""
         codes = bytearray()
         for number in range(count):
             spec = Spec(items[12 * number : 12 * number + 12])
@@ -122,7 +126,7 @@ class S7Server:
                 raise Malformed
             kind, length = data[1], int.from_bytes(data[2:4])
             size = length // 8 if kind in (0x04, 0x05) else length
-            codes.append(self.areas.write(spec, data[4 : 4 + size]))
+            codes.append(OK if stuck else self.areas.write(spec, data[4 : 4 + size]))
             data = data[4 + size + size % 2 :]
             self.writes += 1
         return bytes(codes)
@@ -144,7 +148,8 @@ class _S7Connection(FramedConnection):
         return int(length)
 
     def handle(self, frame: bytes) -> None:
-        behaviour = self._server.faults.take()
+        writes = len(frame) > 17 and frame[8] == _JOB and frame[17] == WRITE_VAR
+        behaviour = self._server.faults.take(write=writes)
         kind = frame[5]
         if kind == _COTP_DATA and self._confirmed and len(frame) >= 17 and frame[6] & 0x80:
             self._handle_pdu(frame[7:], behaviour)
@@ -176,7 +181,8 @@ class _S7Connection(FramedConnection):
         elif kind == _JOB and parameter[0] == SETUP_COMMUNICATION and parameter_size == 8:
             answer = self._setup(reference, parameter)
         elif kind == _JOB and parameter[0] in (READ_VAR, WRITE_VAR) and self._pdu and parameter_size >= 2:
-            answer = self._variables(reference, parameter, data, len(pdu))
+            stuck = behaviour.fault is Fault.WRITE_STUCK
+            answer = self._variables(reference, parameter, data, len(pdu), stuck=stuck)
         else:
             answer = _refusal(reference, FUNCTION_NOT_AVAILABLE)
         if answer is not None:
@@ -188,16 +194,19 @@ class _S7Connection(FramedConnection):
         jobs = (min(calling, 1), min(called, 1))
         return _acknowledge(reference, struct.pack(">BBHHH", SETUP_COMMUNICATION, 0, *jobs, self._pdu), b"")
 
-    def _variables(self, reference: int, parameter: bytes, data: bytes, request_size: int) -> bytes:
+    def _variables(
+        self, reference: int, parameter: bytes, data: bytes, request_size: int, *, stuck: bool
+    ) -> bytes:
         server, function, count = self._server, parameter[0], parameter[1]
         server.requests += function == READ_VAR
+        server.write_requests += function == WRITE_VAR
         if not 1 <= count <= MOST_ITEMS or len(parameter) != 2 + 12 * count or request_size > self._pdu:
             return _refusal(reference, WRONG_PDU_SIZE)
         count = min(count, server.cuts_items_at)
         if function == READ_VAR:
             result = server.read(parameter[2:], count)
         else:
-            result = server.write(parameter[2:], count, data)
+            result = server.write(parameter[2:], count, data, stuck=stuck)
         answer = _acknowledge(reference, bytes((function, count)), result)
         return answer if len(answer) <= self._pdu else _refusal(reference, WRONG_PDU_SIZE)
 

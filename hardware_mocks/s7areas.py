@@ -1,6 +1,9 @@
 """The memory of the simulated S7 controller, item by item as Read Var and Write Var name it.
 
 DB1, DB2      the furnace and a constant block: see `s7`; of DB1 only the three set-points can be written
+DB4, 12 B     what a supervisor commands (`supervised`): 0 WORD heartbeat, 2.0 BOOL horn, 2.1 BOOL lamp,
+              4 REAL pressure set-point, MPa, 8 REAL fan set-point, rpm; to read only: 3.0 BOOL in remote,
+              3.1 BOOL fallen back
 DB3, 128 B    one value of every kind that is no plain number, and free for writing
     0   STRING[20]   "Ofen 1"              68  DATE           2026-11-22
     22  STRING[20]   "炉温" in GBK          70  TIME_OF_DAY    10:11:12.345
@@ -135,7 +138,7 @@ class Areas:
         if spec.area == INPUTS:
             raise ItemFailed(ACCESS_DENIED)
         if not isinstance(image, bytearray):
-            self._write_set_point(spec, data)
+            (self._command if spec.block == 4 else self._write_set_point)(spec, data)
         elif spec.kind == BIT:
             mask = 1 << spec.bit
             image[spec.start] = image[spec.start] & ~mask | (mask if data[0] else 0)
@@ -145,8 +148,19 @@ class Areas:
     def _write_set_point(self, spec: Spec, data: bytes) -> None:
         if spec.block != 1 or spec.start not in _SET_POINTS or len(data) != 4:
             raise ItemFailed(ACCESS_DENIED)
-        zone = self._process.zones[_SET_POINTS.index(spec.start)]
-        (zone.setpoint_c,) = struct.unpack(">f", data)
+        (value,) = struct.unpack(">f", data)
+        self._process.command(f"zone{_SET_POINTS.index(spec.start) + 1}", value)
+
+    def _command(self, spec: Spec, data: bytes) -> None:
+        process = self._process
+        if spec.start == 0 and len(data) == 2:
+            process.heartbeat.beat(int.from_bytes(data), process.time_s)
+        elif spec.start == 2 and spec.kind == BIT and spec.bit < 2:
+            setattr(process, ("horn", "lamp")[spec.bit], bool(data[0]))
+        elif spec.start in (4, 8) and len(data) == 4:
+            process.command("pressure" if spec.start == 4 else "fan", struct.unpack(">f", data)[0])
+        else:
+            raise ItemFailed(ACCESS_DENIED)
 
 
 def _every_kind() -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Final
 
 from edge_agent.accounting.calendar import BEIJING, Calendar, Period
 from edge_agent.accounting.counter import Counter, CounterSpec, Heard
@@ -17,6 +17,14 @@ from edge_agent.expression.rating import BAD, UNCERTAIN
 from edge_agent.model import Batch, Event, Quality, Schema
 
 _UNCHANGED = int(Quality.UNCHANGED)
+_PREFIX: Final = "accounting:"
+_COUNTERS: Final = "accounting:counters"
+_PERIODS: Final = "accounting:periods"
+_SPANS: Final = "accounting:spans"
+_TALLIES: Final = "accounting:tallies"
+_TOTAL: Final = "accounting:total:"  # and the counter
+_UNKNOWN: Final = object()  # what of a row is on the disk
+_NO_PARTS: Final[Mapping[str, Any]] = {"boundaries": (), "odd": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +60,22 @@ class Accounting:
     """Pure: no clock, no task, no log; call it from one thread.
 
     ``on_batch`` for every batch in the order in which they come, ``tick`` about once a second. A batch older
-    than the newest of its poll group is ignored and counted in ``ignored_batches``.
+    than the newest of its poll group is ignored and counted in ``ignored_batches``. ``counters``: by
+    ``DEVICE.TAG``; ``names``: the names of their columns.
     """
 
     def __init__(self, plan: Plan, config_version: str) -> None:
         self.ignored_batches = 0
         self.counters = {spec.name: Counter(spec, config_version) for spec in plan.counters}
         self._plan = plan
+        self._version = config_version
+        self._stored: dict[str, Any] = {}
         self._calendar = Calendar(plan.zone)
-        self._derived = DerivedValues(plan.device, plan.derived, plan.sources, self.counters, config_version)
-        names = {key: plan.names.get(key, key) for key in self.counters}
+        self.values = DerivedValues(plan.device, plan.derived, plan.sources, self.counters, config_version)
+        self.names = {key: plan.names.get(key, key) for key in self.counters}
+        self.zone = plan.zone
         self._periods = Periods(
-            plan.device, config_version, self.counters, names, plan.figures, self._calendar
+            plan.device, config_version, self.counters, self.names, plan.figures, self._calendar
         )
         self._readers: dict[str, tuple[tuple[int, Counter], ...]] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
@@ -82,7 +94,7 @@ class Accounting:
         for name, what in heard.items():
             result.events += what.events
             result.events += self._periods.hear(name, what, batch.time_ns, batch.mono_ns)
-        derived = self._derived.on_batch(batch, heard)
+        derived = self.values.on_batch(batch, heard)
         if derived is not None:
             result.batches.append(derived)
         for each in (batch, derived):
@@ -95,8 +107,9 @@ class Accounting:
         result = Result()
         for tally in self._tallies.values():
             result.periods += tally.tick(time_ns, mono_ns)
-        for batch in self._periods.tick(time_ns, mono_ns):
+        for batch, event in self._periods.tick(time_ns, mono_ns):
             result.periods.append((Period(batch.schema.group.removeprefix("total.")), batch))
+            result.events.append(event)
         return result
 
     def declare(self, name: str, replacement: Replacement, mono_ns: int, time_ns: int) -> Result:
@@ -142,21 +155,88 @@ class Accounting:
                 tally.restore(saved)
         return tally
 
-    def snapshot(self, mono_ns: int, time_ns: int) -> dict[str, Any]:
-        """JSON-able state, to be stored together with what was issued up to now."""
-        return {
-            "counters": {name: counter.snapshot() for name, counter in self.counters.items()},
-            "periods": self._periods.snapshot(),
-            "spans": self._derived.snapshot(time_ns - mono_ns),
-            "tallies": self._saved_tallies | {"/".join(k): t.snapshot() for k, t in self._tallies.items()},
-        }
+    # --- restart and reload --------------------------------------------------------------------------------
 
-    def restore(self, saved: Mapping[str, Any], mono_ns: int, time_ns: int) -> None:
-        """Once, before the first batch. Counters that are configured no more are passed over; raises what
-        malformed data raises: the caller then starts with a new object."""
-        for name, counter in self.counters.items():
-            if name in saved["counters"]:
-                counter.restore(saved["counters"][name])
-        self._periods.restore(saved["periods"])
-        self._derived.restore(saved["spans"], time_ns - mono_ns)
-        self._saved_tallies = dict(saved["tallies"])
+    def rows(self, mono_ns: int, time_ns: int) -> dict[str, Any]:
+        """All state, JSON-able, by the name under which each part is stored (``accounting:...``). To be
+        committed in one transaction with the events of ``Result`` that led to it."""
+        to_wall_ns = time_ns - mono_ns
+        rows: dict[str, Any] = {}
+        counters: dict[str, Any] = {}
+        for key, counter in self.counters.items():
+            totals = self._periods.totals[key].snapshot()
+            parts = {"boundaries": totals.pop("boundaries"), "odd": totals.pop("odd")}
+            counters[key], rows[_TOTAL + key] = counter.snapshot() | totals, parts
+        if counters:
+            rows |= {_COUNTERS: counters, _PERIODS: self._periods.snapshot(to_wall_ns)}
+        spans = self.values.snapshot(to_wall_ns)
+        if spans:
+            rows[_SPANS] = spans
+        tallies = self._saved_tallies | {"/".join(k): t.snapshot() for k, t in self._tallies.items()}
+        if tallies:
+            rows[_TALLIES] = tallies
+        return rows
+
+    def changed(self, mono_ns: int, time_ns: int) -> dict[str, Any]:
+        """The rows that differ from what was last given out here or taken up by ``restore_rows``; None for
+        one that is needed no more."""
+        now = self.rows(mono_ns, time_ns)
+        gone: dict[str, Any] = {name: None for name in self._stored if name not in now}
+        found = gone | {name: row for name, row in now.items() if self._stored.get(name) != row}
+        self._stored = now
+        return found
+
+    def restore_rows(self, rows: Mapping[str, Any], mono_ns: int, time_ns: int) -> tuple[str, ...]:
+        """Once, before the first batch. Takes up what it can of rows of any kind: those of others and of
+        counters that are configured no more are passed over. The names of rows that were malformed, whose
+        part begins anew."""
+        own = {name: row for name, row in rows.items() if name.startswith(_PREFIX) and row is not None}
+        self._stored = dict(own)
+        to_wall_ns, bad = time_ns - mono_ns, []
+        counters = own.get(_COUNTERS)
+        for key in self.counters:
+            saved = counters.get(key) if isinstance(counters, Mapping) else counters
+            if saved is not None and not self._restore_counter(key, saved, own.get(_TOTAL + key)):
+                bad.append(f"{_COUNTERS} {key}")
+        takers = {
+            _PERIODS: lambda row: self._periods.restore(row, to_wall_ns),
+            _SPANS: lambda row: self.values.restore(row, to_wall_ns),
+            _TALLIES: lambda row: self._saved_tallies.update(row),
+        }
+        for name, take in takers.items():
+            if name in own and not _taken(take, own[name]):
+                bad.append(name)
+        return tuple(bad)
+
+    def _restore_counter(self, key: str, saved: Any, parts: Any) -> bool:
+        """The counter and its totals, both or none: the one's total is where the other's boundaries lie."""
+        counter = Counter(self.counters[key].spec, self._version)
+        totals = self._periods.totals[key]
+        sound = _taken(counter.restore, saved) and _taken(
+            lambda row: totals.restore({**row, **(parts or _NO_PARTS)}), saved
+        )
+        if sound:
+            self.counters[key] = counter
+        return sound
+
+    def latest(self) -> list[Batch]:
+        """The last batch of each period, also one issued before a restart. Windows on totals need it then,
+        and after a reload: the next month may be weeks away."""
+        return list(self._periods.latest.values())
+
+    def adopt(self, other: Accounting, mono_ns: int, time_ns: int) -> None:
+        """On a reload, in place of ``restore_rows``: all state of the former accounting, and what its
+        formulas last read, so that nothing waits for slow poll groups again."""
+        rows = other.rows(mono_ns, time_ns)
+        self.restore_rows(rows, mono_ns, time_ns)
+        self._stored = dict.fromkeys(rows, _UNKNOWN)
+        self.values.adopt(other.values)
+
+
+def _taken(take: Callable[[Any], object], row: Any) -> bool:
+    """Whether a row was well-formed. It comes from a disk and perhaps from another version."""
+    try:
+        take(row)
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError):
+        return False
+    return True

@@ -121,6 +121,11 @@ class Counter:
         self.last_raw: int | float | None = None  # what the register showed last, counted or not
 
     @property
+    def declared(self) -> tuple[Replacement, ...]:
+        """Replacements that were not seen in the readings yet."""
+        return tuple(self._declared)
+
+    @property
     def is_held(self) -> bool:
         """Whether what comes is held back at present."""
         return bool(self._held)

@@ -85,7 +85,8 @@ class _Work(NamedTuple):
 
 
 class DerivedValues:
-    """All formulas of one configuration. ``sources``: of every tag that is read, by its key."""
+    """All formulas of one configuration. ``sources``: of every tag that is read, by its key. ``inputs``: what
+    was last said of each."""
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class DerivedValues:
     ) -> None:
         self._sources = dict(sources)
         self._counters = frozenset(counters)
-        self._inputs: dict[str, Input] = {}
+        self.inputs: dict[str, Input] = {}
         self._spans: dict[Slot, Span] = {}
         self._columns: dict[str, tuple[_Column, ...]] = {}
         self._by_group: dict[GroupKey, list[tuple[str, Input]]] = {}
@@ -157,7 +158,7 @@ class DerivedValues:
         read = {slot.name for item in derived for slot in item.formula.slots}
         for key in read:
             source = self._sources[key]
-            found = self._inputs[key] = Input(round(source.max_age_s * 1e9))
+            found = self.inputs[key] = Input(round(source.max_age_s * 1e9))
             if key not in {item.key for item in derived}:
                 self._by_group.setdefault((source.device, source.group), []).append((key, found))
         for group, items in groups.items():
@@ -170,10 +171,10 @@ class DerivedValues:
 
     def _worker(self, item: Derived) -> _Work:
         readers = tuple(self._reader(slot) for slot in item.formula.slots)
-        return _Work(item.formula, readers, self._inputs.get(item.key))
+        return _Work(item.formula, readers, self.inputs.get(item.key))
 
     def _reader(self, slot: Slot) -> Callable[[int], tuple[Any, int]]:
-        found = self._inputs[slot.name]
+        found = self.inputs[slot.name]
         if not slot.function:
             return found.get
         kept = self._spans.get(slot)
@@ -203,6 +204,13 @@ class DerivedValues:
         for slot, kept in self._spans.items():
             if _name(slot) in saved:
                 kept.restore(saved[_name(slot)], to_wall_ns)
+
+    def adopt(self, other: DerivedValues) -> None:
+        """What was last said of each tag. Both run in one process, so monotonic times stay what they are."""
+        for key, found in self.inputs.items():
+            former = other.inputs.get(key)
+            if former is not None:
+                found.value, found.quality, found.mono_ns = former.value, former.quality, former.mono_ns
 
 
 def ordered(derived: Sequence[Derived]) -> list[Derived]:

@@ -16,6 +16,7 @@ from edge_agent.model import Quality
 
 Number = bool | int | float | Decimal
 Rated = tuple[Any, int]
+MOST_KEPT = 240  # statements of one span that a snapshot holds; it is written often
 WAITING = int(Quality.WAITING)
 STALE = int(Quality.STALE)
 
@@ -136,6 +137,8 @@ class Mean:
     def snapshot(self, to_wall_ns: int) -> dict[str, Any]:
         held = [stretch for stretch, _ in reversed(self._old)] + self._new
         parts = [part for part in (self._head, *held, self._last) if part is not None]
+        if len(parts) > MOST_KEPT:  # without the middle, nothing of it would be true
+            parts = parts[-1:] if self._last is not None else []
         return {
             "parts": [[p.start_ns + to_wall_ns, p.end_ns - p.start_ns, p.value, p.quality] for p in parts],
             "holds": self._last is not None,
@@ -192,9 +195,11 @@ class Ends:
         return (change if function == "delta" else change / ((last[0] - base[0]) / 1e9)), quality
 
     def snapshot(self, to_wall_ns: int) -> dict[str, Any]:
+        every = len(self._readings) // MOST_KEPT + 1
+        kept = list(self._readings)[::-1][::every][::-1]  # the newest is among them
         return {
-            "readings": [[at + to_wall_ns, _plain(value)] for at, value in self._readings],
-            "doubts": [[at + to_wall_ns, quality] for at, quality in self._doubts],
+            "readings": [[at + to_wall_ns, _plain(value)] for at, value in kept],
+            "doubts": [[at + to_wall_ns, quality] for at, quality in list(self._doubts)[-MOST_KEPT:]],
             "quality": self._quality,
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.driver import Burster, Subscriber
+from edge_agent.driver import Burster, Subscriber, Writer
 from edge_agent.errors import StationError, StationSilent
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edge_agent.acquisition.host import WorkerHost
     from edge_agent.acquisition.station import Station
     from edge_agent.driver import Link, Request, Sink
+    from edge_agent.model import Tag, Value
 
 ENROL_ALONE_S = 3.0
 ENROL_SHARED_S = 1.0  # others wait meanwhile
@@ -33,6 +34,7 @@ class Exchanges:
         self._enrol_s = ENROL_SHARED_S if shared else ENROL_ALONE_S
         self.bursting = isinstance(link, Burster)
         self.subscribing = isinstance(link, Subscriber)
+        self.writing = isinstance(link, Writer)
 
     async def enrol(self, station: Station) -> Any:
         self._host.attempted(self._key)
@@ -93,6 +95,20 @@ class Exchanges:
         if replies:
             row.duration.observe_many((self._clock.mono_ns() - start_ns) / 1e9 / len(replies), len(replies))
         return replies, error
+
+    async def write(self, station: Station, tag: Tag, raw: Value) -> None:
+        """One round trip that changes one tag; it may take as long as reading that tag."""
+        self._host.attempted(self._key)
+        link: Any = self._link
+        limit_s = max(
+            [station.deadline_s(r) for r in station.single(tag).requests], default=station.timeout_s
+        )
+        station.row.requests += 1
+        try:
+            async with asyncio.timeout(limit_s):
+                await link.write(station.device.settings, tag, raw)
+        except TimeoutError:
+            raise StationSilent(f"no answer within {limit_s:g} s") from None
 
     async def subscribe(self, station: Station, cycle: Cycle, sink: Sink) -> float:
         """The liveness deadline in seconds."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from edge_agent.acquisition.breaker import PROBE_SLACK_NS, THRESHOLD
 from edge_agent.acquisition.exchanges import Exchanges
 from edge_agent.acquisition.feed import Feed
+from edge_agent.acquisition.jobs import Jobs
 from edge_agent.acquisition.refusal import quality_of
 from edge_agent.errors import BadReply, Busy, LinkLost, Replan, StationError, StationSilent
 from edge_agent.model import Quality
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.acquisition.breaker import ProbeBudget
     from edge_agent.acquisition.cycle import Cycle
     from edge_agent.acquisition.host import WorkerHost
+    from edge_agent.acquisition.jobs import Job
     from edge_agent.acquisition.reports import Reports
     from edge_agent.acquisition.station import Station
     from edge_agent.driver import Columns, Link, Request
@@ -48,6 +51,8 @@ class Session:
         self._reports = reports
         self._exchanges = Exchanges(key, link, host, shared=len(stations) > 1)
         self._feeds: dict[Cycle, Feed | None] = {}  # None: this connection cannot report its changes
+        self._jobs = Jobs(self._exchanges, self._clock, self)
+        self._alarm: asyncio.Timeout | None = None  # rings while it sleeps
         self.answers = 0
 
     async def run(self) -> None:
@@ -58,7 +63,11 @@ class Session:
         try:
             while True:
                 await self._turn()
+        except LinkLost as error:
+            self._jobs.close("lost", str(error))
+            raise
         finally:
+            self._jobs.close("stopped", "the link is being stopped")
             for feed in self._feeds.values():
                 if feed is not None:
                     feed.close()
@@ -67,7 +76,9 @@ class Session:
         now = self._clock.mono_ns()
         self._check_feeds(now)
         turn = self._next(now)
-        if turn is None:
+        if self._jobs.waiting and self._jobs.may_run(now, due=turn is not None):
+            await self._jobs.run_next()
+        elif turn is None:
             await self._sleep(self._wake_ns())
         elif turn[1] is None:
             await self._probe(turn[0])
@@ -75,12 +86,38 @@ class Session:
             await self._step(turn[0], turn[1])
 
     async def _sleep(self, until_ns: int) -> None:
-        await self._clock.sleep_until(until_ns)
+        """Until then, or until a job comes: what wakes it is a time-out that is set when there is one."""
+        try:
+            async with asyncio.timeout(None) as self._alarm:
+                await self._clock.sleep_until(until_ns)
+        except TimeoutError:
+            return
+        finally:
+            self._alarm = None
         late_ns = self._clock.mono_ns() - until_ns
         if late_ns > STOOD_STILL_NS:
             for feed in self._feeds.values():
                 if feed is not None:
                     feed.forgive(late_ns)
+
+    # Single reads and writes
+
+    def submit(self, job: Job) -> None:
+        """Its turn is the next one; it has failed already where it cannot be done now."""
+        self._jobs.submit(job)
+        if self._jobs.waiting and self._alarm is not None:
+            alarm, self._alarm = self._alarm, None
+            alarm.reschedule(asyncio.get_running_loop().time())
+
+    def job_answered(self, station: Station) -> None:
+        self._answered(station)
+
+    def job_failed(self, station: Station, error: StationError, start_ns: int) -> None:
+        self._reports.failed(station, error)
+        if isinstance(error, StationSilent | BadReply):
+            station.trusted = False
+        if isinstance(error, StationSilent):
+            self._silence(station, error, start_ns)
 
     # What comes next
 
@@ -274,6 +311,7 @@ class Session:
 
     def _finish(self, station: Station, cycle: Cycle) -> None:
         now = self._clock.mono_ns()
+        self._jobs.read_ended()
         cycle.row.duration.observe((now - cycle.started_ns) / 1e9)
         cycle.row.polls += 1
         if cycle.flawless and cycle.next_request() is None:

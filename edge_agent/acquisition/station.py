@@ -13,6 +13,7 @@ from edge_agent.status import GroupRow
 if TYPE_CHECKING:
     from edge_agent.config.model import Device
     from edge_agent.driver import Plan, Request
+    from edge_agent.model import Tag
     from edge_agent.status import DeviceRow
 
 DEFAULT_TIMEOUT_S = 1.0
@@ -52,6 +53,7 @@ class Station:
         self._refusals = 0  # tries to prove in a row that were answered with something else, or never will be
         self._misses = 0  # tries to prove in a row that failed
         self._reserved: tuple[list[Plan], Reserved] = ([], Reserved())
+        self._singles: dict[str, tuple[Any, Plan]] = {}  # of one tag each, with what they were made with
         self.cycles: list[Cycle] = []
         for group, period_s in device.periods_s.items():
             tags = [tag for tag in device.tags if tag.group == group]
@@ -74,7 +76,7 @@ class Station:
         plugin = self.device.plugin
         if plugin.reserve is None:
             return Reserved()
-        plans = [cycle.plan for cycle in self.cycles]
+        plans = [cycle.plan for cycle in self.cycles] + [plan for _, plan in self._singles.values()]
         known = self._reserved[0]
         if len(known) != len(plans) or any(a is not b for a, b in zip(known, plans, strict=True)):
             self._reserved = (plans, plugin.reserve(self.device.settings, plans))
@@ -108,6 +110,16 @@ class Station:
         for cycle in self.cycles:
             plan = self.device.plugin.plan(self.device.settings, cycle.tags, limits, cycle.learned)
             cycle.adopt(plan, cycle.learned)
+
+    def single(self, tag: Tag, learned: Any = None) -> Plan:
+        """The plan for one tag alone, with the limits of the present connection. Kept, so that what proves a
+        station differs from it too."""
+        made_with = (self.limits, learned)
+        known = self._singles.get(tag.name)
+        if known is None or known[0] != made_with:
+            plan = self.device.plugin.plan(self.device.settings, (tag,), *made_with)
+            known = self._singles[tag.name] = (made_with, plan)
+        return known[1]
 
     # Trust
 

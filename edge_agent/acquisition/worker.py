@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.acquisition.breaker import ProbeBudget
 from edge_agent.acquisition.gate import Backoff
+from edge_agent.acquisition.jobs import Job, JobFailed
 from edge_agent.acquisition.reports import Reports
 from edge_agent.acquisition.session import Session
 from edge_agent.acquisition.station import Station, set_timeouts
@@ -20,8 +21,10 @@ from edge_agent.status import DeviceRow
 
 if TYPE_CHECKING:
     from edge_agent.acquisition.host import WorkerHost
+    from edge_agent.acquisition.jobs import Reading
     from edge_agent.config.model import Device
     from edge_agent.driver import Link
+    from edge_agent.model import Value
 
 CONNECT_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 3.0
@@ -42,6 +45,31 @@ class LinkWorker:
         self._budget = ProbeBudget()
         self._stations = self._make_stations(version)
         set_timeouts(self._stations)
+        self._session: Session | None = None  # while there is a connection
+
+    async def read(self, device: str, tag: str) -> Reading:
+        """The value and quality of one tag as a poll now would say them. Raises JobFailed, at once where it
+        cannot be read now."""
+        reading = await self._submit(device, tag, None, writes=False)
+        assert reading is not None
+        return reading
+
+    async def write(self, device: str, tag: str, raw: Value) -> None:
+        """Returns when the device has confirmed it. Raises JobFailed, at once where it cannot be written
+        now. Cancelled before its turn it is never written."""
+        await self._submit(device, tag, raw, writes=True)
+
+    async def _submit(self, device: str, tag_name: str, raw: Value, *, writes: bool) -> Reading | None:
+        station = next((s for s in self._stations if s.device.name == device), None)
+        tag = None if station is None else next((t for t in station.device.tags if t.name == tag_name), None)
+        if station is None or tag is None:
+            raise JobFailed(f"there is no tag {device}.{tag_name}", reason="unknown")
+        job = Job(station, tag, raw, writes=writes)
+        if self._session is None:
+            job.fail("down", f"there is no connection to the device ({station.row.reason or 'connecting'})")
+        else:
+            self._session.submit(job)
+        return await job.answer
 
     def _make_stations(self, version: str) -> list[Station]:
         first = self.devices[0]
@@ -81,12 +109,14 @@ class LinkWorker:
         self._ask_facts(link)
         try:
             await self._connect(link)
+            self._session = session
             await session.run()
         except LinkLost as error:
             self._down(error)
             if isinstance(error, LinkDenied):
                 return DENIED_RETRY_S
         finally:
+            self._session = None
             self._ask_facts(None)
             await self._close(link)
         if session.answers:

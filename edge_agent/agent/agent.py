@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent import __version__
 from edge_agent.acquisition import ConnectGate, WorkerHost
+from edge_agent.agent.check import Check
 from edge_agent.agent.destinations import Destinations
 from edge_agent.agent.figures import Figures, refresh_rows
-from edge_agent.agent.flow import Flow
 from edge_agent.agent.links import Links
 from edge_agent.agent.memory import settle_memory
 from edge_agent.agent.tasks import Tasks
 from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
 from edge_agent.buffer import Buffer, EventStore
-from edge_agent.control import Control
 from edge_agent.log import fields
 from edge_agent.status import Board
 from edge_agent.systemd import Progress
@@ -73,10 +72,8 @@ class Agent:
         directory = configuration.state_dir
         self._buffer = await Buffer.open(directory, configuration.buffer, clock, names)
         self._journal = await EventStore.open(directory, clock, names, self._buffer.epoch)
-        self._control = self._make_control(self._journal.window_states())
-        self._flow = Flow(
-            self.board, self._control, self._buffer, self._journal, clock, lambda: self.configuration.version
-        )
+        self._check = Check(lambda: self.configuration, self.board, self._buffer, self._journal, clock)
+        self._flow = self._check.flow
         self._fill_board()
         try:
             async with asyncio.TaskGroup() as group:
@@ -87,19 +84,12 @@ class Agent:
             self.figures.closed(self._buffer, self.board)
             self._say_stopped()
 
-    def _make_control(self, states: dict[str, Any]) -> Control:
-        now = {"mono_ns": self._clock.mono_ns(), "time_ns": self._clock.time_ns()}
-        control = Control(self.configuration.windows, self.configuration.version, **now)
-        control.restore(states, **now)
-        return control
-
     def _fill_board(self) -> None:
         board, configuration = self.board, self.configuration
         board.line, board.version = configuration.line, __version__
         board.agent_id = self._buffer.agent
         board.started_ns = board.config_reloaded_ns = self._clock.time_ns()
         board.config_version = configuration.version
-        board.windows = lambda: self._control.rows(self._clock.mono_ns())
         board.buffer = self._buffer.info
 
     async def _live(self, tasks: Tasks) -> None:
@@ -114,6 +104,7 @@ class Agent:
             lambda key: self._progress.mark(f"link {key}", self._clock.mono_ns()),
         )
         self._links = Links(host, tasks, self._progress)
+        self._check.start(tasks, self._links)
         self._destinations = Destinations(
             tasks, (self._journal, self._buffer), self._flow, self.board, self._clock, self._speaker
         )
@@ -121,6 +112,8 @@ class Agent:
         await self._start_web()
         await self._destinations.apply(self.configuration)
         await self._links.apply(self.configuration)
+        self._check.applied(self.configuration)
+        await self._check.open_console()
         reloads = [tasks.start("reload", self._reload(self))] if self._reload is not None else []
         settle_memory()
         self.ready.set()
@@ -158,7 +151,12 @@ class Agent:
         self.web_port = self._web.port
 
     def _selected(self) -> set[tuple[str, str]]:
-        return {(d.name, t.name) for d in self.configuration.devices for t in d.tags if t.metric}
+        present = self.configuration
+        found = {(d.name, t.name) for d in present.devices for t in d.tags if t.metric}
+        derived = present.derivation
+        if derived is not None:
+            found |= {(derived.device, tag.name) for tag in derived.derived if tag.metric}
+        return found
 
     async def _recent(self, limit: int) -> Sequence[Event]:
         return [event for _, event in self._journal.recent(limit)]
@@ -206,9 +204,9 @@ class Agent:
         old, self.configuration = self.configuration, new
         if _needs_restart(old) != _needs_restart(new):
             log.warning("state_dir, buffer and the address of web take effect at the next start")
-        now = {"mono_ns": self._clock.mono_ns(), "time_ns": self._clock.time_ns()}
-        self._flow.announce(self._control.reconfigure(new.windows, new.version, **now))
+        self._flow.announce(self._check.apply(new))
         await self._links.apply(new)
+        self._check.applied(new)
         names = [uplink.name for uplink in new.uplinks]
         await self._buffer.register(names)
         await self._journal.register(names)
@@ -220,7 +218,10 @@ class Agent:
             self._flow.event("config_changed", "configuration", {"from": old.version, "to": new.version})
 
     async def _wind_down(self, tasks: Tasks, upkeep: Sequence[asyncio.Task[None]]) -> None:
-        """Polls end first, then everything read is committed, then the park gets one polite last try."""
+        """Nobody acts any more; polls end, everything read is committed, then the park gets one polite last
+        try."""
+        await self._check.close_console()
+        await self._check.stop(tasks)
         await self._links.stop()
         await tasks.stop(*upkeep)
         await self._flow.settle()

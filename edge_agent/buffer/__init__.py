@@ -39,12 +39,18 @@ Crash story
                         broken, that is no database or made by a newer program is set aside, epoch + 1, go on.
     everything lost     the epoch then starts at the wall clock's seconds: no key is ever given out twice.
 
+Looking back
+    Buffer.history      what is on disk and in memory, oldest first, page by page in the reader thread
+    open_history        the same for commands, from the files alone, beside a running agent
+    no index on time    it would cost a page per flush: numbers rise with time, so halving finds a span (seek.py)
+
 ``docs/storage.md`` is the same for operators, with figures.
 """
 
 from edge_agent.buffer.database import Tuning
 from edge_agent.buffer.epoch import read_identity
 from edge_agent.buffer.events import EventStore
+from edge_agent.buffer.history import History, Recall, open_history
 from edge_agent.buffer.inspection import inspect
 from edge_agent.buffer.ledger import Loss, loss_event
 from edge_agent.buffer.samples import Buffer
@@ -54,10 +60,13 @@ __all__ = [
     "Buffer",
     "Codec",
     "EventStore",
+    "History",
     "Loss",
+    "Recall",
     "SegmentCorrupt",
     "Tuning",
     "inspect",
     "loss_event",
+    "open_history",
     "read_identity",
 ]

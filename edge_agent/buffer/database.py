@@ -208,6 +208,16 @@ def connect_readonly(path: Path, timeout_s: float = 2.0) -> sqlite3.Connection:
     return connection
 
 
+def connect_unchanged(path: Path, timeout_s: float = 2.0) -> sqlite3.Connection:
+    """To look at a file that may be anybody's, without leaving a trace. One that was closed cleanly has no
+    log, and without one only ``immutable`` reads it unchanged. Raises sqlite3.Error."""
+    if path.with_name(path.name + "-wal").exists():
+        return connect_readonly(path, timeout_s)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, timeout=timeout_s, isolation_level=None
+    )
+
+
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
     """What SQLite and the operating system say, named by what the caller must do."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ from edge_agent.buffer.event_rows import (
     Entry,
     newest_units,
     read,
+    search,
     state_and_recent,
     unit_of,
+    weight,
+    without_series,
 )
 from edge_agent.buffer.ledger import Loss
 from edge_agent.buffer.positions import Unit
@@ -50,12 +53,21 @@ class EventStore:
     ``epoch`` is the samples' epoch of this run: open the ``Buffer`` first.
     """
 
-    def __init__(self, directory: Path, clock: Clock, epoch: int, quota_rows: int, tuning: Tuning) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        clock: Clock,
+        epoch: int,
+        quota_rows: int,
+        quota_bytes: int,
+        tuning: Tuning,
+    ) -> None:
         """Use ``open``."""
         self.committed_samples = 0
         self.lost_samples = 0
         self._clock = clock
         self._quota_rows = quota_rows
+        self._quota_bytes = quota_bytes
         self._waiting: deque[Entry] = deque()
         self._flying: list[Entry] = []
         self._states: dict[str, Any] = {}
@@ -89,10 +101,12 @@ class EventStore:
         epoch: int,
         *,
         quota_rows: int = 100_000,
+        quota_bytes: int = 1_000_000_000,
         tuning: Tuning | None = None,
     ) -> EventStore:
-        """Never raises for a damaged, missing or unwritable store (as ``Buffer.open``)."""
-        store = cls(directory, clock, epoch, quota_rows, tuning or Tuning())
+        """Never raises for a damaged, missing or unwritable store (as ``Buffer.open``). Beyond either quota
+        the oldest go."""
+        store = cls(directory, clock, epoch, quota_rows, quota_bytes, tuning or Tuning())
         store._vault.want(uplinks)
         await store._ready()
         return store
@@ -111,13 +125,13 @@ class EventStore:
         return len(self._waiting) + len(self._flying)
 
     async def commit(self, events: Sequence[Event], window_states: Mapping[str, Any]) -> Sequence[Key]:
-        """Events and the given windows' states (JSON-able; others stay as they are) in one transaction.
-        Returns the keys of ``events``, or () if the disk refused: they are kept and go with the next
-        ``commit`` or ``retry``."""
+        """Events and the given windows' states (JSON-able; others stay as they are; None: that row goes) in
+        one transaction. Returns the keys of ``events``, or () if the disk refused: they are kept and go with
+        the next ``commit`` or ``retry``."""
         entries = [Entry(event) for event in events]
         self._waiting.extend(entries)
         self._changed.update(window_states)
-        self._states.update(window_states)
+        _follow(self._states, window_states)
         self._drop_beyond_limit()
         await self.retry()
         keys = [entry.key for entry in entries if entry.key is not None]
@@ -135,17 +149,46 @@ class EventStore:
         return dict(self._states)
 
     def recent(self, count: int) -> Sequence[tuple[Key, Event]]:
-        """The newest events, newest first; at most two hundred are at hand."""
+        """The newest events, newest first, without series of samples; at most two hundred are at hand."""
         return list(islice(reversed(self._recent), count))
 
+    async def history(
+        self, start_ns: int, end_ns: int, kinds: Collection[str] | None = None, limit: int = 1000
+    ) -> list[Event]:
+        """start <= ``time_ns`` < end, oldest first; of more than ``limit`` the newest. Those the disk has not
+        taken yet are among them; where it cannot be read, only those. Reads page by page between commits."""
+        entries = (*self._flying, *self._waiting)
+        out = [
+            e.event
+            for e in reversed(entries)
+            if start_ns <= e.event.time_ns < end_ns and (kinds is None or e.event.kind in kinds)
+        ][:limit]
+        vault = self._vault
+        generation, before = vault.generation, vault.accounts.head + 1
+        while len(out) < limit and vault.loaded and generation == vault.generation and not self._closed:
+            room, upto = limit - len(out), before
+            try:
+                found, following = await vault.ask(
+                    lambda c: search(c, start_ns, end_ns, kinds, upto, room)  # noqa: B023 - awaited here
+                )
+            except StorageError:
+                break
+            out += [event for event in found if event is not None]
+            if following is None:
+                break
+            before = following
+        out.reverse()
+        return out
+
     async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
+        """As ``Store.take``; samples in an event's series count towards ``max_samples``."""
         position = self._vault.accounts.uplinks.get(uplink)
         if position is None or max_items < 1:
             return ()
         if lane is Lane.LIVE:
             live = [e for e in self._live if e.key.seq not in position.settled]
-            return live[: limited((1 for _ in live), max_items, max_samples)]
-        return await self._take_backlog(uplink, min(max_items, max(max_samples, 1)))
+            return live[: limited((weight(e.event) for e in live), max_items, max_samples)]
+        return await self._take_backlog(uplink, min(max_items, max(max_samples, 1)), max_samples)
 
     def acknowledge(self, uplink: str, keys: Sequence[Key]) -> None:
         for key in keys:
@@ -185,6 +228,7 @@ class EventStore:
             "head": accounts.head,
             "events": accounts.store.pending_segments,
             "quota_rows": self._quota_rows,
+            "quota_bytes": self._quota_bytes,
             "bytes": vault.usage.used_bytes,
             "waiting": self.in_memory_samples,
             "committed_samples": self.committed_samples,
@@ -237,7 +281,8 @@ class EventStore:
             states, recent = await self._vault.ask(state_and_recent)
         except StorageError:
             return
-        self._states = {**states, **self._changed}
+        self._states = states
+        _follow(states, self._changed)
         self._recent.extendleft((Key(self.stream, u.epoch, u.seq), event) for u, event in recent)
         self._read_states = True
 
@@ -254,7 +299,11 @@ class EventStore:
 
     async def _commit_once(self) -> bool:
         vault, accounts = self._vault, self._vault.accounts
-        excess = accounts.store.pending_segments + len(self._waiting) - self._quota_rows
+        stored, used = accounts.store.pending_segments, vault.usage.used_bytes
+        excess = max(
+            stored + len(self._waiting) - self._quota_rows,
+            -(-(used - self._quota_bytes) * stored // max(used, 1)),
+        )
         try:
             last = min(self._newest, accounts.head) - 1
             await self._retention.choose(min(excess, _DELETIONS_PER_COMMIT), last, unsettled=True)
@@ -281,7 +330,7 @@ class EventStore:
         for unit, entry in zip(job.units, job.entries, strict=True):
             entry.key = Key(self.stream, unit.epoch, unit.seq)
             self._live.append(Envelope(entry.key, Lane.LIVE, 1, event=entry.event))
-            self._recent.append((entry.key, entry.event))
+            self._recent.append((entry.key, without_series(entry.event)))
         for callback in tuple(self._watchers):
             callback()
 
@@ -301,7 +350,7 @@ class EventStore:
 
     # -- taking
 
-    async def _take_backlog(self, uplink: str, max_items: int) -> Sequence[Envelope]:
+    async def _take_backlog(self, uplink: str, max_items: int, max_samples: int) -> Sequence[Envelope]:
         vault = self._vault
         while (position := vault.accounts.uplinks.get(uplink)) is not None and not self._closed:
             ranges = list(islice(position.settled.gaps(1, self._newest - 1), max_items))
@@ -309,7 +358,9 @@ class EventStore:
             if not ranges:
                 return ()
             try:
-                rows = await vault.ask(lambda c: read(c, ranges, max_items))  # noqa: B023 - awaited here
+                rows = await vault.ask(
+                    lambda c: read(c, ranges, max_items, max_samples)  # noqa: B023 - awaited here
+                )
             except StorageError:
                 return ()
             if generation != vault.generation or uplink not in vault.accounts.uplinks:
@@ -327,3 +378,12 @@ class EventStore:
             if out or not rows:
                 return out
         return ()
+
+
+def _follow(states: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """None: at rest again, no row."""
+    for name, state in changes.items():
+        if state is None:
+            states.pop(name, None)
+        else:
+            states[name] = state

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edge_agent.buffer.database import connect_readonly
+from edge_agent.buffer.database import connect_unchanged
 from edge_agent.buffer.epoch import read_identity
 from edge_agent.buffer.positions import STORE, load_positions
 
@@ -33,20 +33,12 @@ def _inspect(path: Path, table: str) -> dict[str, Any]:
     if not path.exists():
         return {"error": f"{path} does not exist"}
     try:
-        with closing(_connect(path)) as connection:
+        with closing(connect_unchanged(path, _LIMIT_S)) as connection:
             deadline = time.monotonic() + _LIMIT_S
             connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
             return _describe(connection, path, table)
     except (sqlite3.Error, OSError, ValueError) as error:
         return {"error": f"{path}: {error}"}
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """A file that was closed cleanly has no log, and without one only ``immutable`` reads it unchanged."""
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists():
-        return connect_readonly(path, _LIMIT_S)
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, timeout=_LIMIT_S)
 
 
 def _describe(connection: sqlite3.Connection, path: Path, table: str) -> dict[str, Any]:

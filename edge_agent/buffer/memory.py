@@ -4,11 +4,13 @@ disk."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from edge_agent.model import Batch, ValueType
 
 _SEGMENT_SAMPLES = 32_768
+SEGMENT_NS = 120_000_000_000
+"""No segment lasts longer, however long the disk refused: who looks for a moment looks so far back."""
 
 
 class Memory:
@@ -37,6 +39,10 @@ class Memory:
     @property
     def bytes(self) -> int:
         return self._queue_bytes + self._flying_bytes
+
+    def held(self) -> list[Batch]:
+        """All of them, oldest first."""
+        return [*self._flying, *(batch for batch, _ in self._queue)]
 
     def append(self, batch: Batch) -> Sequence[Batch]:
         """Returns what had to go for it."""
@@ -79,15 +85,23 @@ class Memory:
 
 
 def groups(batches: Iterable[Batch]) -> list[tuple[Batch, ...]]:
-    """One group per schema, in order of first arrival; very large ones in several parts."""
+    """One group per schema, in order of their first batches; very large and very long ones in several
+    parts."""
     by_schema: dict[str, list[Batch]] = {}
     for batch in batches:
         by_schema.setdefault(batch.schema.digest, []).append(batch)
-    out = []
-    for group in by_schema.values():
-        step = max(_SEGMENT_SAMPLES // max(len(group[0].values), 1), 1)
-        out += [tuple(group[i : i + step]) for i in range(0, len(group), step)]
-    return out
+    parts = [part for group in by_schema.values() for part in _parts(group)]
+    return sorted(parts, key=lambda part: part[0].mono_ns)
+
+
+def _parts(group: Sequence[Batch]) -> Iterator[tuple[Batch, ...]]:
+    most = max(_SEGMENT_SAMPLES // max(len(group[0].values), 1), 1)
+    begin = 0
+    for index, batch in enumerate(group):
+        if index - begin == most or batch.mono_ns - group[begin].mono_ns >= SEGMENT_NS:
+            yield tuple(group[begin:index])
+            begin = index
+    yield tuple(group[begin:])
 
 
 def _weight(batch: Batch) -> int:

@@ -1,4 +1,5 @@
-"""Reads stored segments for the backlog, in a thread and over a read-only connection of its own.
+"""Reads stored segments, for the backlog and for history, in a thread and over a read-only connection of its
+own.
 
 Every read is one short statement per range, so that no reader ever pins the write-ahead log. Decoding
 happens here as well: the event loop receives finished batches.
@@ -6,31 +7,23 @@ happens here as well: the event loop receives finished batches.
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agent.buffer.database import connect_readonly, storage_errors
+from edge_agent.buffer.decoding import Decoder, Stored
 from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.ranges import Range
-from edge_agent.buffer.segment import Codec, SegmentCorrupt, checksum
+from edge_agent.buffer.segment import SegmentCorrupt
 from edge_agent.buffer.worker import Worker
-from edge_agent.model import Batch, Schema
 
-_SCHEMAS = 64
+T = TypeVar("T")
+
 _MISSING = 10_000  # looked at per read
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One sound segment."""
-
-    unit: Unit
-    schema: Schema
-    batches: tuple[Batch, ...]
 
 
 @dataclass(slots=True)
@@ -49,14 +42,18 @@ class Reader:
         self._worker = Worker(f"{path.name} reader")
         self._connection: sqlite3.Connection | None = None
         self._generation = 0
-        self._codec = Codec()
-        self._schemas: dict[str, Schema] = {}
+        self._decoder = Decoder()
 
     async def read(
         self, ranges: Sequence[Range], generation: int, *, max_items: int, max_samples: int
     ) -> Found:
         """The oldest units within ``ranges``, up to both limits but at least one. Raises StorageError."""
         return await self._worker.run(lambda: self._read(ranges, generation, max_items, max_samples))
+
+    async def ask(self, generation: int, question: Callable[[sqlite3.Connection, Decoder], T]) -> T:
+        """Anything else that reads, in the same thread; short, for the backlog waits behind it. Raises
+        StorageError."""
+        return await self._worker.run(lambda: self._answer(generation, question))
 
     async def release(self) -> None:
         """Closes the connection, so that the writer's is the last one."""
@@ -65,6 +62,10 @@ class Reader:
     def stop(self) -> None:
         self._worker.submit(self._close)
         self._worker.stop()
+
+    def _answer(self, generation: int, question: Callable[[sqlite3.Connection, Decoder], T]) -> T:
+        with storage_errors(self._path):
+            return question(self._connect(generation), self._decoder)
 
     def _read(self, ranges: Sequence[Range], generation: int, max_items: int, max_samples: int) -> Found:
         found = Found()
@@ -97,7 +98,7 @@ class Reader:
             found.missing.extend(range(expected, unit.seq))
             expected = unit.seq + 1
             try:
-                stored = self._decode(connection, unit, *row[5:])
+                stored = self._decoder.decode(connection, unit, *row[5:])
             except SegmentCorrupt:
                 found.corrupt.append(unit)
                 continue
@@ -109,34 +110,6 @@ class Reader:
             return False
         found.missing.extend(range(expected, min(last, expected + _MISSING) + 1))
         return True
-
-    def _decode(
-        self, connection: sqlite3.Connection, unit: Unit, digest: object, crc: object, body: object
-    ) -> Stored:
-        if not isinstance(digest, str) or not isinstance(body, bytes):
-            raise SegmentCorrupt("row is damaged")
-        if checksum(body, unit.epoch, unit.seq, digest, unit.samples) != crc:
-            raise SegmentCorrupt("checksum does not match")
-        schema = self._schema(connection, digest)
-        batches = self._codec.decode(schema, body)
-        if sum(batch.samples for batch in batches) != unit.samples:
-            raise SegmentCorrupt("wrong number of samples")
-        return Stored(unit, schema, batches)
-
-    def _schema(self, connection: sqlite3.Connection, digest: str) -> Schema:
-        schema = self._schemas.get(digest)
-        if schema is None:
-            row = connection.execute("SELECT body FROM schema WHERE digest = ?", (digest,)).fetchone()
-            try:
-                schema = Schema.from_dict(json.loads(row[0]))
-            except (TypeError, ValueError, KeyError) as error:
-                raise SegmentCorrupt(f"schema {digest} cannot be read") from error
-            if schema.digest != digest:
-                raise SegmentCorrupt(f"schema {digest} is damaged")
-            if len(self._schemas) >= _SCHEMAS:
-                self._schemas.clear()
-            self._schemas[digest] = schema
-        return schema
 
     def _connect(self, generation: int) -> sqlite3.Connection:
         if self._connection is None or generation != self._generation:

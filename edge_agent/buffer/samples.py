@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edge_agent.buffer.database import PAGE, Tuning, storage_errors
 from edge_agent.buffer.epoch import Identity
+from edge_agent.buffer.history import Recall, chosen
 from edge_agent.buffer.ledger import Loss
 from edge_agent.buffer.memory import Memory, groups
 from edge_agent.buffer.positions import Unit
@@ -22,9 +23,10 @@ from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_o
 from edge_agent.buffer.segment import Codec
 from edge_agent.buffer.tables import SAMPLES
 from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
+from edge_agent.buffer.walk import Walk
 from edge_agent.buffer.writer import Head, Nothing
 from edge_agent.clock import Clock
-from edge_agent.config.model import BufferConfig
+from edge_agent.config.model import BufferConfig, TagRef
 from edge_agent.errors import StorageBroken, StorageError
 from edge_agent.model import Batch
 from edge_agent.uplink import Envelope, Key, Lane, Stream
@@ -134,6 +136,23 @@ class Buffer:
             live = self._unsettled(uplink, self._live)
             return live[: limited((e.samples for e in live), max_items, max_samples)]
         return await self._take_backlog(uplink, max_items, max_samples)
+
+    def history(
+        self,
+        device: str | None,
+        group: str | None,
+        start_ns: int,
+        end_ns: int,
+        *,
+        tags: Collection[TagRef] | None = None,
+    ) -> Recall:
+        """Batches with start <= ``time_ns`` < end, oldest first: those on disk and those still in memory, as
+        of this call. None: of any device, any poll group; ``tags``: only of groups that hold one of them."""
+        vault = self._vault
+        wanted = chosen(device, group, tags)
+        held = [batch for batch in self._memory.held() if start_ns <= batch.time_ns < end_ns]
+        walk = Walk(start_ns, end_ns, wanted, last=vault.accounts.head, memory=held, epoch=vault.epoch)
+        return Recall(walk, vault, self._reader, lambda: self._closed)
 
     def acknowledge(self, uplink: str, keys: Sequence[Key]) -> None:
         for key in keys:

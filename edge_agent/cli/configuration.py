@@ -77,7 +77,9 @@ def _summary(config_dir: Path, configuration: Configuration) -> str:
     en="Print the JSON Schema of a configuration file, for editors.",
     zh="输出配置文件的 JSON Schema，供编辑器使用。",
 )
-@click.argument("which", type=click.Choice(["edge-agent", "device"]), default="edge-agent")
+@click.argument(
+    "which", type=click.Choice(["edge-agent", "device", "derived", "standards"]), default="edge-agent"
+)
 @option(
     "--write",
     "folder",

@@ -1,4 +1,4 @@
-"""``explain``: what a device will be asked, before anything is asked."""
+"""``explain``: what a device will be asked, before anything is asked; of a window, who set its limits."""
 
 from __future__ import annotations
 
@@ -10,40 +10,92 @@ import click
 
 from edge_agent.cli.output import print_json, print_tables
 from edge_agent.cli.read import find_device
-from edge_agent.cli.say import config_option, json_option, say, verb
+from edge_agent.cli.say import config_option, json_option, option, say, verb
 from edge_agent.cli.table import Table
 
 if TYPE_CHECKING:
     from edge_agent.config.demand import Demand
-    from edge_agent.config.model import Device
+    from edge_agent.config.model import Configuration, Device, Window
 
 
 @verb(
     "explain",
-    en="Show the requests a device is polled with and how busy its link will be. Connects to nothing.",
-    zh="显示轮询设备所用的请求，以及链路的繁忙程度。不连接任何设备。",
+    en="Show the requests a device is polled with and how busy its link will be; of a window, its limits "
+    "and who set them. Connects to nothing.",
+    zh="显示轮询设备所用的请求，以及链路的繁忙程度；对于窗口，显示各限值及其来源。不连接任何设备。",
 )
-@click.argument("device", metavar="DEVICE")
+@click.argument("name", metavar="DEVICE|WINDOW")
+@option("--window", "as_window", is_flag=True, en="It is the name of a window.", zh="这是窗口名称。")
 @config_option
 @json_option
-def explain(device: str, config_dir: Path, as_json: bool) -> int:
-    from edge_agent.config import load
+def explain(name: str, as_window: bool, config_dir: Path, as_json: bool) -> int:
+    from edge_agent.config.loader import load_explained
+
+    loaded = load_explained(config_dir)
+    windows = _windows(loaded.configuration, name)
+    is_device = any(device.name == name for device in loaded.configuration.devices)
+    if as_window or (windows and not is_device):
+        window = _one(loaded.configuration, windows, name)
+        from edge_agent.cli.explain_window import show_window
+        from edge_agent.config.explained import story
+
+        show_window(story(loaded.configuration, window, loaded.notes[window.name]), as_json)
+        return 0
+    _device(loaded.configuration, name, as_json)
+    if windows and not as_json:
+        click.echo()
+        click.echo(
+            say(
+                f"There is also a window of this name: edge-agent explain {windows[0].name}",
+                f"还有同名的窗口：edge-agent explain {windows[0].name}",
+            )
+        )
+    return 0
+
+
+def _windows(configuration: Configuration, name: str) -> list[Window]:
+    """The window of that full name, else those of that name in any device."""
+    full = [window for window in configuration.windows if window.name == name]
+    return full or [w for w in configuration.windows if w.name.partition(".")[2] == name]
+
+
+def _one(configuration: Configuration, windows: Sequence[Window], name: str) -> Window:
+    if len(windows) == 1:
+        return windows[0]
+    if windows:
+        names = ", ".join(window.name for window in windows)
+        raise click.UsageError(
+            say(
+                f"several windows are named {name!r}; say which: {names}",
+                f"有多个窗口名为 {name!r}，请指明：{names}",
+            )
+        )
+    from difflib import get_close_matches
+
+    known = [window.name for window in configuration.windows]
+    near = ", ".join(get_close_matches(name, known, n=3) or known[:20])
+    raise click.UsageError(
+        say(f"no window {name!r} is configured; there are: {near}", f"没有配置窗口 {name!r}，现有：{near}")
+    )
+
+
+def _device(configuration: Configuration, name: str, as_json: bool) -> None:
     from edge_agent.config.demand import on_link
 
-    configuration = load(config_dir)
-    wanted = find_device(configuration, device)
+    if "." in name:
+        _one(configuration, (), name)
+    wanted = find_device(configuration, name)
     link = on_link(wanted, configuration.devices)
     own = [demand for demand in link if demand.device == wanted.name]
     if as_json:
         print_json(_report(wanted, own, link))
-        return 0
+        return
     tables = [_requests(demand) for demand in own]
     click.echo(f"{wanted.name}  |  {_link_name(wanted)}")
     click.echo(_assumed(own) + "\n")
     print_tables([*tables, _link(wanted, link)])
     if advice := _advice(link):
         click.echo("\n" + advice)
-    return 0
 
 
 def _assumed(own: Sequence[Demand]) -> str:

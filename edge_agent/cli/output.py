@@ -81,6 +81,8 @@ def quality_word(quality: str) -> str:
         "good": say("good", "良好"),
         "uncertain": say("uncertain", "可疑"),
         "uncertain_stopped": say("controller stopped", "控制器停机"),
+        "uncertain_estimated": say("estimated", "估算值"),
+        "undefined": say("undefined", "无定义"),
         "uncertain_source_time": say("source time wrong", "源时间异常"),
         "bad": say("bad", "坏值"),
         "bad_comm": say("no answer", "通信失败"),

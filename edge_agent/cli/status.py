@@ -13,6 +13,7 @@ from edge_agent.cli.output import flat, local_time, print_json, print_tables, st
 from edge_agent.cli.say import config_option, json_option, option, say, verb
 from edge_agent.cli.table import Table
 
+SHOWN_ALARMS = 20
 QUALITIES = ("good", "uncertain", "bad", "stale")
 
 
@@ -39,7 +40,7 @@ def status(context: click.Context, config_dir: Path, url: str | None, as_json: b
     for problem in answer["config"]["problems"]:
         click.echo(problem)
     click.echo()
-    print_tables([_devices(answer), _windows(answer), _uplinks(answer), _buffer(answer)])
+    print_tables([_devices(answer), _windows(answer), *_alarms(answer), _uplinks(answer), _buffer(answer)])
     return 0
 
 
@@ -95,6 +96,17 @@ def _windows(answer: Mapping[str, Any]) -> Table:
         for row in answer["windows"]
     ]  # fmt: skip
     return Table(say("Process windows", "工艺窗口"), tuple(headings.split(",")), rows, frozenset({3, 4, 5}))
+
+
+def _alarms(answer: Mapping[str, Any]) -> list[Table]:
+    """The most urgent ones; `alarms list` has all."""
+    rows = answer.get("alarms") or []
+    if not rows:
+        return []
+    from edge_agent.cli.alarm_words import list_table
+
+    told = {"alarms": rows[:SHOWN_ALARMS], "count": len(rows), "kpi": answer["alarm_figures"]}
+    return [list_table(told)]
 
 
 def _uplinks(answer: Mapping[str, Any]) -> Table:

@@ -25,7 +25,7 @@ def read_agent(
     """The agent's keys (None when they do not suffice) and the sound uplinks. Mistakes: the collector."""
     keys = Keys(document, (), document.data, AgentFile, AgentFile, collector)
     keys.report_unknown()
-    model, _ = keys.read(AgentFile, without=("uplinks",))
+    model, _ = keys.read(AgentFile, without=("uplinks", "annunciation"))
     uplinks = _uplinks(document, plugins, collector)
     if model is not None and not _is_loopback(model.web.host):
         path = ("web", "host")

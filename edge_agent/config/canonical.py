@@ -9,25 +9,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from edge_agent.config.model import Device, UplinkConfig
+from edge_agent.config.model import Derivation, Device, UplinkConfig, Window, Writing
+from edge_agent.config.process import Origin
 from edge_agent.config.shapes import AgentFile
+from edge_agent.expression import Formula
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def version_of(
-    agent: AgentFile, devices: Sequence[Device], uplinks: Sequence[UplinkConfig], directory: Path
+    agent: AgentFile,
+    devices: Sequence[Device],
+    uplinks: Sequence[UplinkConfig],
+    directory: Path,
+    derivation: Derivation | None = None,
+    derived_windows: Sequence[Window] = (),
+    standards: Sequence[Any] = (),
+    writing: Writing | None = None,
 ) -> str:
     """``state_dir`` counts as written and other paths as seen from ``directory``, so that a moved directory
-    keeps its version."""
-    meaning = {
+    keeps its version. ``standards``: what is handed down and in force, also where no tag is concerned."""
+    meaning: dict[str, Any] = {
         "agent": canonical(agent),
         "devices": {device.name: _device(device, directory) for device in devices},
         "uplinks": {
@@ -35,8 +45,25 @@ def version_of(
             for uplink in uplinks
         },
     }
+    if derivation is not None:
+        meaning["derivation"] = canonical(derivation)
+        meaning["derived_windows"] = {window.name: canonical(window) for window in derived_windows}
+    if standards:
+        meaning["standards"] = list(standards)
+    if writing is not None:
+        meaning["writing"] = _writing(writing)
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def _writing(writing: Writing) -> list[Any]:
+    """Without the places and the order of the entries."""
+    return [
+        [writing.level.name, writing.dry_run, writing.arm_s, writing.per_day, writing.lockout_failures],
+        {str(writable.tag): canonical(replace(writable, place="")) for writable in writing.writables},
+        {str(beat.tag): canonical(beat) for beat in writing.heartbeats},
+        {str(output.tag): canonical(output) for output in writing.outputs},
+    ]
 
 
 def _device(device: Device, directory: Path) -> list[Any]:
@@ -48,7 +75,14 @@ def _device(device: Device, directory: Path) -> list[Any]:
         [canonical(tag) for tag in device.tags],
         canonical(device.periods_s),
         {window.name: canonical(window) for window in device.windows},
+        device.equipment,
     ]
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Of a dataclass's fields: there are thousands of windows, each with a dozen limits and references."""
+    return tuple(field.name for field in fields(kind))
 
 
 def canonical(value: Any, directory: Path | None = None) -> Any:
@@ -59,8 +93,13 @@ def canonical(value: Any, directory: Path | None = None) -> Any:
         return "secret"
     if isinstance(value, BaseModel):
         return {name: canonical(getattr(value, name), directory) for name in type(value).model_fields}
+    if isinstance(value, Formula):  # its steps: blanks and another way to write a unit change nothing
+        return [value.type, value.unit, canonical(value.slots), canonical(value.step)]
+    if isinstance(value, Origin):  # where a limit stands in a file means nothing
+        return [value.level, value.standard]
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: canonical(getattr(value, field.name), directory) for field in fields(value)}
+        inside = [(name, getattr(value, name)) for name in _names(type(value))]
+        return {name: v if type(v) in _PLAIN else canonical(v, directory) for name, v in inside}
     if isinstance(value, Enum):
         return canonical(value.value, directory)
     if isinstance(value, Mapping):

@@ -19,9 +19,12 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "eng_low": ("工程值下限", "工程下限", "量程下限"),
     "eng_high": ("工程值上限", "工程上限", "量程上限"),
     "byte_order": ("字节序",),
+    "lolo": ("下下限", "低低限"),
     "low": ("下限",),
     "high": ("上限",),
+    "hihi": ("上上限", "高高限"),
     "deadband": ("死区",),
+    "quantity": ("物理量",),
     "no_value": ("无效值", "无值"),
     "labels": ("取值含义", "标签", "枚举"),
     "encoding": ("字符编码", "编码"),
@@ -30,7 +33,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """Column -> other headers it goes by."""
 
 REQUIRED = ("name", "address", "type")
-LIMITS = ("low", "high", "deadband")
+LIMITS = ("lolo", "low", "high", "hihi", "deadband")
 RANGE = ("raw_low", "raw_high", "eng_low", "eng_high")
 NUMBERS = ("scale", "offset", *RANGE, *LIMITS)
 

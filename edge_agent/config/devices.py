@@ -22,6 +22,9 @@ from edge_agent.driver import DeviceSettings, DriverPlugin
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
 
+_APART = ("windows", "writes", "heartbeat")
+"""Keys whose entries are read one by one; the last two when every device is known."""
+
 ReadTable = Callable[[str], Table | None]
 """A tag table by its file name; None when there is no such file. Reports its own mistakes once."""
 
@@ -30,7 +33,10 @@ ReadTable = Callable[[str], Table | None]
 class Draft:
     """A device as far as its files are sound. ``bad``: its keys with a mistake. ``windows``: (place in the
     file, window). ``settings`` is None unless every key of the driver is right. ``rows``: of each tag in
-    ``tags``. ``arrays``: number of elements, of the arrays that could be taken apart."""
+    ``tags``. ``arrays``: number of elements, of the arrays that could be taken apart. ``ages_s``: by poll
+    group, for how long a value holds, where that is not three periods. ``listed_in``: of a device without a
+    table, the file that names every tag it has; empty while there may be others. ``equipment`` and, by tag,
+    ``quantities``: by which limits handed down find their tags."""
 
     document: Document
     name: str = ""
@@ -46,6 +52,10 @@ class Draft:
     arrays: dict[str, int] = field(default_factory=dict)
     periods_s: dict[str, float] = field(default_factory=dict)
     windows: list[tuple[int, WindowFile]] = field(default_factory=list)
+    ages_s: dict[str, float] = field(default_factory=dict)
+    listed_in: str = ""
+    equipment: str = ""
+    quantities: dict[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -89,18 +99,19 @@ class DeviceReader:
         return draft
 
     def _common(self, keys: Keys, draft: Draft) -> DeviceCommon:
-        common, bad = keys.read(DeviceCommon, without=("windows",))
+        common, bad = keys.read(DeviceCommon, without=_APART)
         if common is None:
             sound = {k: v for k, v in keys.data.items() if k not in bad and k in DeviceCommon.model_fields}
             defaults = {"device": "unnamed", "driver": "unknown"}
             common = DeviceCommon.model_validate(
-                defaults | {k: v for k, v in sound.items() if k != "windows"}
+                defaults | {k: v for k, v in sound.items() if k not in _APART}
             )
         draft.bad |= bad
         draft.name = "" if "device" in bad else common.device
         draft.driver = common.driver
         draft.enabled = common.enabled
         draft.description = common.description
+        draft.equipment = common.equipment or ""
         draft.periods_s = {} if "poll" in bad else {group: float(s) for group, s in common.poll.items()}
         return common
 
@@ -161,6 +172,8 @@ class DeviceReader:
             for tag in arrays.tags(made):
                 draft.tags[tag.name] = tag if tag.group == group else replace(tag, group=group)
                 draft.rows[tag.name] = made.row
+                if made.row.quantity:
+                    draft.quantities[tag.name] = made.row.quantity
         draft.arrays = arrays.counts
         if draft.table.usable:
             self._unused_groups(draft, used, strange)

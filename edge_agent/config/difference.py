@@ -23,7 +23,8 @@ class Names:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """``devices`` disregards windows: a new limit restarts no link. ``windows`` have their full names.
-    ``agent``: the other keys that changed (line, language, state_dir, buffer, web)."""
+    ``agent``: the other keys that changed (line, language, state_dir, buffer, web,
+    derivation, writing)."""
 
     devices: Names = field(default_factory=Names)
     uplinks: Names = field(default_factory=Names)
@@ -36,7 +37,7 @@ class Difference:
 
 def describe_changes(old: Configuration, new: Configuration) -> Difference:
     """Compares two configurations by meaning; a changed secret counts."""
-    keys = ("line", "language", "state_dir", "buffer", "web")
+    keys = ("line", "language", "state_dir", "buffer", "web", "derivation", "writing")
     return Difference(
         devices=_names(
             {device.name: replace(device, windows=()) for device in old.devices},

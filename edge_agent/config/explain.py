@@ -35,6 +35,8 @@ _WANTED = {
     "model_attributes_type": _MAPPING, "dataclass_type": _MAPPING,
     "list_type": _LIST, "tuple_type": _LIST, "set_type": _LIST, "frozen_set_type": _LIST,
     "tag_or_number": Text("a tag or a number", "点名或数字"),
+    "limit": Text("a number, or a block with 'at: ...'", "数字，或含 'at: ...' 的块"),
+    "state": Text("true, false, a whole number or text", "true、false、整数或文字"),
 }  # fmt: skip
 _BOUNDS = {
     "greater_than": ("gt", Text("greater than {}", "大于 {}")),

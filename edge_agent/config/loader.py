@@ -1,18 +1,22 @@
 """A configuration directory -> ``Configuration``, or one list of every mistake in all its files.
 
-files -> lint -> YAML -> keys (pydantic) -> tag tables -> drivers' own checks -> windows -> links
+files -> lint -> YAML -> keys (pydantic) -> tag tables -> drivers' own checks -> derived -> windows -> links
+-> writes
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 
 from edge_agent.config import catalogue as c
 from edge_agent.config.agent_file import read_agent
 from edge_agent.config.canonical import version_of
+from edge_agent.config.derived import Derived
 from edge_agent.config.devices import DeviceReader, Draft
 from edge_agent.config.document import Document, parse
 from edge_agent.config.kinds import Kinds
@@ -32,10 +36,12 @@ from edge_agent.config.plugins import InstalledPlugins, Plugins
 from edge_agent.config.secrets import Secrets
 from edge_agent.config.shapes import AgentFile
 from edge_agent.config.sources import MAX_BYTES, Decoded, DirectoryFiles, Files, ReadFiles, decode, user_name
+from edge_agent.config.standards import Standards, StandardsReader, today
 from edge_agent.config.suggest import said
 from edge_agent.config.table import Table, read_table
 from edge_agent.config.tags import TagMaker
-from edge_agent.config.windows import WindowReader
+from edge_agent.config.windows import Note, WindowReader
+from edge_agent.config.writes import WriteReader
 from edge_agent.errors import ConfigurationError
 from edge_agent.settings import Text
 
@@ -43,40 +49,83 @@ AGENT_FILE = "edge-agent.yaml"
 
 
 def load(
-    directory: Path, *, plugins: Plugins | None = None, environ: Mapping[str, str] | None = None
+    directory: Path,
+    *,
+    plugins: Plugins | None = None,
+    environ: Mapping[str, str] | None = None,
+    day: date | None = None,
 ) -> Configuration:
     """Reads a configuration directory. ``ConfigurationError`` holds every mistake, warnings among them,
-    each a ``Located``; nothing else is raised for what stands in the files. ``plugins`` and ``environ``
-    stand in for the installed plug-ins and the process environment."""
-    return load_with_warnings(directory, plugins=plugins, environ=environ)[0]
+    each a ``Located``; nothing else is raised for what stands in the files. ``plugins``, ``environ`` and
+    ``day`` stand in for the installed plug-ins, the process environment, and the day by which limits handed
+    down are in force."""
+    return load_with_warnings(directory, plugins=plugins, environ=environ, day=day)[0]
 
 
 def load_with_warnings(
-    directory: Path, *, plugins: Plugins | None = None, environ: Mapping[str, str] | None = None
+    directory: Path,
+    *,
+    plugins: Plugins | None = None,
+    environ: Mapping[str, str] | None = None,
+    day: date | None = None,
 ) -> tuple[Configuration, tuple[Located, ...]]:
     """``load``, and what is worth a warning in a configuration that can be used."""
-    return load_files(DirectoryFiles(Path(directory).absolute()), plugins=plugins, environ=environ)
+    return load_files(DirectoryFiles(Path(directory).absolute()), plugins=plugins, environ=environ, day=day)
 
 
 def load_files(
-    files: Files, *, plugins: Plugins | None = None, environ: Mapping[str, str] | None = None
+    files: Files,
+    *,
+    plugins: Plugins | None = None,
+    environ: Mapping[str, str] | None = None,
+    day: date | None = None,
 ) -> tuple[Configuration, tuple[Located, ...]]:
     """``load_with_warnings`` on files from anywhere."""
-    run = _Run(files, plugins or InstalledPlugins(), os.environ if environ is None else environ)
+    found = _load(_Run(files, plugins or InstalledPlugins(), environ, day))
+    return found.configuration, found.problems
+
+
+def load_explained(
+    directory: Path,
+    *,
+    plugins: Plugins | None = None,
+    environ: Mapping[str, str] | None = None,
+    day: date | None = None,
+) -> Explained:
+    """``load``, and of each window what set its limits."""
+    files = DirectoryFiles(Path(directory).absolute())
+    return _load(_Run(files, plugins or InstalledPlugins(), environ, day))
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """``notes``: by the full name of the window."""
+
+    configuration: Configuration
+    problems: tuple[Located, ...]
+    notes: Mapping[str, Note]
+
+
+def _load(run: _Run) -> Explained:
     configuration = run.configuration()
     problems = run.collector.all()
     if configuration is None or any(not problem.warning for problem in problems):
         raise ConfigurationError(problems)
-    return configuration, problems
+    return Explained(configuration, problems, run.notes)
 
 
 class _Run:
     """One load: every file is read once, mistakes are collected."""
 
-    def __init__(self, files: Files, plugins: Plugins, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, files: Files, plugins: Plugins, environ: Mapping[str, str] | None, day: date | None
+    ) -> None:
         self.files = files
         self.plugins = plugins
+        self.day = day or today()
+        self.notes: Mapping[str, Note] = {}
         self.collector = Collector()
+        environ = os.environ if environ is None else environ
         self.secrets = Secrets(files.directory, environ, self.collector)
         self.read_files = ReadFiles(files.directory)
         self._tables: dict[str, Table | None] = {}
@@ -88,9 +137,17 @@ class _Run:
         by_name: dict[str, Draft] = {}
         for draft in drafts:
             by_name.setdefault(draft.name, draft)
-        windows = WindowReader(by_name, complete, self.collector)
+        derived, whole = self._derived(by_name, complete)
+        known = {draft.name: draft for draft in derived.drafts} | by_name
+        standards = self._standards()
+        windows = WindowReader(known, complete and whole, self.collector, standards, derived.conditions)
         found = [(draft, windows.read(draft)) for draft in drafts]
+        derived_windows = derived.windows(windows.read)
+        self.notes = windows.notes
         check_links([draft for draft in drafts if draft.enabled], self.collector)
+        uplink_names = [uplink.name for uplink in agent[2]] if agent is not None else []
+        writes = WriteReader(known, complete and whole, uplink_names, self.collector)
+        writing = writes.read(drafts, agent[0] if agent else None, agent[1].writing if agent else None)
         if agent is None or self.collector.has_errors():
             return None
         document, model, uplinks = agent
@@ -98,9 +155,19 @@ class _Run:
         warn_of_load(devices, by_name, self.collector)
         if not devices:
             self.collector.add(document.source, (1, 1), c.W_NO_DEVICE)
+        derivation = derived.derivation()
         return Configuration(
             line=model.line,
-            version=version_of(model, devices, uplinks, self.files.directory),
+            version=version_of(
+                model,
+                devices,
+                uplinks,
+                self.files.directory,
+                derivation,
+                derived_windows,
+                standards.meaning(),
+                writing,
+            ),
             state_dir=self.files.directory / model.state_dir,
             language=model.language,
             devices=devices,
@@ -110,6 +177,9 @@ class _Run:
             files=self.read_files,
             shifts=Shifts(tuple(sorted((begin_s, name) for name, begin_s in model.shifts.items()))),
             console=_console(model, self.files.directory),
+            derivation=derivation,
+            derived_windows=derived_windows,
+            writing=writing,
         )
 
     # --- files ---------------------------------------------------------------------------------------------
@@ -185,7 +255,7 @@ class _Run:
 
     def _drafts(self) -> tuple[list[Draft], bool]:
         """All devices, and whether every file gave one with a name."""
-        names = [name for name in self.files.names("devices.d") if name.endswith((".yaml", ".yml"))]
+        names = [name for name in self.files.names("devices.d") if _is_yaml(name)]
         tables = [name.removeprefix("tags.d/") for name in self.files.names("tags.d")]
         reader = DeviceReader(self.plugins, self._table, tables, self.collector)
         documents = [self._document(name, "device") for name in names]
@@ -204,6 +274,26 @@ class _Run:
                     ("device",), name=draft.name, other=place,
                 )  # fmt: skip
         return drafts, len(drafts) == len(names) and all(draft.name for draft in drafts)
+
+    # --- standards.d ---------------------------------------------------------------------------------------
+
+    def _standards(self) -> Standards:
+        names = [name for name in self.files.names("standards.d") if _is_yaml(name)]
+        documents = [self._document(name, "standard") for name in names]
+        return StandardsReader(self.collector, self.day).read(d for d in documents if d is not None)
+
+    # --- derived.d -----------------------------------------------------------------------------------------
+
+    def _derived(self, devices: Mapping[str, Draft], complete: bool) -> tuple[Derived, bool]:
+        """The virtual device, and whether every file of it could be read."""
+        names = [name for name in self.files.names("derived.d") if _is_yaml(name)]
+        documents = [self._document(name, "tags") for name in names]
+        sound = [document for document in documents if document is not None]
+        return Derived(sound, devices, complete, self.collector), len(sound) == len(names)
+
+
+def _is_yaml(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
 
 
 def _console(model: AgentFile, directory: Path) -> ConsoleConfig:
@@ -225,4 +315,5 @@ def _device(draft: Draft, windows: tuple[Window, ...]) -> Iterator[Device]:
             periods_s,
             windows,
             draft.description,
+            draft.equipment,
         )

@@ -10,21 +10,33 @@ from typing import Any
 from pydantic import BaseModel
 
 from edge_agent import registry
+from edge_agent.config.derived_shapes import DerivedFile
 from edge_agent.config.shapes import AgentFile, DeviceCommon, UplinkCommon
+from edge_agent.config.standard_shapes import StandardFile
 from edge_agent.registry import BrokenPlugin
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-FILES = {"edge-agent": "edge-agent.schema.json", "device": "device.schema.json"}
+FILES = {
+    "edge-agent": "edge-agent.schema.json",
+    "device": "device.schema.json",
+    "derived": "derived.schema.json",
+    "standards": "standards.schema.json",
+}
 
 
 def json_schema() -> dict[str, dict[str, Any]]:
-    """``{"edge-agent": ..., "device": ...}``: schemas of edge-agent.yaml and of devices.d/*.yaml. Imports
-    every installed plug-in; one that cannot be imported is left out."""
-    return {"edge-agent": _agent(_uplinks()), "device": _device(_drivers())}
+    """By the names in ``FILES``: schemas of edge-agent.yaml and of the files in devices.d, derived.d and
+    standards.d. Imports every installed plug-in; one that cannot be imported is left out."""
+    return {
+        "edge-agent": _agent(_uplinks()),
+        "device": _device(_drivers()),
+        "derived": _derived(),
+        "standards": _standards(),
+    }
 
 
 def write_schemas(directory: Path) -> list[Path]:
-    """Writes both as files (``config/schema`` in the project)."""
+    """Writes them as files (``config/schema`` in the project)."""
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name, schema in json_schema().items():
@@ -84,6 +96,20 @@ def _agent(choices: Iterable[Choice]) -> dict[str, Any]:
     branches = _branches(UplinkCommon, "type", choices, definitions)
     schema["properties"]["uplinks"]["items"] = {"type": "object", "oneOf": branches}
     return {"$schema": _DIALECT, **schema, "title": "Lineside agent (edge-agent.yaml)", "$defs": definitions}
+
+
+def _derived() -> dict[str, Any]:
+    definitions: dict[str, Any] = {}
+    schema = _model(DerivedFile, "derived", definitions)
+    title = "Lineside derived values (derived.d/*.yaml)"
+    return {"$schema": _DIALECT, **schema, "title": title, "$defs": definitions}
+
+
+def _standards() -> dict[str, Any]:
+    definitions: dict[str, Any] = {}
+    schema = _model(StandardFile, "standard", definitions)
+    title = "Lineside limits handed down (standards.d/*.yaml)"
+    return {"$schema": _DIALECT, **schema, "title": title, "$defs": definitions}
 
 
 def _branches(

@@ -17,7 +17,8 @@ from edge_agent.config.fields import is_name as is_name
 from edge_agent.config.fields import is_tag_name as is_tag_name
 from edge_agent.config.fields import name_guess as name_guess
 from edge_agent.config.window_shapes import WindowFile as WindowFile
-from edge_agent.settings import Delay, Duration, Settings, Size
+from edge_agent.config.writes_shapes import HeartbeatFile, OutputFile, WriteFile, WritingFile
+from edge_agent.settings import Duration, Settings, Size
 
 _DAY_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
@@ -123,6 +124,13 @@ class AgentFile(Settings):
     shifts: Annotated[dict[Name, DayTime], AfterValidator(_shifts)] = Field(
         default_factory=dict, description="Name: begin (HH:MM, +08:00). 班次: 开始时刻。"
     )
+    writing: WritingFile = Field(
+        default_factory=WritingFile,
+        description="Writing to controllers; off by default. 写入控制器，默认关闭。",
+    )
+    annunciation: list[OutputFile] = Field(
+        default_factory=list, description="Horns and lamps, validated one by one. 声光报警输出。"
+    )
     uplinks: list[dict[str, Any]] = Field(default_factory=list, description="Destinations. 上行通道。")
 
 
@@ -132,8 +140,8 @@ class DeviceCommon(Settings):
     device: Name = Field(description="Name of the device. 设备名称。")
     driver: str = Field(description="Protocol. 驱动（协议）。")
     description: Free = Field(default="", description="For people. 说明。")
-    equipment: Annotated[Name, Field(max_length=100)] | Literal[""] = Field(
-        default="", description="Kind of equipment, for limits handed down. 设备类别，用于上级标准。"
+    equipment: Name | None = Field(
+        default=None, description="Kind of equipment, for limits handed down. 设备类别，用于上级标准。"
     )
     enabled: bool = Field(
         default=True, description="false: checked, but not polled. false 表示只检查不采集。"
@@ -151,3 +159,7 @@ class DeviceCommon(Settings):
     windows: list[WindowFile] = Field(
         default_factory=list, description="Process windows, validated one by one. 工艺窗口。"
     )
+    writes: list[WriteFile] = Field(
+        default_factory=list, description="What may be written, validated one by one. 允许写入的点。"
+    )
+    heartbeat: HeartbeatFile | None = Field(default=None, description="For the PLC. 给 PLC 的心跳。")

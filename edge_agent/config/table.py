@@ -38,7 +38,7 @@ _DAMAGE = {
 @dataclass(slots=True)
 class TagRow:
     """One row. ``group`` is empty where the table leaves it open; ``numbers``: by column, as far as given.
-    ``sound``: nothing is wrong with name, address, group, metric and numbers."""
+    ``sound``: nothing is wrong with name, address, group, metric, numbers and quantity."""
 
     name: str
     address: str
@@ -47,6 +47,7 @@ class TagRow:
     numbers: dict[str, float]
     sound: bool
     row: Row
+    quantity: str = ""
 
     @property
     def limits(self) -> dict[str, float]:
@@ -176,11 +177,12 @@ class _Reader:
         if not self._cell(row, "type"):
             self._at(row, "type", name, c.EMPTY_CELL, column="type")
         numbers = self._numbers(row, name)
-        group = self._group(row, name)
+        group = self._named(row, "group", name)
         metric = self._metric(row, name)
-        sound = bool(name) and None not in (address, numbers, group, metric)
+        quantity = self._named(row, "quantity", name)
+        sound = bool(name) and None not in (address, numbers, group, metric, quantity)
         self.table.rows.append(
-            TagRow(name, address or "", group or "", bool(metric), numbers or {}, sound, row)
+            TagRow(name, address or "", group or "", bool(metric), numbers or {}, sound, row, quantity or "")
         )
 
     def _shape(self, row: Row) -> bool:
@@ -249,12 +251,13 @@ class _Reader:
         guess = point if point != text and read_number(point) is not None else None
         self._at(row, column, name, c.BAD_NUMBER, found=text, column=column, hint=said(guess))
 
-    def _group(self, row: Row, name: str) -> str | None:
-        group = self._cell(row, "group")
-        if group and not is_name(group):
-            self._at(row, "group", name, c.BAD_NAME, name=group, guess=name_guess(group))
+    def _named(self, row: Row, column: str, tag: str) -> str | None:
+        """A cell that holds a name or nothing."""
+        found = self._cell(row, column)
+        if found and not is_name(found):
+            self._at(row, column, tag, c.BAD_NAME, name=found, guess=name_guess(found))
             return None
-        return group
+        return found
 
     def _metric(self, row: Row, name: str) -> bool | None:
         text = self._cell(row, "metric")

@@ -93,7 +93,7 @@ class TagMaker:
             wanted = Text("at least 0", "不小于 0")
             found = self._cell(row, "deadband")
             self._at(row, "deadband", c.OUT_OF_RANGE, key="deadband", found=found, wanted=wanted)
-        if "deadband" in row.numbers and not {"low", "high"} & row.numbers.keys():
+        if "deadband" in row.numbers and not {"lolo", "low", "high", "hihi"} & row.numbers.keys():
             self._at(row, "deadband", c.DEADBAND_ALONE, tag=row.name)
         self._range_fits(row)
 

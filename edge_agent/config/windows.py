@@ -1,268 +1,356 @@
-"""Process windows of all devices: their references are looked up, their limits checked against each other."""
+"""Process windows of all devices: their references are looked up, their limits checked against each other and
+against those handed down."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from edge_agent.config import catalogue as c
 from edge_agent.config.devices import Draft
-from edge_agent.config.located import Collector, Path, Position, Source
+from edge_agent.config.inherit import Bounds, Handed, bounds_of, settle
+from edge_agent.config.located import Collector
 from edge_agent.config.model import TagRef, Window
+from edge_agent.config.process import Limit, LimitKind, Origin
 from edge_agent.config.shapes import WindowFile
-from edge_agent.config.suggest import hint, said
-from edge_agent.config.table import TagRow, array_of
-from edge_agent.model import Tag, ValueType
+from edge_agent.config.standards import Standards
+from edge_agent.config.suggest import said
+from edge_agent.config.window_checks import in_order, warn_of_plausible
+from edge_agent.config.window_limits import ABSOLUTE, PLAIN, LimitReader, Stated
+from edge_agent.config.window_place import Key, Place
+from edge_agent.config.window_references import References
+from edge_agent.model import Tag
+from edge_agent.settings import Text
+
+if TYPE_CHECKING:
+    from edge_agent.config.derived_conditions import Conditions
+
+_NUMERIC = (*ABSOLUTE, "target", "tolerance", LimitKind.RISE, LimitKind.FALL, "early")
+_ORDER = {kind: place for place, kind in enumerate(LimitKind)}
+_OWN = Origin()
 
 
-@dataclass(slots=True)
-class _Place:
-    """Where a window stands: its keys in the device file, or the cells of its tag in the table."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What ``explain`` tells of a window beside the window itself."""
 
-    draft: Draft
-    path: Path
-    row: TagRow | None = None
-    tag: str = ""
-
-    @property
-    def source(self) -> Source:
-        if self.row is not None and self.draft.table is not None:
-            return self.draft.table.source
-        return self.draft.document.source
-
-    def at(self, key: str) -> Position:
-        if self.row is not None and self.draft.table is not None:
-            return self.draft.table.position(self.tag, key)
-        return self.draft.document.value((*self.path, key))
+    place: Place
+    handed: Handed
+    quantity: str
+    equipment: str
 
 
 class WindowReader:
-    """``complete``: every device file gave a device, so that an unknown device is really one."""
+    """``complete``: every device file gave a device, so that an unknown device is really one. ``notes``: of
+    each window that was read, by its name."""
 
-    def __init__(self, drafts: Mapping[str, Draft], complete: bool, collector: Collector) -> None:
-        self.drafts = drafts
-        self.complete = complete
+    def __init__(
+        self,
+        drafts: Mapping[str, Draft],
+        complete: bool,
+        collector: Collector,
+        standards: Standards | None = None,
+        conditions: Conditions | None = None,
+    ) -> None:
         self.collector = collector
+        self.standards = standards or Standards()
+        self.references = References(drafts, complete, conditions)
+        self.limits = LimitReader()
+        self.notes: dict[str, Note] = {}
+        self._adopted: set[tuple[str, str]] = set()
 
     def read(self, draft: Draft) -> tuple[Window, ...]:
-        """The sound windows of one device: those of its file, then those of its table."""
+        """The sound windows of one device: those of its file, those of its table, and those that only a
+        standard asks for."""
         found: dict[str, tuple[Window, str]] = {}
         limited: set[str] = set()
         for number, written in draft.windows:
             limited.add(written.tag)
-            place = _Place(draft, ("windows", number))
-            self._limits_twice(place, written)
+            place = Place(self.collector, draft, ("windows", number))
+            _limits_twice(place, written)
             window = self._from_file(place, written)
             if window is not None:
                 self._keep(window, place, "name" if written.name else "tag", found)
         for name, row in draft.rows.items():
-            if row.limits and name not in limited:
-                place = _Place(draft, ("tags", row.name), row, name)
-                window = self._from_table(place, row.limits)
+            limits = row.limits
+            if (limits or (self.standards and draft.quantities.get(name))) and name not in limited:
+                place = Place(self.collector, draft, ("tags", row.name), row, name)
+                window = self._from_table(place, limits)
                 if window is not None:
                     self._keep(window, place, "name", found)
+        self._misspelt(draft)
         return tuple(window for window, _ in found.values())
 
-    def _keep(self, window: Window, place: _Place, key: str, found: dict[str, tuple[Window, str]]) -> None:
-        at = place.at(key)
+    def _keep(self, window: Window, place: Place, key: str, found: dict[str, tuple[Window, str]]) -> None:
         if window.name in found:
             name = window.name.split(".", 1)[1]
-            self._add(place, at, c.DUPLICATE_WINDOW, key, name=name, other=found[window.name][1])
+            place.add(key, c.DUPLICATE_WINDOW, name=name, other=found[window.name][1])
             return
-        found[window.name] = (window, f"{place.source.name}:{at[0]}")
-
-    def _limits_twice(self, place: _Place, written: WindowFile) -> None:
-        table = place.draft.table
-        row = place.draft.rows.get(written.tag)
-        if table and row and row.limits:
-            column = next(iter(row.limits))
-            other = f"{table.source.name}:{table.position(written.tag, column)[0]}"
-            self._add(place, place.at("tag"), c.LIMITS_TWICE, "tag", tag=written.tag, other=other)
+        found[window.name] = (window, place.line(key))
 
     # --- making one window ---------------------------------------------------------------------------------
 
-    def _from_file(self, place: _Place, written: WindowFile) -> Window | None:
+    def _from_file(self, place: Place, written: WindowFile) -> Window | None:
         draft = place.draft
-        sound = self._consistent(place, written)
-        tag = self._own(place, written.tag)
-        target, target_tag = self._target(place, written)
-        when = self._when(place, written)
-        if tag is None:
+        target, target_tag = self.references.target(place, written)
+        tag = self.references.own(place, written.tag)
+        name = f"{draft.name}.{written.name or (tag.name if tag else written.tag)}"
+        when = self.references.when(place, written, name)
+        if written.grace > 0 and not written.when:
+            place.add("grace", c.GRACE_ALONE)
+        if tag is None or not _type_fits(place, written, tag):
             return None
-        if not tag.type.is_numeric:
-            self._add(place, place.at("tag"), c.NOT_NUMERIC, "tag", tag=tag.name, type=tag.type)
-            return None
+        stated = self.limits.read(place, written, tag)
         if target_tag is not None and target_tag.unit != tag.unit and target_tag.unit and tag.unit:
-            values = {"found": target_tag.unit, "tag": tag.name, "wanted": tag.unit}
-            self._add(place, place.at("target"), c.W_UNITS, "target", **values)
-        if not sound or (written.target is not None and target is None):
+            place.add("target", c.W_UNITS, found=target_tag.unit, tag=tag.name, wanted=tag.unit)
+        sound = stated.sound and (written.target is None or target is not None)
+        handed = self._handed(place, written, tag) if sound else None
+        if handed is None:
             return None
-        return Window(
-            name=f"{draft.name}.{written.name or tag.name}",
-            source=TagRef(draft.name, tag.name),
-            low=written.low,
-            high=written.high,
+        number = target if isinstance(target, float) else None
+        follows = isinstance(target, TagRef)
+        sound = settle(place, tag, stated, number, follows, handed)
+        sound = _whole(place, written.tag, stated) and sound
+        sound = in_order(place, stated, number, follows) and sound
+        max_age_s = _max_age(place, written, tag)
+        period_s = draft.periods_s.get(tag.group, 1.0)
+        warn_of_plausible(place, stated, number, period_s, max_age_s)
+        if not sound:
+            return None
+        quantity, equipment = written.quantity or "", written.equipment or ""
+        self._note(name, place, handed, tag, quantity, equipment)
+        return _window(
+            name,
+            TagRef(draft.name, tag.name),
+            tag,
+            stated,
+            handed,
             target=target,
-            tolerance=written.tolerance,
-            deadband=written.deadband,
-            on_delay_s=float(written.on_delay),
-            off_delay_s=float(written.off_delay),
-            max_age_s=self._max_age(place, written, tag),
+            max_age_s=max_age_s,
             when=when,
-            unit=tag.unit,
+            grace_s=float(written.grace),
             description=written.description or tag.description,
         )
 
-    def _from_table(self, place: _Place, limits: dict[str, float]) -> Window | None:
+    def _from_table(self, place: Place, limits: dict[str, float]) -> Window | None:
         draft, tag = place.draft, place.draft.tags[place.tag]
-        low, high, deadband = limits.get("low"), limits.get("high"), limits.get("deadband", 0.0)
-        if not self._ordered(place, low, high, deadband):
+        stated = Stated(deadband=limits.get("deadband", 0.0), alarming=self.limits.alarmings.default)
+        for kind in ABSOLUTE:
+            if kind in limits:
+                stated.limits[kind] = stated.plain(kind, limits[kind])
+        handed = Handed({})
+        if self.standards and draft.quantities.get(tag.name):
+            bounds = self._bounds(place, "quantity", tag, "", "")
+            if bounds is None:
+                return None
+            handed = Handed(bounds)
+            if not settle(place, tag, stated, None, False, handed):
+                return None
+        if not stated.limits or not in_order(place, stated, None, False):
             return None
-        period = draft.periods_s.get(tag.group, 1.0)
-        return Window(
-            name=f"{draft.name}.{tag.name}",
-            source=TagRef(draft.name, tag.name),
-            low=low,
-            high=high,
-            deadband=deadband,
-            max_age_s=_default_age(period),
-            unit=tag.unit,
-            description=tag.description,
+        name = f"{draft.name}.{tag.name}"
+        self._note(name, place, handed, tag, "", "")
+        max_age_s = _default_age(draft, tag)
+        source = TagRef(draft.name, tag.name)
+        return _window(name, source, tag, stated, handed, max_age_s=max_age_s, description=tag.description)
+
+    # --- handed down ---------------------------------------------------------------------------------------
+
+    def _handed(self, place: Place, written: WindowFile, tag: Tag) -> Handed | None:
+        """None where the units do not fit. The first window of a tag adopts what it lacks."""
+        key = "quantity" if written.quantity else "tag"
+        bounds = self._bounds(place, key, tag, written.quantity or "", written.equipment or "")
+        if bounds is None:
+            return None
+        key_of_tag = (place.draft.name, tag.name)
+        handed = Handed(bounds, adopt=key_of_tag not in self._adopted)
+        if bounds:
+            self._adopted.add(key_of_tag)
+        return handed
+
+    def _bounds(self, place: Place, key: Key, tag: Tag, quantity: str, equipment: str) -> Bounds | None:
+        if not self.standards:
+            return {}
+        quantity, equipment = _described(place.draft, tag, quantity, equipment)
+        return bounds_of(self.standards, place, key, tag, quantity, equipment) if quantity else {}
+
+    def _note(self, name: str, place: Place, handed: Handed, tag: Tag, quantity: str, equipment: str) -> None:
+        described = _described(place.draft, tag, quantity, equipment)
+        self.notes.setdefault(name, Note(place, handed, *described))
+
+    def _misspelt(self, draft: Draft) -> None:
+        """A quantity or a kind of equipment that no document names, but one nearly does."""
+        if not self.standards:
+            return
+        what = Text("quantity", "物理量")
+        strange = {name for name in draft.quantities.values() if name not in self.standards.quantities}
+        for name in strange:
+            tag = next(tag for tag, quantity in draft.quantities.items() if quantity == name)
+            row = draft.rows.get(tag)
+            if row is not None and (near := _near(name, self.standards.quantities)):
+                place = Place(self.collector, draft, ("tags", row.name), row, tag)
+                place.add("quantity", c.W_QUANTITY, what=what, found=name, hint=said(near))
+        for number, written in draft.windows:
+            place = Place(self.collector, draft, ("windows", number))
+            if near := _near(written.quantity, self.standards.quantities):
+                place.add("quantity", c.W_QUANTITY, what=what, found=written.quantity, hint=said(near))
+            self._strange_equipment(place, written.equipment)
+        self._strange_equipment(Place(self.collector, draft, ()), draft.equipment)
+
+    def _strange_equipment(self, place: Place, name: str | None) -> None:
+        if near := _near(name, self.standards.equipment):
+            what = Text("equipment", "设备类别")
+            place.add("equipment", c.W_QUANTITY, what=what, found=name, hint=said(near))
+
+
+# --- one window ------------------------------------------------------------------------------------------
+
+
+def _window(
+    name: str,
+    source: TagRef,
+    tag: Tag,
+    stated: Stated,
+    handed: Handed,
+    *,
+    max_age_s: float,
+    target: TagRef | float | None = None,
+    when: TagRef | None = None,
+    grace_s: float = 0.0,
+    description: str = "",
+) -> Window:
+    limits = stated.limits
+    origin = _common_origin(stated)
+    low, high = (_plain_value(stated, kind, origin) for kind in PLAIN)
+    further = tuple(
+        limits[kind]
+        for kind in sorted(limits, key=_ORDER.__getitem__)
+        if limits[kind] != _plain(stated, limits[kind], origin)
+    )
+    return Window(
+        name=name,
+        source=source,
+        low=low,
+        high=high,
+        target=target,
+        tolerance=stated.tolerance,
+        deadband=stated.deadband,
+        on_delay_s=stated.on_delay_s,
+        off_delay_s=stated.off_delay_s,
+        max_age_s=max_age_s,
+        when=when,
+        unit=tag.unit,
+        description=description,
+        alarming=stated.alarming,
+        further=further,
+        allowed=stated.allowed,
+        plausible=stated.plausible,
+        early=stated.early,
+        grace_s=grace_s,
+        standards=handed.standards,
+        origin=origin,
+    )
+
+
+def _common_origin(stated: Stated) -> Origin:
+    """Of the plain limits: the line's where one of them is its own."""
+    plain = [stated.limits[kind] for kind in (*PLAIN, LimitKind.STATE) if kind in stated.limits]
+    if any(not limit.origin.standard for limit in plain) or not plain:
+        return _OWN
+    return plain[0].origin
+
+
+def _plain(stated: Stated, limit: Limit, origin: Origin) -> Limit | None:
+    """What the window itself stands for; a limit that differs from it goes into ``further``."""
+    if limit.kind is LimitKind.STATE:
+        return Limit(
+            limit.kind,
+            on_delay_s=stated.on_delay_s,
+            off_delay_s=stated.off_delay_s,
+            alarming=stated.alarming,
+            origin=origin,
         )
+    if limit.kind not in PLAIN:
+        return None
+    return Limit(
+        limit.kind,
+        limit.value,
+        stated.tolerance,
+        stated.deadband,
+        stated.on_delay_s,
+        stated.off_delay_s,
+        alarming=stated.alarming,
+        origin=origin,
+    )
 
-    def _max_age(self, place: _Place, written: WindowFile, tag: Tag) -> float:
-        period = place.draft.periods_s.get(tag.group, 1.0)
-        if written.max_age is None:
-            return _default_age(period)
-        age = float(written.max_age)
-        if age < period:
-            values = {"age": f"{age:g}s", "period": f"{period:g}s"}
-            self._add(place, place.at("max_age"), c.W_SHORT_AGE, "max_age", **values)
-        return age
 
-    # --- limits --------------------------------------------------------------------------------------------
+def _plain_value(stated: Stated, kind: LimitKind, origin: Origin) -> float | None:
+    limit = stated.limits.get(kind)
+    if limit is None or limit != _plain(stated, limit, origin):
+        return None
+    return limit.value
 
-    def _consistent(self, place: _Place, written: WindowFile) -> bool:
-        """Limits or target, whole and not both."""
-        limits = [key for key in ("low", "high") if getattr(written, key) is not None]
-        if written.target is not None and limits:
-            self._add(place, place.at("target"), c.TARGET_AND_LIMITS, "target")
-            return False
-        if written.target is not None and written.tolerance is None:
-            self._add(place, place.at("target"), c.TARGET_ALONE, "target")
-            return False
-        if written.tolerance is not None and written.target is None:
-            self._add(place, place.at("tolerance"), c.TOLERANCE_ALONE, "tolerance")
-            return False
-        if written.target is None and not limits:
-            self._add(place, place.at("tag"), c.NO_LIMITS, "tag", tag=written.tag)
-            return False
-        if written.tolerance is not None:
-            return self._deadband_fits(place, written.deadband, written.tolerance)
-        return self._ordered(place, written.low, written.high, written.deadband)
 
-    def _ordered(self, place: _Place, low: float | None, high: float | None, deadband: float) -> bool:
-        if low is None or high is None:
-            return True
-        if low >= high:
-            self._add(place, place.at("low"), c.LOW_HIGH, "low", low=f"{low:g}", high=f"{high:g}")
-            return False
-        return self._deadband_fits(place, deadband, (high - low) / 2)
+def _type_fits(place: Place, written: WindowFile, tag: Tag) -> bool:
+    """Only numbers have limits; texts and bools have allowed values."""
+    if tag.type.is_numeric:
+        return True
+    given = [str(key) for key in _NUMERIC if getattr(written, key) is not None]
+    wrong: Key | None = given[0] if given else None
+    if written.plausible is not None:
+        edges = [key for key in ("low", "high", "slope") if getattr(written.plausible, key) is not None]
+        wrong = wrong or (("plausible", edges[0]) if edges else None)
+    if wrong is None and (written.allowed is not None or written.bad_input is not None):
+        return True
+    early = wrong in (None, "low", "high", "target", "tolerance") and written.allowed is None
+    place.add("tag" if wrong is None or early else wrong, c.NOT_NUMERIC, tag=tag.name, type=tag.type)
+    return False
 
-    def _deadband_fits(self, place: _Place, deadband: float, half: float) -> bool:
-        if deadband < half:
-            return True
-        values = {"deadband": f"{deadband:g}", "limit": f"{half:g}"}
-        self._add(place, place.at("deadband"), c.DEADBAND_WIDE, "deadband", **values)
+
+def _whole(place: Place, tag: str, stated: Stated) -> bool:
+    """Whether there is anything to judge, and to come near."""
+    if not stated.limits:
+        place.add("tag", c.NO_LIMITS, tag=tag)
         return False
+    early = stated.early
+    if early is not None and early.ahead_s is not None and not any(k in stated.limits for k in ABSOLUTE):
+        place.add(("early", "ahead"), c.EARLY_NO_LIMIT, tag=tag)
+        return False
+    return True
 
-    # --- references ----------------------------------------------------------------------------------------
 
-    def _own(self, place: _Place, name: str) -> Tag | None:
-        draft = place.draft
-        if name in draft.tags:
-            return draft.tags[name]
-        self._absent(place, "tag", draft, name)
+def _max_age(place: Place, written: WindowFile, tag: Tag) -> float:
+    if written.max_age is None:
+        return _default_age(place.draft, tag)
+    period = place.draft.periods_s.get(tag.group, 1.0)
+    age = float(written.max_age)
+    if age < period:
+        place.add("max_age", c.W_SHORT_AGE, age=f"{age:g}s", period=f"{period:g}s")
+    return age
+
+
+def _default_age(draft: Draft, tag: Tag) -> float:
+    own = draft.ages_s.get(tag.group)
+    return max(3 * draft.periods_s.get(tag.group, 1.0), 1.0) if own is None else own
+
+
+def _described(draft: Draft, tag: Tag, quantity: str, equipment: str) -> tuple[str, str]:
+    """What a tag measures, and of which kind of equipment; the window's word counts first."""
+    return quantity or draft.quantities.get(tag.name, ""), equipment or draft.equipment
+
+
+def _near(name: str | None, known: set[str]) -> str | None:
+    """A known word that was probably meant by one that is not known."""
+    if not name or name in known:
         return None
-
-    def _target(self, place: _Place, written: WindowFile) -> tuple[TagRef | float | None, Tag | None]:
-        if not isinstance(written.target, str):
-            return written.target, None
-        found = self._any(place, "target", written.target)
-        if found is None:
-            return None, None
-        reference, tag = found
-        if not tag.type.is_numeric:
-            self._add(place, place.at("target"), c.NOT_NUMERIC, "target", tag=tag.name, type=tag.type)
-            return None, None
-        return reference, tag
-
-    def _when(self, place: _Place, written: WindowFile) -> TagRef | None:
-        found = self._any(place, "when", written.when) if written.when else None
-        if found is None:
-            return None
-        reference, tag = found
-        if tag.type is not ValueType.BOOL:
-            self._add(place, place.at("when"), c.NOT_BOOL, "when", tag=tag.name, type=tag.type)
-        return reference
-
-    def _any(self, place: _Place, key: str, text: str) -> tuple[TagRef, Tag] | None:
-        """A tag of this device, or ``DEVICE.TAG``."""
-        own = place.draft
-        if text in own.tags:
-            return TagRef(own.name, text), own.tags[text]
-        device, dot, name = text.partition(".")
-        if not dot or (own.table and own.table.named(text)):
-            self._missing_own(place, key, text)
-            return None
-        other = self.drafts.get(device)
-        if other is None:
-            if self.complete:
-                guess = hint(device, self.drafts)
-                self._add(place, place.at(key), c.UNKNOWN_DEVICE, key, device=device, hint=guess)
-            return None
-        if not other.enabled and other is not own:
-            self._add(place, place.at(key), c.DEVICE_OFF, key, name=text, device=device)
-            return None
-        if name in other.tags:
-            return TagRef(device, name), other.tags[name]
-        self._absent(place, key, other, name)
-        return None
-
-    def _missing_own(self, place: _Place, key: str, name: str) -> None:
-        elsewhere = [device for device, draft in self.drafts.items() if name in draft.tags]
-        self._absent(place, key, place.draft, name, f"{elsewhere[0]}.{name}" if elsewhere else None)
-
-    def _absent(self, place: _Place, key: str, draft: Draft, name: str, elsewhere: str | None = None) -> None:
-        """A tag that is not there; nothing is said where its row has a mistake that is reported anyway."""
-        if name in draft.arrays:
-            last = draft.arrays[name] - 1
-            self._add(place, place.at(key), c.WHOLE_ARRAY, key, tag=name, count=last + 1, last=last)
-        elif _knows_all(draft) and draft.table:
-            row = draft.table.named(name)
-            if row is None or (array_of(name) != name and _whole(draft, array_of(name))):
-                guess = said(elsewhere) if elsewhere else hint(name, draft.tags)
-                self._unknown_tag(place, key, draft, name, guess)
-
-    def _unknown_tag(self, place: _Place, key: str, draft: Draft, name: str, guess: object) -> None:
-        file = draft.table.source.name if draft.table else ""
-        self._add(
-            place, place.at(key), c.UNKNOWN_TAG, key, device=draft.name, tag=name, file=file, hint=guess
-        )
-
-    def _add(self, place: _Place, at: Position, entry: c.Entry, key: str, /, **values: object) -> None:
-        self.collector.add(place.source, at, entry, (*place.path, key), **values)
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), None)
 
 
-def _knows_all(draft: Draft) -> bool:
-    """Whether every name of the device's table could be read, so that an absent one is a mistake."""
-    return draft.table is not None and draft.table.usable
-
-
-def _whole(draft: Draft, name: str) -> bool:
-    """Whether all elements of an array are known, or the tag is none: what is in brackets is then wrong."""
-    return name in draft.arrays or name in draft.tags
-
-
-def _default_age(period_s: float) -> float:
-    return max(3 * period_s, 1.0)
+def _limits_twice(place: Place, written: WindowFile) -> None:
+    table, row = place.draft.table, place.draft.rows.get(written.tag)
+    if table and row and row.limits:
+        column = next(iter(row.limits))
+        other = f"{table.source.name}:{table.position(written.tag, column)[0]}"
+        place.add("tag", c.LIMITS_TWICE, tag=written.tag, other=other)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from edge_agent.config.model import TagRef, Window
+from edge_agent.config.model import Origin, TagRef, Window
+from edge_agent.control.alarms import AlarmBook, AlarmCommand
 from edge_agent.control.excursion import Moment
 from edge_agent.control.group import Group
 from edge_agent.control.inputs import UNCHANGED, Input
-from edge_agent.control.window import Delays, Watcher
+from edge_agent.control.outbox import Outbox
+from edge_agent.control.shown import Rows
+from edge_agent.control.terms import Terms, terms_of
+from edge_agent.control.times import Times
+from edge_agent.control.window import Watcher
 from edge_agent.model import Batch, Event, Schema
+
+_NO_WINDOWS = ("alarm:", "write:", "times:")  # rows of others in the same store
 
 
 class Control:
     """The windows of one configuration. Pure: no clock, no task, no log; call it from one thread.
 
     The agent calls ``on_batch`` for every batch, in the order in which they come, and ``tick`` about four
-    times a second with the present.
+    times a second with the present. What a call changes in the limits of windows goes to the alarms
+    (``alarms``) within it. Each call returns the windows' events and then the alarms', both in the order in
+    which they happened; ``changed`` gives the state rows to be committed with them.
 
     A batch that is older than the newest of its device and poll group says nothing about the present: it is
     ignored, and counted in ``ignored_batches``. Between groups order does not matter: delays are measured by
@@ -25,6 +35,7 @@ class Control:
     """
 
     def __init__(self, windows: Sequence[Window], config_version: str, *, mono_ns: int, time_ns: int) -> None:
+        self.alarms = AlarmBook(config_version)
         self.ignored_batches = 0
         self._now_ns = mono_ns
         self._wall_ns = time_ns - mono_ns  # wall minus monotonic time, as of the last tick
@@ -34,7 +45,10 @@ class Control:
         self._watchers: dict[str, Watcher] = {}
         self._homeless: list[Watcher] = []  # no batch of their source has come yet
         self._due: list[Event] = []
-        self._arrange(windows, config_version, Moment(mono_ns, time_ns, mono_ns))
+        self._outbox = Outbox(config_version)
+        at = Moment(mono_ns, time_ns, mono_ns)
+        self._arrange(windows, at)
+        self._due += self.alarms.configure(windows, config_version, at)
 
     def on_batch(self, batch: Batch) -> list[Event]:
         """The events this batch causes. A batch in which nothing happens costs one comparison per window."""
@@ -62,6 +76,8 @@ class Control:
                 if values[index] != seen:
                     return self._look_at_all(group, batch)
             hits = group.beyond(values)
+            if group.stepped or group.paced or group.discrete:
+                hits = list(dict.fromkeys([*hits, *group.stirred(batch)]))
         except TypeError:  # text or None where a number was due
             return self._look_at_all(group, batch)
         if hits or group.loud:
@@ -79,7 +95,26 @@ class Control:
             event = _mind(watcher, watcher.lapse, at)
             if event is not None:
                 events.append(event)
+        events += self._alarm()
+        events += self.alarms.tick(at)
         return events
+
+    def command(self, command: AlarmCommand, *, mono_ns: int, time_ns: int) -> list[Event]:
+        """What a person does to alarms. Raises ``CommandRefused`` where that changes nothing."""
+        self._now_ns = max(self._now_ns, mono_ns)
+        self._wall_ns = time_ns - mono_ns
+        return self.alarms.command(command, Moment(mono_ns, time_ns, self._now_ns))
+
+    def _alarm(self) -> list[Event]:
+        """Hands over what was said to the alarms since the last time: window by window, in the order of the
+        configuration, so that which alarm is the first of several does not depend on what was quiet."""
+        if not self._outbox.transitions:
+            return []
+        said = self._outbox.take()
+        if any(one.window != said[0].window for one in said):
+            place = {name: index for index, name in enumerate(self._watchers)}
+            said.sort(key=lambda one: place.get(one.window, len(place)))
+        return self.alarms.hear(said)
 
     def _may_lapse(self) -> Iterable[Watcher]:
         """All but the quiet windows of settled groups: thousands of those cost nothing here."""
@@ -91,42 +126,89 @@ class Control:
     def reconfigure(
         self, windows: Sequence[Window], config_version: str, *, mono_ns: int, time_ns: int
     ) -> list[Event]:
-        """Windows that are equal before and after keep state, timers and times. A window that is gone or
-        changed ends its active excursion with reason ``removed`` or ``changed``; a changed one starts anew,
-        but keeps its times and its number of excursions."""
+        """Windows that are equal before and after (wherever they stand in the files) keep state, timers and
+        times. A window that is gone or changed ends its active excursion with reason ``removed`` or
+        ``changed``; a changed one starts anew, but keeps its times, its number of excursions, its suppression
+        and which of its limits are active. Limits that are gone return."""
         self._now_ns = max(self._now_ns, mono_ns)
         self._wall_ns = time_ns - mono_ns
-        return self._arrange(windows, config_version, Moment(mono_ns, time_ns, self._now_ns))
+        at = Moment(mono_ns, time_ns, self._now_ns)
+        self._outbox = Outbox(config_version, self._outbox)
+        events = self._arrange(windows, at)
+        events += self._alarm()
+        events += self.alarms.configure(windows, config_version, at)
+        return events
 
     def rows(self, mono_ns: int) -> Rows:
         """One plain row per window, with the times up to ``mono_ns``. Changes no state."""
         return Rows(list(self._watchers.values()), mono_ns, max(mono_ns, self._now_ns))
 
+    def times(self, mono_ns: int) -> list[Times]:
+        """Of every window, up to ``mono_ns``: sums since ever."""
+        for watcher in self._watchers.values():
+            watcher.account(mono_ns)
+        return [
+            Times(
+                name,
+                w.spent.in_ns,
+                w.spent.out_ns,
+                w.spent.unknown_ns,
+                w.spent.suppressed_ns,
+                w.excursions,
+                w.spent.by_reason(),
+            )
+            for name, w in self._watchers.items()
+        ]
+
     def snapshot(self, names: Iterable[str] | None = None) -> dict[str, Any]:
         """JSON-able state by window name, of all or of those named (unknown names are left out), with the
-        times up to the newest batch or tick."""
+        times up to the newest batch or tick. Of all: with the rows of the alarms (``alarm:NAME``)."""
         chosen = self._watchers.keys() if names is None else names
         found = [self._watchers[name] for name in dict.fromkeys(chosen) if name in self._watchers]
-        for watcher in found:
-            watcher.account(self._now_ns)
-        return {w.window.name: w.as_dict(w.spent.upto_ns + self._wall_ns) for w in found}
+        rows = {watcher.window.name: self._row(watcher) for watcher in found}
+        return rows if names is not None else rows | self.alarms.snapshot()
+
+    def changed(self) -> dict[str, Any]:
+        """The state rows, in the form of ``snapshot``, that what was returned since the last call has
+        changed; None: the row is not needed any more. To be committed in one transaction with the events."""
+        touched = list(self._outbox.touched)
+        self._outbox.touched.clear()
+        found = {name: self._watchers.get(name) for name in touched}
+        rows = {name: None if watcher is None else self._row(watcher) for name, watcher in found.items()}
+        return rows | self.alarms.changed()
+
+    def _row(self, watcher: Watcher) -> dict[str, Any]:
+        watcher.account(self._now_ns)
+        return watcher.as_dict(watcher.spent.upto_ns + self._wall_ns)
 
     def restore(self, states: Mapping[str, Any], *, mono_ns: int, time_ns: int) -> None:
         """Takes up a ``snapshot``. To be called once, after construction and before the first batch. The time
-        since the snapshot counts as unknown; an active excursion is still active. Of a window that is not
-        configured any more, an active excursion ends with the next tick. Malformed states are passed over."""
+        since the snapshot counts as unknown; an active excursion is still active, an active limit as well.
+        Of a window that is not configured any more, an active excursion ends with the next tick. Malformed
+        states, and rows of others, are passed over."""
         self._now_ns = max(self._now_ns, mono_ns)
         self._wall_ns = time_ns - mono_ns
         at = Moment(mono_ns, time_ns, self._now_ns)
         for name, saved in states.items():
+            if name.startswith(_NO_WINDOWS):
+                continue
             watcher = self._watchers.get(name)
             try:
                 if watcher is not None:
                     watcher.restore(saved, at)
-                elif saved["excursion"] is not None:
-                    self._due.append(_orphan(name, saved, at, self._config_version))
-            except (KeyError, TypeError, ValueError, OverflowError):
+                else:
+                    self._bury(name, saved, at)
+            except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
                 continue  # a state of another version must not keep the agent from starting
+        suppressed = [name for name, watcher in self._watchers.items() if watcher.suppressed]
+        self.alarms.restore(states, at, suppressed)
+
+    def _bury(self, name: str, saved: Mapping[str, Any], at: Moment) -> None:
+        """The window was removed while the agent was not running."""
+        if saved["excursion"] is not None:
+            self._due.append(_orphan(name, saved, at, self._outbox.config_version))
+        if "spent_ns" in saved:
+            self._outbox.touched[name] = None
 
     def _look_at_all(self, group: Group, batch: Batch) -> list[Event]:
         events = self._look(group, batch, group.windows, group.windows)
@@ -139,9 +221,12 @@ class Control:
         """The exact path: first what time has made unknown, then what the batch says."""
         at = Moment(batch.mono_ns, batch.time_ns, self._now_ns)
         events = [_mind(watcher, watcher.lapse, at) for watcher in lapsing]
+        for watcher in concerned:
+            watcher.pull()  # the statement before this one: it may not have been looked at
         group.apply(batch)
         events += [_mind(watcher, watcher.look, at) for watcher in concerned]
-        return [event for event in events if event is not None]
+        told = [event for event in events if event is not None]
+        return told + self._alarm() if self._outbox.transitions else told
 
     def _bind(self, schema: Schema) -> Group:
         """Takes in a schema that was not seen before; it replaces the former one of that poll group."""
@@ -165,10 +250,9 @@ class Control:
         for group, windows in readers.items():
             group.windows, group.dirty = tuple(windows), True
 
-    def _arrange(self, windows: Sequence[Window], config_version: str, at: Moment) -> list[Event]:
+    def _arrange(self, windows: Sequence[Window], at: Moment) -> list[Event]:
         if len({window.name for window in windows}) != len(windows):
             raise ValueError("two windows have the same name")
-        self._config_version = config_version
         for found in self._inputs.values():
             found.pull()
             found.group = None
@@ -176,58 +260,34 @@ class Control:
         self._inputs = {ref: self._inputs.get(ref) or Input(ref) for ref in refs}
         before, self._watchers = self._watchers, {}
         events = []
-        shared: dict[Delays, Delays] = {}
+        shared: dict[Terms, Terms] = {}
         for window in windows:
-            old, delays = before.pop(window.name, None), Delays.of(window)
-            event = self._place(window, old, shared.setdefault(delays, delays), at)
+            old, terms = before.pop(window.name, None), terms_of(window)
+            event = self._place(window, old, shared.setdefault(terms, terms), at)
             events += [] if event is None else [event]
-        events += [e for w in before.values() if (e := w.retire("removed", at)) is not None]
+        for name, old in before.items():
+            event = old.retire("removed", at)
+            events += [] if event is None else [event]
+            self._outbox.touched[name] = None
         self._homeless = list(self._watchers.values())
         for group in self._groups.values():
             group.release()
         self._by_digest.clear()
         return events
 
-    def _place(self, window: Window, old: Watcher | None, delays: Delays, at: Moment) -> Event | None:
-        if old is not None and old.window == window:
-            old.config_version, old.delays = self._config_version, delays
+    def _place(self, window: Window, old: Watcher | None, terms: Terms, at: Moment) -> Event | None:
+        if old is not None and (old.window == window or _bare(old.window) == _bare(window)):
+            old.window, old.outbox, old.terms = window, self._outbox, terms
             self._watchers[window.name] = old
             return None
-        event = old.retire("changed", at) if old is not None else None
-        told = None if old is None else old.told
-        watcher = Watcher(window, self._inputs, delays, self._config_version, at, told)
-        if old is not None:
-            watcher.spent, watcher.excursions = old.spent, old.excursions
+        watcher = Watcher(window, self._inputs, terms, self._outbox, at)
         self._watchers[window.name] = watcher
+        if old is None:
+            return None
+        event = old.retire("changed", at, [rule.kind for rule in terms.rules])
+        watcher.inherit(old)
+        self._outbox.touched[window.name] = None
         return event
-
-
-class Rows(Sequence[dict[str, Any]]):
-    """The rows of all windows in the order of the configuration. Each is made when it is taken, with the
-    state of that moment, so that whoever shows a hundred of thousands pays for a hundred."""
-
-    __slots__ = ("_mono_ns", "_now_ns", "_watchers")
-
-    def __init__(self, watchers: list[Watcher], mono_ns: int, now_ns: int) -> None:
-        self._watchers = watchers
-        self._mono_ns = mono_ns
-        self._now_ns = now_ns
-
-    def __len__(self) -> int:
-        return len(self._watchers)
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [watcher.row(self._mono_ns, self._now_ns) for watcher in self._watchers[index]]
-        return self._watchers[index].row(self._mono_ns, self._now_ns)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for watcher in self._watchers:
-            yield watcher.row(self._mono_ns, self._now_ns)
 
 
 def _mind(watcher: Watcher, step: Callable[[Moment], Event | None], at: Moment) -> Event | None:
@@ -243,6 +303,12 @@ def _mind(watcher: Watcher, step: Callable[[Moment], Event | None], at: Moment) 
 
 def _refs(window: Window) -> list[TagRef]:
     return [ref for ref in (window.source, window.target, window.when) if isinstance(ref, TagRef)]
+
+
+def _bare(window: Window) -> Window:
+    """Without the lines of the files at which it stands: those move with every edit above them."""
+    further = tuple(replace(limit, origin=Origin()) for limit in window.further)
+    return replace(window, origin=Origin(), further=further)
 
 
 def _orphan(name: str, saved: Mapping[str, Any], at: Moment, config_version: str) -> Event:

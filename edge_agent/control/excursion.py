@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+WAITING = "waiting"
+"""The reason for unknown until the inputs were read for the first time."""
 
 
 class State(StrEnum):
@@ -67,26 +71,35 @@ class Excursion:
 
 
 class Spent:
-    """Nanoseconds in each state. Their sum is exactly the time that was accounted. One per window: small."""
+    """Nanoseconds in each state. Their sum is exactly the time that was accounted. One per window: small.
 
-    __slots__ = ("in_ns", "out_ns", "suppressed_ns", "unknown_ns", "upto_ns")
+    ``_reasons``: reason, nanoseconds, reason, nanoseconds... of the unknown time. What is not in it is time
+    before anything was read: every window has some of that, and most have no other.
+    """
+
+    __slots__ = ("_reasons", "in_ns", "out_ns", "suppressed_ns", "unknown_ns", "upto_ns")
 
     def __init__(self, mono_ns: int) -> None:
         self.upto_ns = mono_ns
         self.in_ns = self.out_ns = self.unknown_ns = self.suppressed_ns = 0
+        self._reasons: tuple[Any, ...] = ()
 
-    def account(self, state: State, known_until_ns: int, now_ns: int) -> None:
-        """Adds the time up to ``now_ns``: to ``state`` until ``known_until_ns``, from there on to unknown."""
+    def account(self, state: State, known_until_ns: int, now_ns: int, reason: str) -> None:
+        """Adds the time up to ``now_ns``: to ``state`` until ``known_until_ns``, from there on to unknown.
+        ``reason``: why it is unknown."""
         upto_ns = self.upto_ns
         if now_ns <= upto_ns:
             return
         if known_until_ns < now_ns:
             known_until_ns = max(upto_ns, known_until_ns)
-            self.unknown_ns += now_ns - known_until_ns
+            self.add_unknown(reason, now_ns - known_until_ns)
             now_ns, self.upto_ns = known_until_ns, now_ns
         else:
             self.upto_ns = now_ns
-        self.add(state, now_ns - upto_ns)
+        if state is State.UNKNOWN:
+            self.add_unknown(reason, now_ns - upto_ns)
+        else:
+            self.add(state, now_ns - upto_ns)
 
     def add(self, state: State, ns: int) -> None:
         if state is State.IN:
@@ -97,6 +110,32 @@ class Spent:
             self.unknown_ns += ns
         else:
             self.suppressed_ns += ns
+
+    def add_unknown(self, reason: str, ns: int) -> None:
+        self.unknown_ns += ns
+        if reason == WAITING or ns == 0:
+            return
+        known = self._reasons
+        if reason in known:
+            place = known.index(reason) + 1
+            self._reasons = (*known[:place], known[place] + ns, *known[place + 1 :])
+        else:
+            self._reasons = (*known, sys.intern(reason), ns)
+
+    def by_reason(self) -> dict[str, int]:
+        """Nanoseconds of the unknown time by reason; their sum is all of it."""
+        known = self._reasons
+        found: dict[str, int] = dict(zip(known[::2], known[1::2], strict=True))
+        waited_ns = self.unknown_ns - sum(found.values())
+        return found | {WAITING: waited_ns} if waited_ns else found
+
+    def restore(self, by_state: Mapping[str, int], by_reason: Mapping[str, int]) -> None:
+        for state in State:
+            self.add(state, int(by_state[state]))
+        unknown_ns = self.unknown_ns
+        for reason, ns in by_reason.items():
+            self.add_unknown(str(reason), int(ns))
+        self.unknown_ns = unknown_ns
 
     def by_state(self) -> dict[str, int]:
         """Nanoseconds by the state's name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,24 +15,28 @@ from edge_agent.model import Batch, Schema, Value
 if TYPE_CHECKING:
     from edge_agent.control.window import Watcher
 
+    Step = Callable[[Value, Batch], bool]
+
 PATIENCE = 4  # batches without a change before lanes are built: that costs as much as some twenty checks
 FEWEST = 8  # windows for which lanes are worth it
 _FOREVER_NS = 1 << 62
 
 
 class Group:
-    """``quiet``: windows that are inside, with the bounds of their raw values. ``watched``: (index, raw
-    value) of set-points and conditions that quiet windows rely on. ``loud``: windows that are looked at with
-    every batch. ``allowed_age_ns``, ``others``: how old this group and others may be before quiet windows
-    must be looked at as well.
+    """``quiet``: windows that are inside, with the bounds of their raw values. ``discrete``: (index, allowed
+    raw values, window) of quiet windows. ``paced``: (index, fall, rise, window) of those whose raw value must
+    not change faster; ``stepped``: (index, step, window) of those that take note of every statement.
+    ``watched``: (index, raw value) of set-points and conditions that quiet windows rely
+    on. ``loud``: windows that are looked at with every batch. ``allowed_age_ns``, ``others``: how old this
+    group and others may be before quiet windows must be looked at as well.
 
     ``quality``: of the newest batch. All this holds while the next batch has the very same; None (looked at
     in any case) where a batch did not speak of every tag.
     """
 
     __slots__ = (
-        "_calm", "_held", "_lanes", "allowed_age_ns", "batch", "dirty", "fresh_ns", "inputs", "key", "loud",
-        "mono_ns", "others", "quality", "quiet", "schema", "watched", "windows",
+        "_calm", "_held", "_lanes", "allowed_age_ns", "batch", "dirty", "discrete", "fresh_ns", "inputs",
+        "key", "loud", "mono_ns", "others", "paced", "quality", "quiet", "schema", "stepped", "watched", "windows",
     )  # fmt: skip
 
     def __init__(self, key: tuple[str, str]) -> None:
@@ -46,6 +50,9 @@ class Group:
         self.quality: bytes | None = None
         self.dirty = True  # what follows is out of date
         self.quiet: tuple[Watcher, ...] = ()
+        self.discrete: list[tuple[int, frozenset[int | bool | str], Watcher]] = []
+        self.paced: list[tuple[int, float, float, Watcher]] = []
+        self.stepped: list[tuple[int, Step, Watcher]] = []
         self.watched: list[tuple[int, Value]] = []
         self.loud: list[Watcher] = []
         self.allowed_age_ns = _FOREVER_NS
@@ -67,8 +74,8 @@ class Group:
             found = inputs.get(TagRef(schema.device, name))
             if found is not None:
                 meaning = Meaning(schema.types[index], schema.scaling[index])
-                found.meaning = meanings.setdefault(meaning, meaning)
                 self._adopt(found, index, schema.units[index])
+                found.mean(meanings.setdefault(meaning, meaning))
 
     def _adopt(self, found: Input, index: int, unit: str) -> None:
         if found.group is not None:  # the tag has moved to another poll group
@@ -161,10 +168,26 @@ class Group:
                 self._lanes = self._compiled(len(values))
         hits = []
         for window in self.quiet:
-            low, high = window.bounds[4:]  # type: ignore[index]  # sorted by this
+            low, high = window.bounds[2:]  # type: ignore[index]  # sorted by this
             if not low <= values[window.source.index] <= high:  # type: ignore[operator]  # TypeError: see above
                 hits.append(window)
         return hits
+
+    def stirred(self, batch: Batch) -> list[Watcher]:
+        """The quiet windows that are to be looked at for another reason than the bounds of their value. Each
+        that takes note of its source's statements has heard this one afterwards: call it once per batch."""
+        values = batch.values
+        found = [window for index, allowed, window in self.discrete if values[index] not in allowed]
+        if self.paced and self.batch is not None and self.mono_ns is not None:
+            before, elapsed_ns = self.batch.values, batch.mono_ns - self.mono_ns
+            for index, fall, rise, window in self.paced:
+                change = values[index] - before[index]  # type: ignore[operator]  # numbers: see ``beyond``
+                if not fall * elapsed_ns <= change <= rise * elapsed_ns:
+                    found.append(window)
+        for index, step, window in self.stepped:
+            if step(values[index], batch):
+                found.append(window)
+        return found
 
     def _compiled(self, width: int) -> Lanes:
         columns = []
@@ -178,7 +201,7 @@ class Group:
         """Sorts the windows into quiet and loud. Called after any of them changed, before the next batch."""
         self.dirty, self._lanes, self._calm = False, None, 0
         quiet: list[Watcher] = []
-        self.loud = []
+        self.loud, self.discrete, self.paced, self.stepped = [], [], [], []
         ages: dict[Group, int] = {}
         watched: dict[Input, None] = {}
         for window in self.windows:
@@ -188,14 +211,24 @@ class Group:
             if window.bounds is REGARDLESS:
                 continue
             if window.source.group is self:
-                quiet.append(window)
+                terms, index = window.terms, window.source.index
+                if terms.numeric:
+                    quiet.append(window)
+                if terms.allowed is not None:
+                    self.discrete.append((index, terms.allowed, window))
+                if window.track is not None and terms.steps:
+                    pace = window.track.pace()
+                    if pace is None:
+                        self.stepped.append((index, window.track.step, window))
+                    else:
+                        self.paced.append((index, *pace, window))
             for found in window.references:
                 if found.group is self:
                     watched[found] = None
             for found in window.inputs:
                 if found.group is not None:
                     age_ns = ages.get(found.group, _FOREVER_NS)
-                    ages[found.group] = min(age_ns, window.delays.max_age_ns)
+                    ages[found.group] = min(age_ns, window.terms.max_age_ns)
         self.quiet = tuple(quiet)
         self.watched = [(i.index, self.batch.values[i.index]) for i in watched] if self.batch else []
         self.allowed_age_ns = ages.pop(self, _FOREVER_NS)

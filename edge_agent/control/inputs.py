@@ -34,9 +34,12 @@ _UNKNOWN_YET = Meaning()
 
 
 class Input:
-    """The last statement about one tag. ``mono_ns`` is None until there was one."""
+    """The last statement about one tag. ``mono_ns`` is None until there was one; ``said`` is the batch that
+    made it or vouched for it. ``risen_ns``: since when it is on, as a condition."""
 
-    __slots__ = ("_seen", "group", "index", "meaning", "mono_ns", "quality", "ref", "unit", "value")
+    __slots__ = (
+        "group", "index", "meaning", "mono_ns", "quality", "raw", "ref", "risen_ns", "said", "unit", "value",
+    )  # fmt: skip
 
     def __init__(self, ref: TagRef) -> None:
         self.ref = ref
@@ -44,26 +47,42 @@ class Input:
         self.index = 0
         self.meaning = _UNKNOWN_YET
         self.unit = ""
+        self.raw: Value = None
         self.value: Value = None  # engineering units
         self.quality: int = Quality.WAITING
         self.mono_ns: int | None = None
-        self._seen: Batch | None = None
+        self.said: Batch | None = None
+        self.risen_ns: int | None = None
 
     def pull(self) -> None:
         """Takes the statement of the group's newest batch, if that makes one. UNCHANGED makes none about a
         value, but vouches that the last one still holds."""
         batch = self.group.batch if self.group is not None else None
-        if batch is None or batch is self._seen:
+        if batch is None or batch is self.said:
             return
-        self._seen = batch
         quality = batch.quality[self.index]
         if quality >= NO_STATEMENT:
             if quality == UNCHANGED and self.mono_ns is not None:
-                self.mono_ns = batch.mono_ns
+                self.mono_ns, self.said = batch.mono_ns, batch
             return
-        self.quality = quality
-        self.value = engineering(batch.values[self.index], self.meaning.scaling) if quality < 0x80 else None
+        self.quality, self.said = quality, batch
+        self.raw = batch.values[self.index] if quality < 0x80 else None
+        self.value = engineering(self.raw, self.meaning.scaling)
         self.mono_ns = batch.mono_ns
+        if (not self.value) is (self.risen_ns is not None) and self.usable:
+            self._turn(batch.mono_ns)
+
+    def _turn(self, mono_ns: int) -> None:
+        """What is not on/off at all makes a condition neither true nor false."""
+        state = self.state()
+        if state is not None:
+            self.risen_ns = mono_ns if state else None
+
+    def mean(self, meaning: Meaning) -> None:
+        """What raw values mean from now on, the last one included."""
+        if meaning != self.meaning:
+            self.meaning = meaning
+            self.value = engineering(self.raw, meaning.scaling)
 
     @property
     def usable(self) -> bool:

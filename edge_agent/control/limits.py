@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from edge_agent.model import Scaling, ValueType, engineering
 
-_LARGEST = sys.float_info.max  # infinity is no measurement: it must never pass as "below no limit"
+LARGEST = sys.float_info.max  # infinity is no measurement: it must never pass as "below no limit"
 _ROUNDINGS = 4  # raw * scale + offset rounds at most three times, scale itself once
 _HALF_FLOAT32_STEP = 2.0**28  # a float32 has 29 bits less than a float64
 _NUDGES = 64
@@ -33,34 +33,40 @@ class Edges(NamedTuple):
 
 
 class Fence(NamedTuple):
-    """``Edges``, and the raw values between which (inclusive) a value is surely inside; both None where no
-    such promise can be made. One per window and long-lived, hence one flat tuple."""
+    """Inside ``low``..``high`` (engineering units, inclusive) no limit of the window is exceeded. A raw value
+    between the raw ones is surely inside and plausible; both None where no such promise can be made. One per
+    window and long-lived, hence one flat tuple."""
 
     low: float
     high: float
-    clear_low: float
-    clear_high: float
     raw_low: float | None
     raw_high: float | None
 
 
-REGARDLESS = Fence(0.0, 0.0, 0.0, 0.0, None, None)
+REGARDLESS = Fence(0.0, 0.0, None, None)
 """Stands for: whatever the value is, nothing changes."""
+
+DISCRETE = Fence(-LARGEST, LARGEST, None, None)
+"""Of a window whose source is no number: what is allowed is told apart from this."""
 
 
 @lru_cache(maxsize=256)
 def fence(
-    low: float | None,
-    high: float | None,
-    deadband: float,
+    low: float,
+    high: float,
     type_: ValueType,
     scaling: Scaling | None,
-    blur: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
 ) -> Fence:
-    """Arguments as for ``edges``. Tags of a kind often have the same limits: they then share one."""
-    inside = edges(low, high, deadband, type_, scaling, blur)
+    """``low``, ``high``: edges (see there), the innermost of all limits. ``least``, ``most``: what is
+    plausible. Tags of a kind often have the same limits: they then share one."""
+    inside = Edges(low, high, low, high)
+    if least is not None or most is not None:
+        believed = edges(least, most, 0.0, type_, scaling)
+        inside = Edges(max(low, believed.low), min(high, believed.high), low, high)
     raw = raw_bounds(inside, type_, scaling)
-    return Fence(*inside, *(raw or (None, None)))
+    return Fence(low, high, *(raw or (None, None)))
 
 
 def edges(
@@ -72,12 +78,12 @@ def edges(
     blur: float | None = None,
 ) -> Edges:
     """``blur``: how far the limits themselves may be off (see ``target_blur``); None: they are as written."""
-    outer_low = -_LARGEST if low is None else _outwards(low, -1, type_, scaling, blur)
-    outer_high = _LARGEST if high is None else _outwards(high, +1, type_, scaling, blur)
+    outer_low = -LARGEST if low is None else _outwards(low, -1, type_, scaling, blur)
+    outer_high = LARGEST if high is None else _outwards(high, +1, type_, scaling, blur)
     if deadband == 0:
         return Edges(outer_low, outer_high, outer_low, outer_high)
-    clear_low = -_LARGEST if low is None else _outwards(low + deadband, -1, type_, scaling, blur or 0.0)
-    clear_high = _LARGEST if high is None else _outwards(high - deadband, +1, type_, scaling, blur or 0.0)
+    clear_low = -LARGEST if low is None else _outwards(low + deadband, -1, type_, scaling, blur or 0.0)
+    clear_high = LARGEST if high is None else _outwards(high - deadband, +1, type_, scaling, blur or 0.0)
     return Edges(outer_low, outer_high, clear_low, clear_high)
 
 
@@ -132,7 +138,7 @@ def raw_bounds(
     if not (math.isfinite(scaling.scale) and math.isfinite(scaling.offset)) or scaling.scale == 0:
         return None
     ends = [(edge - scaling.offset) / scaling.scale for edge in (inside.low, inside.high)]
-    low, high = (max(-_LARGEST, min(_LARGEST, end)) for end in sorted(ends))
+    low, high = (max(-LARGEST, min(LARGEST, end)) for end in sorted(ends))
     tight_low = _pull_in(low, high, inside, scaling)
     tight_high = _pull_in(high, low, inside, scaling)
     if tight_low is None or tight_high is None or tight_low > tight_high:

@@ -8,7 +8,7 @@ are those at which the sums were really taken.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -102,7 +102,7 @@ class _Open:
 
 
 class TimeBook:
-    """``tick`` about once a second; ``times`` is asked only where a period begins or ends. Pure."""
+    """``tick`` about once a second. Pure."""
 
     def __init__(self, shifts: Shifts, config_version: str, zone_s: int = BEIJING_S) -> None:
         self.shifts = shifts
@@ -111,18 +111,18 @@ class TimeBook:
         self._open: dict[str, _Open] = {}
         self._changed: set[str] = set()
 
-    def tick(self, at: Moment, times: Sequence[Times]) -> list[Event]:
-        """The records of the periods that have ended. ``times`` is iterated only then."""
+    def tick(self, at: Moment, ask: Callable[[], Iterable[Times]]) -> list[Event]:
+        """The records of the periods that have ended. ``ask`` is called only where one begins or ends."""
         events: list[Event] = []
         spans = self._spans(at.time_ns)
         for kind in [kind for kind in self._open if kind not in spans]:
-            events += self._close(kind, at, times)
+            events += self._close(kind, at, ask())
         for kind, span in spans.items():
             held = self._open.get(kind)
             if held is None or held.span[1:] != span[1:]:
                 if held is not None:
-                    events += self._close(kind, at, times)
-                self._open[kind] = _Open(span, at.time_ns, times)
+                    events += self._close(kind, at, ask())
+                self._open[kind] = _Open(span, at.time_ns, ask())
                 self._changed.add(kind)
         return events
 

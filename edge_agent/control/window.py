@@ -1,267 +1,300 @@
-"""One process window: its state, its timers and the one event that every change of state yields.
+"""One process window: its state, the machines of its limits, and the one event that every change of state
+yields.
 
-    unknown ──input good──> in ──outside for on_delay──> out ──inside by deadband for off_delay──> in
-       ^                     │                            │
-       └── bad, stale ───────┴────────────────────────────┘      (an active excursion stays active)
-    any ──`when` false──> suppressed                             (an active excursion ends)
+    unknown ──input good──> in ──a limit becomes active──> out ──no limit is active──> in
+       ^                     │                              │
+       └── bad, stale, ──────┴──────────────────────────────┘      (an active excursion stays active)
+           not plausible
+    any ──`when` false, or true for less than the grace──> suppressed        (an active excursion ends)
 
-Delays run in sample time: they are started and ended by the time stamps of the source's own statements. When
-samples stop no delay expires; the window becomes unknown instead, and pending delays are forgotten.
+Limits are judged while the source, its target and the condition can be believed, also while the window is
+suppressed. Otherwise they are held: what is active stays so, delays are forgotten. What changes in limits
+goes to the alarms as transitions; at one look SUPPRESS comes before them and UNSUPPRESS after them, so that
+what was wrong while the window did not apply is not annunciated when it is over by the time the window
+applies.
+
+Where the text of the rules leaves a choice, the simplest was taken: a delay that begins runs from the time of
+the source's statement, or from the look that found it where something else caused that look; a condition that
+cannot be read is neither true nor false, so it begins no grace when it returns; ages and graces are measured
+by the newest moment heard of; BAD_INPUT is judged whenever a window is looked at and at every tick, before a
+batch as well as after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from edge_agent.config.model import TagRef, Window
-from edge_agent.control.excursion import Excursion, Moment, Spent, State
-from edge_agent.control.inputs import NOT_A_NUMBER, NOT_A_STATE, Input, Meaning, quality_name
-from edge_agent.control.limits import REGARDLESS, Fence, fence, target_blur
+from edge_agent.config.model import LimitKind, TagRef, Window
+from edge_agent.control.excursion import WAITING, Excursion, Moment, Spent, State
+from edge_agent.control.inputs import Input, Meaning, quality_name
+from edge_agent.control.limit import Machine, innermost, side, stirs
+from edge_agent.control.limits import DISCRETE, REGARDLESS, Fence
+from edge_agent.control.outbox import Outbox
+from edge_agent.control.shown import facts, row
+from edge_agent.control.sight import Sight
+from edge_agent.control.terms import PROCESS, Number, Rule, Terms
+from edge_agent.control.transition import Change, Transition
 from edge_agent.model import Event
 
-Number = float | int
 
-
-class Delays(NamedTuple):
-    """Of a window, in nanoseconds; windows with the same ones share this."""
-
-    max_age_ns: int
-    on_ns: int
-    off_ns: int
-
-    @classmethod
-    def of(cls, window: Window) -> Delays:
-        return cls(
-            round(window.max_age_s * 1e9), round(window.on_delay_s * 1e9), round(window.off_delay_s * 1e9)
-        )
-
-
-class Watcher:
+class Watcher(Sight):
     """The life of one ``Window``. Driven by ``Control``; see there for the order of calls. There may be
-    thousands, so each holds only what is its own.
+    thousands, so each holds only what is its own, and ``machines`` only while a limit is not at rest.
 
     ``bounds``: while the window is quiet, raw values of its source between the raw ones of these change
-    nothing (``REGARDLESS``: no value does, as long as its quality stays the same); None while every statement
-    must be looked at.
+    nothing (``REGARDLESS``: no value does, as long as its quality stays the same; ``DISCRETE``: any that is
+    allowed); None while every statement must be looked at.
     """
 
     __slots__ = (
-        "_centre", "_fence", "_inside_ns", "_meaning", "_outside_ns", "_starting", "_told", "active",
-        "bounds", "config_version", "delays", "excursion", "excursions", "reason", "references", "since_ns",
-        "source", "spent", "state", "target", "when", "window",
+        "_centre", "_fence", "_meaning", "_starting", "_told", "active", "bounds", "excursion", "excursions",
+        "machines", "outbox", "reason", "since_ns", "spent", "state",
     )  # fmt: skip
 
     def __init__(
         self,
         window: Window,
         inputs: Mapping[TagRef, Input],
-        delays: Delays,
-        config_version: str,
+        terms: Terms,
+        outbox: Outbox,
         at: Moment,
-        told: State | None,
     ) -> None:
-        self.window = window
-        self.delays = delays
-        self.config_version = config_version
-        self.source = inputs[window.source]
-        self.target = inputs[window.target] if isinstance(window.target, TagRef) else None
-        self.when = inputs[window.when] if window.when is not None else None
-        self.references = tuple(i for i in (self.target, self.when) if i is not None)
+        super().__init__(window, inputs, terms)
+        self.outbox = outbox
         self.state = State.UNKNOWN
-        self.reason = "waiting"
+        self.reason = WAITING
         self.since_ns = at.time_ns
         self.excursions = 0
         self.excursion: Excursion | None = None  # pending or active
         self.active = False
+        self.machines: list[Machine] | None = None  # of all limits; None: all are at rest
         self.spent = Spent(at.now_ns)
         self.bounds: Fence | None = None
-        self._told = told  # the last state anybody was told of; None: of none yet
+        self._told: State | None = None  # the last state anybody was told of; None: of none yet
         self._starting = True  # unknown only because nothing was read since the start
-        self._outside_ns: int | None = None  # since when the on-delay runs
-        self._inside_ns: int | None = None  # since when the off-delay runs
         self._centre: Number | None = None
         self._meaning: Meaning | None = None
         self._fence = REGARDLESS  # made of the two at the first look
 
     @property
-    def inputs(self) -> tuple[Input, ...]:
-        return (self.source, *self.references)
+    def told(self) -> State | None:
+        return self._told if self._starting else self.state
+
+    @property
+    def active_kinds(self) -> list[LimitKind]:
+        return [machine.rule.kind for machine in self.machines or () if machine.active]
 
     # What Control calls
 
     def lapse(self, at: Moment) -> Event | None:
         """Notices what time alone has made unknown. Before a batch is applied, and at every tick."""
-        self._pull()
-        verdict, reason = self._verdict(at.now_ns)
-        return self._unknown(reason, at) if verdict is State.UNKNOWN else None
+        self.pull()
+        verdict, reason = self.condition(at.now_ns)
+        if verdict is None:
+            reason = self.trouble(at.now_ns)
+            verdict = State.UNKNOWN if reason else None
+        if verdict is not State.UNKNOWN:
+            self._mind_input(at)
+            return None
+        event = self._unknown(reason, at)
+        self._mind_input(at)
+        self._settle(False)
+        return event
 
     def look(self, at: Moment) -> Event | None:
         """Judges what the inputs say now. After a batch that concerns this window was applied."""
-        self._pull()
-        verdict, reason = self._verdict(at.now_ns)
-        if verdict is State.UNKNOWN:
-            return self._unknown(reason, at)
+        self.pull()
+        verdict, reason = self.condition(at.now_ns)
+        trouble = self.trouble(at.now_ns) if verdict is not State.UNKNOWN else ""
+        lasting = not trouble
         if verdict is State.SUPPRESSED:
-            return self._suppress(reason, at)
-        value = self.source.number()
-        assert value is not None  # the verdict has said so
-        self._follow_target(at)
-        event = self._place(value, at)
-        quiet = self.state is State.IN and self._outside_ns is None and self._fence.raw_low is not None
-        self.bounds = self._fence if quiet and all(i.group is not None for i in self.inputs) else None
+            event = self._suppress(reason, trouble, at)
+            lasting = lasting and self._rests()
+        elif verdict is None and not trouble:
+            event = self._place(at)
+        else:
+            event = self._unknown(reason or trouble, at)
+        self._mind_input(at)
+        self._settle(lasting)
         return event
 
     def account(self, now_ns: int) -> None:
         """Books the time up to now: to the state, but no longer than its inputs were fresh."""
-        known_until_ns = now_ns
-        if self.state is not State.UNKNOWN:
-            self._pull()
-            known_until_ns = self._oldest_ns() + self.delays.max_age_ns
-        self.spent.account(self.state, known_until_ns, now_ns)
+        if self.state is State.UNKNOWN:
+            self.spent.account(State.UNKNOWN, now_ns, now_ns, self.reason)
+            return
+        self.pull()
+        oldest_ns, reason = self.oldest(self.state)
+        self.spent.account(self.state, oldest_ns + self.terms.max_age_ns, now_ns, reason)
 
-    def _oldest_ns(self) -> int:
-        """When the input spoke that has been silent for the longest, of those that the state rests on."""
-        if not self.references:
-            return self.source.mono_ns or 0
-        needed = self.references[-1:] if self.state is State.SUPPRESSED else self.inputs
-        return min(found.mono_ns or 0 for found in needed)
-
-    def retire(self, reason: str, at: Moment) -> Event | None:
-        """The definition is gone or has changed: an active excursion ends here, and says why."""
+    def retire(self, reason: str, at: Moment, kept: Iterable[LimitKind] = ()) -> Event | None:
+        """The definition is gone or has changed: an active excursion ends here, and says why; so do active
+        limits, but for those of the kinds that are kept."""
         self.account(at.now_ns)
+        for machine in self.machines or ():
+            if machine.active and machine.rule.kind not in kept:
+                machine.active = False
+                self._tell(Change.RETURN, at, machine.rule, reason)
         return self._end(State.UNKNOWN, reason, at) if self.active else None
 
-    @property
-    def told(self) -> State | None:
-        return self._told if self._starting else self.state
+    def inherit(self, old: Watcher) -> None:
+        """Takes over what outlasts a change of the definition."""
+        self.spent, self.excursions, self.suppressed = old.spent, old.excursions, old.suppressed
+        self._told = old.told
+        self._activate(old.active_kinds)
 
     # Judging
 
-    def _pull(self) -> None:
-        self.source.pull()
-        for found in self.references:
-            found.pull()
+    def _place(self, at: Moment) -> Event | None:
+        """The window applies, and its limits can be judged."""
+        self._evaluate(at)
+        if self.suppressed:
+            self.suppressed = False
+            self._tell(Change.UNSUPPRESS, at)
+        return self._in_or_out(at)
 
-    def _verdict(self, now_ns: int) -> tuple[State | None, str]:
-        """unknown or suppressed with the reason; None when source and limits can be compared."""
-        if self.when is not None:
-            trouble = self.when.trouble(now_ns, self.delays.max_age_ns)
-            state = self.when.state()
-            if trouble or state is None:
-                return State.UNKNOWN, f"when {trouble or NOT_A_STATE}"
-            if not state:
-                return State.SUPPRESSED, f"{self.when.ref} is off"
-        trouble = self.source.trouble(now_ns, self.delays.max_age_ns)
-        if trouble or self.source.number() is None:
-            return State.UNKNOWN, trouble or NOT_A_NUMBER
-        if self.target is not None:
-            trouble = self.target.trouble(now_ns, self.delays.max_age_ns)
-            if trouble or self.target.number() is None:
-                return State.UNKNOWN, f"target {trouble or NOT_A_NUMBER}"
-        return None, ""
-
-    def limits(self, now_ns: int) -> tuple[Number | None, Number | None]:
-        """Low and high as they apply now; both None while the target is not known."""
-        window = self.window
-        if window.target is None:
-            return window.low, window.high
-        if self.target is not None and self.target.trouble(now_ns, self.delays.max_age_ns):
-            return None, None
-        centre = window.target if self.target is None else self.target.number()
-        if isinstance(centre, TagRef) or centre is None or window.tolerance is None:
-            return None, None
-        return centre - window.tolerance, centre + window.tolerance
-
-    def value(self, now_ns: int) -> Number | None:
-        """The source's value, unless it is bad or too old to be shown as live."""
-        old = self.source.mono_ns is None or now_ns - self.source.mono_ns > self.delays.max_age_ns
-        return None if old else self.source.number()
-
-    def _follow_target(self, at: Moment) -> None:
-        """New edges when the target or the tag's scaling has changed; a pending on-delay restarts."""
-        centre = None if self.target is None else self.target.number()
-        meaning = self.source.meaning
-        if centre == self._centre and meaning == self._meaning:
-            return
-        self._centre, self._meaning = centre, meaning
-        self._outside_ns = None
-        low, high = self.limits(at.now_ns)
-        self._fence = fence(low, high, self.window.deadband, *meaning, self._blur(centre))
-
-    def _blur(self, centre: Number | None) -> float | None:
-        window = self.window
-        if window.target is None:
-            return None
-        if self.target is None or centre is None:  # a number, as written
-            return 0.0
-        return target_blur(centre, window.tolerance or 0.0, *self.target.meaning)
-
-    def _place(self, value: Number, at: Moment) -> Event | None:
-        edge = self._fence
-        if value > edge.high:
-            return self._outside(value, "high", at)
-        if value < edge.low:
-            return self._outside(value, "low", at)
-        return self._inside(value, at)
-
-    def _outside(self, value: Number, side: str, at: Moment) -> Event | None:
-        self._inside_ns = None
-        if self._outside_ns is None:
-            self._outside_ns = self._sample_ns(at)
-            self.excursion = self.excursion if self.active else None
-        if self.excursion is None:
-            self.excursion = Excursion(at.time_ns)
-        self.excursion.see(value, self._fence.low, self._fence.high)
-        if self.active:
-            return self._become(State.OUT, side, at)
-        if not self._ripe(self._outside_ns, self.delays.on_ns):
+    def _in_or_out(self, at: Moment) -> Event | None:
+        limits = [machine for machine in self.machines or () if machine.rule.kind in PROCESS]
+        out = [machine for machine in limits if machine.active]
+        outside = any(machine.outside_ns is not None for machine in limits)
+        if out or outside:
+            if self.excursion is None:
+                self.excursion = Excursion(at.time_ns)
+            self._note_extreme(self.excursion)
+        elif not self.active:
+            self.excursion = None
+        if not out and self.active:
+            event = self._end(State.IN, "", at)
+            if outside:  # already the next one, of another limit
+                self.excursion = Excursion(at.time_ns)
+                self._note_extreme(self.excursion)
+            return event
+        if not out:
             return self._become(State.IN, "", at)
+        if self.active:
+            return self._become(State.OUT, _why_out(out), at)
+        assert self.excursion is not None  # some limit is active
         self.active = True
         self.excursions += 1
         self.excursion.begin(at)
         began = {"begin_ns": at.time_ns, "outside_ns": self.excursion.outside_ns}
-        return self._become(State.OUT, side, at, "excursion_begin", began)
+        return self._become(State.OUT, _why_out(out), at, "excursion_begin", began)
 
-    def _inside(self, value: Number, at: Moment) -> Event | None:
-        self._outside_ns = None
-        if not self.active:
+    def _note_extreme(self, excursion: Excursion) -> None:
+        value = self.source.number() if self.terms.numeric else None
+        if value is not None and not self._fence.low <= value <= self._fence.high:
+            excursion.see(value, self._fence.low, self._fence.high)
+
+    def _evaluate(self, at: Moment) -> None:
+        """Every limit but BAD_INPUT by what the source said last."""
+        self._follow()
+        if self.machines is None and not stirs(self, self._fence):
+            return
+        sample_ns = self.source.mono_ns or 0
+        since_ns = max(at.mono_ns, sample_ns)
+        for machine in self._awake():
+            if machine.rule.kind is LimitKind.BAD_INPUT:
+                continue
+            found = side(self, machine)
+            if found is None:
+                machine.hold()
+                continue
+            change = machine.judge(*found, sample_ns, since_ns)
+            if change is not None:
+                self._tell(change, at, machine.rule)
+
+    def _follow(self) -> None:
+        """New edges when the target or the tag's scaling has changed; that restarts the delays of the limits
+        that follow the target."""
+        centre, meaning = self.centre(), self.source.meaning
+        if centre == self._centre and meaning == self._meaning:
+            return
+        self._centre, self._meaning = centre, meaning
+        self._fence = innermost(self)
+        for machine in self.machines or ():
+            if machine.rule.follows:
+                machine.hold()
+            machine.edge = None
+        if not self.active and all(machine.outside_ns is None for machine in self.machines or ()):
             self.excursion = None
-            return self._become(State.IN, "", at)
-        if not self._fence.clear_low <= value <= self._fence.clear_high:
-            self._inside_ns = None
-            return self._become(State.OUT, "not clear of the limit by the deadband", at)
-        if self._inside_ns is None:
-            self._inside_ns = self._sample_ns(at)
-        if self._ripe(self._inside_ns, self.delays.off_ns):
-            return self._end(State.IN, "", at)
-        return self._become(State.OUT, "inside, off-delay running", at)
 
-    def _sample_ns(self, at: Moment) -> int:
-        return max(at.mono_ns, self.source.mono_ns or 0)
+    # The machines of the limits
 
-    def _ripe(self, since_ns: int, delay_ns: int) -> bool:
-        return delay_ns == 0 or (self.source.mono_ns or 0) - since_ns >= delay_ns
+    def _awake(self) -> list[Machine]:
+        if self.machines is None:
+            self.machines = [Machine(rule) for rule in self.terms.rules]
+        return self.machines
+
+    def _activate(self, kinds: Iterable[LimitKind]) -> None:
+        known = set(kinds) & {rule.kind for rule in self.terms.rules}
+        for machine in self._awake() if known else ():
+            machine.active = machine.rule.kind in known
+
+    def _hold(self) -> None:
+        for machine in self.machines or ():
+            if machine.rule.kind is not LimitKind.BAD_INPUT:
+                machine.hold()
+
+    def _mind_input(self, at: Moment) -> None:
+        """BAD_INPUT: its delays run on the monotonic clock."""
+        rule = self.terms.bad_input
+        unknown = self.state is State.UNKNOWN
+        if rule is None or (self.machines is None and not unknown):
+            return
+        change = self._awake()[-1].judge(unknown, not unknown, at.now_ns, at.now_ns)
+        if change is not None:
+            self._tell(change, at, rule, self.reason)
+
+    # Being quiet
+
+    def _settle(self, lasting: bool) -> None:
+        """Lets go of machines that are all at rest, and decides what may happen unnoticed. ``lasting``: time
+        does not end the state while the inputs are fresh."""
+        if self.machines is not None and all(machine.at_rest for machine in self.machines):
+            self.machines = None
+        if self.state is State.UNKNOWN:
+            self.bounds = REGARDLESS if self._stuck() else None
+            return
+        promised = self._fence.raw_low is not None or self._fence is DISCRETE
+        quiet = lasting and promised and self.machines is None
+        self.bounds = self._fence if quiet and all(i.group is not None for i in self.inputs) else None
+
+    def _stuck(self) -> bool:
+        """Whether neither time nor a value can end this, only another quality."""
+        source = self.source
+        if source.usable or source.group is None or self.references:
+            return False
+        return self.terms.bad_input is None or LimitKind.BAD_INPUT in self.active_kinds
+
+    def _rests(self) -> bool:
+        """Of a suppressed window: whether that does not depend on time, and its source may stand still."""
+        return self.when is not None and not self.when.state() and self.terms.frozen_ns is None
 
     # Changing state
 
     def _unknown(self, reason: str, at: Moment) -> Event | None:
-        self._forget_pending()
-        source = self.source
-        if not source.usable and source.group is not None and not self.references:
-            self.bounds = REGARDLESS  # neither time nor a value can change this, only another quality
-        return self._become(State.UNKNOWN, reason, at)
-
-    def _suppress(self, reason: str, at: Moment) -> Event | None:
-        self._forget_pending()
-        if self.active:
-            return self._end(State.SUPPRESSED, "suppressed", at)
-        return self._become(State.SUPPRESSED, reason, at)
-
-    def _forget_pending(self) -> None:
-        self.bounds = self._outside_ns = self._inside_ns = None
+        self._hold()
         if not self.active:
             self.excursion = None
+        return self._become(State.UNKNOWN, reason, at)
+
+    def _suppress(self, reason: str, trouble: str, at: Moment) -> Event | None:
+        if not self.suppressed:
+            self.suppressed = True
+            self._tell(Change.SUPPRESS, at, reason=reason)
+        if trouble:
+            self._hold()
+        else:
+            self._evaluate(at)
+        if self.track is not None:
+            self.track.excuse(at.now_ns)
+        if self.active:
+            event = self._end(State.SUPPRESSED, "suppressed", at)
+            self.reason = reason
+            return event
+        self.excursion = None
+        return self._become(State.SUPPRESSED, reason, at)
 
     def _end(self, state: State, reason: str, at: Moment) -> Event | None:
         ended = self.excursion
@@ -280,10 +313,14 @@ class Watcher:
     ) -> Event | None:
         """Enters a state. ``kind`` is given where an excursion begins or ends, else the change tells it."""
         old = self.state
-        self.reason = reason
         if state is old and not kind:
+            if reason != self.reason:
+                if state is State.UNKNOWN:
+                    self.account(at.now_ns)  # to the reason it was
+                self.reason = reason
             return None
         self.account(at.now_ns)
+        self.reason = reason
         if state is not old:
             self.state, self.since_ns = state, at.time_ns
         if self._starting:
@@ -293,49 +330,36 @@ class Watcher:
             old = self._told or old
         return self._event(kind or _kind(old, state), old, at, more or {})
 
-    def _event(self, kind: str, old: State, at: Moment, more: Mapping[str, Any]) -> Event:
-        window = self.window
-        low, high = self.limits(at.now_ns)
-        detail: dict[str, Any] = {
-            "old": str(old),
-            "new": str(self.state),
-            "reason": self.reason,
-            "device": window.source.device,
-            "tag": window.source.tag,
-            "value": self.value(at.now_ns),
-            "unit": window.unit or self.source.unit,
-            "low": low,
-            "high": high,
-            "deadband": window.deadband,
-            "quality": quality_name(self.source.quality),
-            "active": self.active,
-        }
-        detail.update(more)
-        return Event(kind, window.name, at.time_ns, at.mono_ns, self.config_version, detail)
+    # Telling
 
-    # For people and for the disk
+    def _event(self, kind: str, old: State, at: Moment, more: Mapping[str, Any]) -> Event:
+        self.outbox.touched[self.window.name] = None
+        detail = {"old": str(old), "new": str(self.state), "reason": self.reason, **facts(self, at), **more}
+        return Event(kind, self.window.name, at.time_ns, at.mono_ns, self.outbox.config_version, detail)
+
+    def _tell(self, change: Change, at: Moment, rule: Rule | None = None, reason: str = "") -> None:
+        self.outbox.touched[self.window.name] = None
+        limit = None if rule is None else self.limit(rule, at.now_ns)
+        self.outbox.transitions.append(
+            Transition(
+                change,
+                self.window.name,
+                None if rule is None else rule.kind,
+                at,
+                self.value(at.now_ns),
+                limit,
+                0.0 if rule is None else rule.deadband,
+                self.window.unit or self.source.unit,
+                quality_name(self.source.quality),
+                reason,
+            )
+        )
 
     def row(self, mono_ns: int, now_ns: int) -> dict[str, Any]:
         """Plain data, with the times up to ``mono_ns``; values and limits as of ``now_ns``."""
-        self._pull()
-        self.account(mono_ns)
-        window = self.window
-        low, high = (window.low, window.high) if window.target is None else self.limits(now_ns)
-        return {
-            "name": window.name,
-            "device": window.source.device,
-            "tag": window.source.tag,
-            "state": str(self.state),
-            "reason": self.reason,
-            "active": self.active,
-            "since_ns": self.since_ns,
-            "value": self.value(now_ns),
-            "unit": window.unit or self.source.unit,
-            "low": low,
-            "high": high,
-            "seconds": self.spent.seconds(),
-            "excursions": self.excursions,
-        }
+        return row(self, mono_ns, now_ns)
+
+    # For the disk
 
     def as_dict(self, time_ns: int) -> dict[str, Any]:
         """``time_ns``: wall time of the moment up to which time was accounted."""
@@ -345,7 +369,10 @@ class Watcher:
             "time_ns": time_ns,
             "excursions": self.excursions,
             "spent_ns": self.spent.by_state(),
+            "unknown_ns": self.spent.by_reason(),
             "excursion": None if active is None else active.as_dict(self.spent.upto_ns),
+            "limits": [str(kind) for kind in self.active_kinds],
+            "suppressed": self.suppressed,
         }
 
     def restore(self, saved: Mapping[str, Any], at: Moment) -> None:
@@ -353,17 +380,28 @@ class Watcher:
         in between counts as unknown. Raises what malformed data raises, having changed nothing."""
         told = None if saved["told"] is None else State(saved["told"])
         spent = Spent(at.now_ns)
-        for state in State:
-            spent.add(state, int(saved["spent_ns"][state]))
+        spent.restore(saved["spent_ns"], saved.get("unknown_ns", {}))
         excursions = int(saved["excursions"])
         down_ns = max(0, at.time_ns - int(saved["time_ns"]))
         active = saved["excursion"]
         excursion = None if active is None else Excursion.from_dict(active, at.mono_ns, down_ns)
+        kinds = [LimitKind(kind) for kind in saved.get("limits", ())]
         self._told, self.excursions = told, excursions
         self.excursion, self.active = excursion, excursion is not None
-        spent.add(State.UNKNOWN, down_ns)
+        self.suppressed = bool(saved.get("suppressed", False))
+        self._activate(kinds)
+        spent.add_unknown(WAITING, down_ns)
         self.spent = spent
         self.since_ns = at.time_ns
+
+
+def _why_out(active: list[Machine]) -> str:
+    outside = [str(machine.rule.kind) for machine in active if machine.outside_ns is not None]
+    if outside:
+        return ", ".join(outside)
+    if any(machine.clear_ns is None for machine in active):
+        return "not clear of the limit by the deadband"
+    return "inside, off-delay running"
 
 
 def _kind(old: State, new: State) -> str:

@@ -46,7 +46,7 @@ class Mistakes(list[Mistake]):
 def _filled(text: Text, values: dict[str, object]) -> Text:
     en = {k: v.en if isinstance(v, Text) else v for k, v in values.items()}
     zh = {k: v.zh if isinstance(v, Text) else v for k, v in values.items()}
-    return Text(text.en.format_map(en), text.zh.format_map(zh))
+    return Text(text.en.format_map(en).strip(), text.zh.format_map(zh).strip())
 
 
 EMPTY: Final = Kind(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_agent.expression import mistakes as m
-from edge_agent.expression.formula import Formula, compile_formula
+from edge_agent.expression.compiling import compile_formula
+from edge_agent.expression.formula import Formula
 from edge_agent.expression.mistakes import Mistake, Mistakes
 from edge_agent.expression.nodes import Binary, Call, Name, Node, Unary
 from edge_agent.expression.operand import Operand

@@ -60,6 +60,7 @@ _SIGNS: Final = (
 )
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+", re.ASCII)
 _WORD: Final = re.compile(r"\w(?:[\w.-]*\w)?")
+_ELEMENT: Final = re.compile(r"\[\d{1,6}\]", re.ASCII)
 _CURES: Final = MappingProxyType(
     {
         "=": Text("Compare with '=='", "比较请用 '=='"),
@@ -152,7 +153,12 @@ class _Reader:
         self._put(Sort.NUMBER, match[0], len(match[0]))
 
     def _word(self, word: str) -> None:
-        """The longest name that exists; hyphens that belong to none are minus signs."""
+        """The longest name that exists, be it an element of an array; hyphens that belong to none are minus
+        signs."""
+        element = _ELEMENT.match(self.plain, self.at + len(word))
+        if element is not None and word + element[0] in self.known:
+            self._put(Sort.NAME, word + element[0], len(word) + len(element[0]))
+            return
         pieces = word.split("-")
         if len(pieces) == 1:
             self._put(Sort.NAME, word, len(word))

@@ -42,6 +42,7 @@ def snapshot(
             (names.TAG_VALUE, tag_values(groups, selection, mono_ns)),
             (names.SERIES_DROPPED, [((), selection.dropped)]),
             *_windows(windows[: selection.windows]),
+            *_alarms(board.alarms().get("kpi", {})),
             *_buffer(board.buffer()),
             *_uplinks(list(board.uplinks.values())),
         )
@@ -137,6 +138,24 @@ def _windows(rows: Sequence[Mapping[str, Any]]) -> Iterator[Family]:
             if w.get(bound) is not None
         ],
     )
+
+
+def _alarms(figures: Mapping[str, Any]) -> Iterator[Family]:
+    """Nothing where there are no alarms."""
+    if not figures:
+        return
+    states: Mapping[str, Mapping[str, int]] = figures["states"]
+    zeros = dict.fromkeys(names.ALARM_PRIORITIES, 0)
+    counts = [(state, zeros | dict(states.get(state, {}))) for state in names.ALARM_STATES]
+    yield names.ALARMS, [((state, p), n) for state, by_priority in counts for p, n in by_priority.items()]
+    for state, name in names.ALARMS_COVERED.items():
+        yield name, [((), sum(states.get(state, {}).values()))]
+    yield names.ALARMS_ANNUNCIATED, [((priority,), n) for priority, n in figures["annunciated"].items()]
+    yield names.ALARMS_FLEETING, [((), figures["fleeting"])]
+    yield names.ALARMS_STALE, [((), figures["stale"])]
+    yield names.ALARMS_CHATTERING, [((), len(figures["chattering"]))]
+    yield names.ALARM_FLOOD, [((), int(figures["flood"]))]
+    yield names.ALARM_FLOOD_SECONDS, [((), figures["flood_s"])]
 
 
 def _buffer(numbers: Mapping[str, Any]) -> Iterator[Family]:

@@ -109,6 +109,28 @@ WINDOW_ACTIVE = _gauge(
 )
 WINDOW_LIMIT = _gauge("window_limit", "Limit in force, in engineering units.", "window", "bound")
 
+ALARMS = _gauge("alarms", "Alarms that are not normal, by state and priority.", "state", "priority")
+# Exported also with 0; alarms that are covered have a family of their own.
+ALARM_STATES = (
+    "unacknowledged",
+    "acknowledged",
+    "returned_unacknowledged",
+    "latched_unacknowledged",
+    "latched_acknowledged",
+)
+ALARM_PRIORITIES = ("low", "medium", "high", "critical")
+ALARMS_COVERED = {  # state -> metric
+    "shelved": _gauge("alarms_shelved", "Alarms that a person has shelved for a time."),
+    "suppressed": _gauge("alarms_suppressed", "Alarms that stand but whose window does not apply now."),
+    "out_of_service": _gauge("alarms_out_of_service", "Alarms that a person has taken out of service."),
+}
+ALARMS_ANNUNCIATED = _counter("alarms_annunciated", "Alarms annunciated since start.", "priority")
+ALARMS_FLEETING = _counter("alarms_fleeting", "Alarms that went before anybody could react, since start.")
+ALARMS_STALE = _gauge("alarms_stale", "Alarms active for more than a day.")
+ALARMS_CHATTERING = _gauge("alarms_chattering", "Alarms that came at least three times within a minute.")
+ALARM_FLOOD = _gauge("alarm_flood", "1 from more than ten annunciations in ten minutes to fewer than five.")
+ALARM_FLOOD_SECONDS = _counter("alarm_flood_seconds", "Time spent in alarm floods since start.")
+
 BUFFER = {  # key of the buffer's own report -> metric
     "segments": _gauge("buffer_segments", "Segments on disk."),
     "samples": _gauge("buffer_samples", "Samples on disk."),

@@ -12,7 +12,9 @@ from edge_agent.status.rows import DeviceRow, GroupRow, Histogram, UplinkRow
 
 
 class Board:
-    """All rows. ``windows`` and ``buffer`` are asked for at the moment of a snapshot."""
+    """All rows. ``windows``, ``alarms`` and ``buffer`` are asked for at the moment of a snapshot. ``alarms``:
+    ``rows``, one plain row per alarm that is not normal, the most urgent first, and ``kpi``, figures of alarm
+    management; empty where there are no alarms at all."""
 
     def __init__(self) -> None:
         self.line = ""
@@ -29,9 +31,11 @@ class Board:
         self.uplinks: dict[str, UplinkRow] = {}
         self.loop_lag = Histogram((0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5))
         self.samples_read = 0
+        self.samples_derived = 0
         self.samples_good: Counter[str] = Counter()  # by driver
         self.events_total: Counter[str] = Counter()  # by kind
         self.windows: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+        self.alarms: Callable[[], Mapping[str, Any]] = dict
         self.buffer: Callable[[], Mapping[str, Any]] = dict
 
     def record(self, driver: str, batch: Batch) -> None:
@@ -45,11 +49,20 @@ class Board:
         if good or (Quality.UNCHANGED in batch.quality and 0 in latest.quality):
             row.last_success_ns = batch.time_ns
 
+    def record_derived(self, row: GroupRow, batch: Batch) -> None:
+        """The same for what was calculated here: it was read from nobody, so it is counted apart."""
+        self.samples_derived += batch.samples
+        keep(row, batch)
+        if 0 in batch.quality:
+            row.last_success_ns = batch.time_ns
+
     def snapshot(
         self, now_ns: int, mono_ns: int, *, tags: bool = False, windows: bool = True
     ) -> dict[str, Any]:
         """JSON-able state of everything; with ``tags`` also each tag's value, quality and age. Without
-        ``windows`` their list is empty: for readers who take thousands of them a few at a time."""
+        ``windows`` their list and that of the alarms are empty: for readers who take thousands of them a few
+        at a time."""
+        alarms = self.alarms()
         return {
             "agent": {
                 "id": self.agent_id,
@@ -68,12 +81,15 @@ class Board:
             },
             "totals": {
                 "samples_read": self.samples_read,
+                "samples_derived": self.samples_derived,
                 "samples_good": dict(self.samples_good),
                 "requests": sum(d.requests for d in self.devices.values()),
                 "events": dict(self.events_total),
             },
             "devices": [_device(d, mono_ns, tags) for d in self.devices.values()],
             "windows": [dict(w) for w in self.windows()] if windows else [],
+            "alarms": [dict(a) for a in alarms.get("rows", ())] if windows else [],
+            "alarm_figures": dict(alarms.get("kpi", {})),
             "uplinks": [_uplink(u) for u in self.uplinks.values()],
             "buffer": dict(self.buffer()),
         }

@@ -128,7 +128,8 @@ class Routes:
     async def _make_status(self, *, tags: bool = False) -> list[bytes]:
         board, clock = self._sources.board, self._sources.clock
         snapshot = board.snapshot(clock.time_ns(), clock.mono_ns(), tags=tags, windows=False)
-        return await in_pieces(snapshot | {"windows": board.windows()}, {"devices": 1, "windows": AT_ONCE})
+        rows = {"windows": board.windows(), "alarms": board.alarms().get("rows", ())}
+        return await in_pieces(snapshot | rows, {"devices": 1, "windows": AT_ONCE, "alarms": AT_ONCE})
 
     async def _make_windows(self) -> list[bytes]:
         answer = {"time_ns": self._sources.clock.time_ns(), "windows": self._sources.board.windows()}

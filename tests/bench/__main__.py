@@ -2,6 +2,8 @@
 the first and the last round also the agent sending one message per poll. Simulator and receiver are processes
 of their own, the same for all.
 
+Then the control check alone, by kind of window, and the time from a register's change to its alarm.
+
 Then S7 and OPC UA the same way, in shorter rounds, each beside the plain library client.
 
 CPU counts from the end of a warm-up to the end of the round, all threads and children. The last line of
@@ -21,8 +23,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.latency import latency_section
 from tests.bench.measure import fetch, p99, rss_mb, samples_read, watch
 from tests.bench.protocols import protocol_section
+from tests.bench.windows import windows_section
 from tests.plant.processes import ROOT, Child, eventually, get
 from tests.plant.site import Site
 
@@ -176,7 +180,9 @@ def main() -> None:
             rows = [one_round(scene, n, per_poll=n in (1, rounds)) for n in range(1, rounds + 1)]
         finally:
             scene.close()
-        others = protocol_section(folder, "s7", quick=quick) | protocol_section(folder, "opcua", quick=quick)
+        others = windows_section() | latency_section(folder, quick=quick)
+        print(f"windows and alarms: {others}", flush=True)
+        others |= protocol_section(folder, "s7", quick=quick) | protocol_section(folder, "opcua", quick=quick)
     print(json.dumps(summary(rows, wear) | others))
 
 

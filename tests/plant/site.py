@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ class Site:
         self.state = root / "state"
         self.log = root / "agent.log"
         self.web_port = free_port()
+        self._short = tempfile.TemporaryDirectory(prefix="ls-")  # a socket's path has 107 bytes at most
+        self.socket = Path(self._short.name) / "console.sock"
         for folder in ("devices.d", "tags.d"):
             (self.config / folder).mkdir(parents=True, exist_ok=True)
         self.main: dict[str, Any] = {
@@ -69,6 +72,7 @@ class Site:
             "state_dir": str(self.state),
             "web": {"port": self.web_port},
             "buffer": {"flush": flush},
+            "console": {"socket": str(self.socket)},
             "uplinks": [{"name": "park", "type": "http", "url": park_url, **uplink}] if park_url else [],
         }
         self.write_main()
@@ -165,12 +169,21 @@ class Site:
         """Ends what is left, and fails if the agent's log holds a stack or a warning of the interpreter."""
         if self.agent is not None and self.agent.running:
             self.agent.stop()
+        self._short.cleanup()
         if self.log.exists():
             text = self.log.read_text(encoding="utf-8", errors="replace")
             if self._killed:  # what it had started found nobody to answer to
                 text = _ORPHAN.sub("", text)
             found = [word for word in _TROUBLE if word in text]
             assert not found, f"{found} in the log: {text[-4000:]}"
+
+    # -- over its console
+
+    def console(self, *words: str, code: int = 0) -> Any:
+        """``edge-agent WORDS --json`` against this agent's socket; its answer."""
+        done = command(*words, "--socket", self.socket, "--json")
+        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+        return json.loads(done.stdout) if code == 0 and done.stdout else done.stderr
 
     # -- what it says
 

@@ -5,13 +5,17 @@ Codes are stable and language-neutral: a technician reads them out over the phon
 ``catalogue.NAME``; the entries stand by subject in the modules of this package.
 """
 
+from edge_agent.config.catalogue.derived import *  # noqa: F403
 from edge_agent.config.catalogue.devices import *  # noqa: F403
 from edge_agent.config.catalogue.entry import Entry as Entry
 from edge_agent.config.catalogue.files import *  # noqa: F403
 from edge_agent.config.catalogue.keys import *  # noqa: F403
+from edge_agent.config.catalogue.limits import *  # noqa: F403
 from edge_agent.config.catalogue.snapshot import *  # noqa: F403
+from edge_agent.config.catalogue.standards import *  # noqa: F403
 from edge_agent.config.catalogue.tables import *  # noqa: F403
 from edge_agent.config.catalogue.windows import *  # noqa: F403
+from edge_agent.config.catalogue.writes import *  # noqa: F403
 
 
 def entries() -> list[Entry]:

@@ -27,8 +27,8 @@ NOT_NUMERIC = Entry(
     "E-CFG-073",
     "tag '{tag}' is of type {type} and has no limits",
     "点 '{tag}' 是 {type} 类型，不能设限值",
-    "Windows are for numbers; correct the tag or its type.",
-    "窗口只能用于数值；请改正点或数据类型。",
+    "Limits are for numbers, 'allowed' is for states; correct the tag or its type.",
+    "限值只用于数值，状态请用 'allowed'；请改正点或数据类型。",
 )
 NOT_BOOL = Entry(
     "E-CFG-074",
@@ -48,8 +48,8 @@ NO_LIMITS = Entry(
     "E-CFG-076",
     "the window on '{tag}' has no limits",
     "点 '{tag}' 的窗口没有限值",
-    "Give low and/or high, or target and tolerance.",
-    "请填写 low、high（至少一个），或 target 加 tolerance。",
+    "Give low and/or high, target and tolerance, rise, fall or allowed.",
+    "请填写 low、high（至少一个），或 target 加 tolerance，或 rise、fall、allowed。",
 )
 TARGET_AND_LIMITS = Entry(
     "E-CFG-077",
@@ -95,10 +95,10 @@ LIMITS_TWICE = Entry(
 )
 DEADBAND_ALONE = Entry(
     "E-CFG-083",
-    "deadband of tag '{tag}' stands without low or high",
+    "deadband of tag '{tag}' stands without a limit",
     "点 '{tag}' 只有死区，没有上下限",
-    "Fill in low or high, or empty the deadband.",
-    "请填写下限或上限，或清空死区。",
+    "Fill in low or high (or lolo, hihi), or empty the deadband.",
+    "请填写下限或上限（或 lolo、hihi），或清空死区。",
 )
 W_UNITS = Entry(
     "W-CFG-084",

@@ -12,7 +12,7 @@ from typing import Any
 from edge_agent.acquisition import ConnectGate, LinkWorker, WorkerHost
 from edge_agent.config.model import Device
 from edge_agent.driver import Columns, DeviceSettings, DriverPlugin, Plan, Request, Reserved, Sink
-from edge_agent.model import Batch, Quality, Tag, ValueType
+from edge_agent.model import Batch, Quality, Tag, Value, ValueType
 from edge_agent.status import Board
 from edge_agent.testing.clock import ManualClock, settle
 
@@ -46,6 +46,8 @@ class Wire:
         self.subscribe_error: Exception | None = None
         self.liveness_s = 10.0
         self.busy_ns: dict[int, int] = {}
+        self.writing: dict[int, Callable[[Tag, Value], Any]] = {}
+        self.written: list[tuple[int, str, Value]] = []
 
 
 class FakeLink:
@@ -133,6 +135,16 @@ class ReportingLink(FakeLink):
         return self.wire.liveness_s
 
 
+class WritingLink(FakeLink):
+    """Also writes: a write takes as long as an exchange of its station."""
+
+    async def write(self, station: FakeSettings, tag: Tag, raw: Value) -> None:
+        number = station.station
+        async with self._busy(number, f"write {tag.name}", self.wire.cost_s.get(number, station.cost)):
+            self.wire.writing.get(number, lambda *_: None)(tag, raw)
+            self.wire.written.append((number, tag.name, raw))
+
+
 def plugin(wire: Wire, **more: Any) -> DriverPlugin:
     made = DriverPlugin(
         settings=FakeSettings,
@@ -169,6 +181,7 @@ class Bench:
         costs: dict[str, float] | None = None,
         more: dict[str, Any] | None = None,
         reporting: bool = False,
+        writing: bool = False,
         **timeouts: str,
     ) -> None:
         self.clock = clock
@@ -184,6 +197,8 @@ class Bench:
                 open_link=lambda s: ReportingLink(self.wire),
                 subscribed=lambda s: frozenset(s.subscribe),
             )
+        if writing:
+            made = replace(made, open_link=lambda s: WritingLink(self.wire))
         self.devices = [
             Device(
                 name,

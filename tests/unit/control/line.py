@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from edge_agent.config.model import TagRef, Window
 from edge_agent.control import Control
+from edge_agent.control.alarms import AlarmBook
+from edge_agent.control.excursion import Moment
+from edge_agent.control.transition import Transition
 from edge_agent.model import Batch, Event, Quality, Scaling, Schema, Tag, Value, ValueType
 
 GOOD = Quality.GOOD
@@ -38,11 +42,52 @@ def window(name: str = "w", source: TagRef = PRESSURE, **more: Any) -> Window:
     return Window(name, source, **more)
 
 
+class Recorder:
+    """In place of the alarms: writes down what the windows tell them, and makes no events of it."""
+
+    def __init__(self) -> None:
+        self.heard: list[Transition] = []
+        self.suppressed: list[str] = []
+
+    def configure(self, windows: Sequence[Window], version: str, at: Moment) -> list[Event]:
+        return []
+
+    def hear(self, transitions: Iterable[Transition]) -> list[Event]:
+        self.heard += transitions
+        return []
+
+    def tick(self, at: Moment) -> list[Event]:
+        return []
+
+    def changed(self) -> dict[str, Any]:
+        return {}
+
+    snapshot = changed
+
+    def restore(self, states: Mapping[str, Any], at: Moment, suppressed: Iterable[str] = ()) -> None:
+        self.suppressed = list(suppressed)
+
+    def take(self) -> list[tuple[str, str]]:
+        """Change and kind of what was heard since the last time."""
+        taken = [(str(said.change), str(said.kind or "")) for said in self.heard]
+        self.heard.clear()
+        return taken
+
+
+def record(control: Control) -> Recorder:
+    """Puts a recorder in the place of the alarms."""
+    recorder = Recorder()
+    control.alarms = cast(AlarmBook, recorder)
+    return recorder
+
+
 class Line:
-    """Feeds one ``Control``. Times are seconds after the start; ``events`` gathers everything."""
+    """Feeds one ``Control`` without alarms. Times are seconds after the start; ``events`` gathers everything,
+    ``told`` what the alarms would have heard."""
 
     def __init__(self, *windows: Window, fast: Schema = FAST, slow: Schema = SLOW) -> None:
         self.control = Control(windows, "v1", mono_ns=START_NS, time_ns=WALL_NS)
+        self.told = record(self.control)
         self.schemas = {"fast": fast, "slow": slow}
         self.values: dict[str, list[Value]] = {"fast": [0.4, 2000, True], "slow": [2000]}
         self.events: list[Event] = []

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config.model import TagRef, Window
+from edge_agent.config.model import Limit, LimitKind, Plausible, TagRef, Window
 from edge_agent.control import Control
 from edge_agent.control import group as groups
 from edge_agent.control.lanes import Lanes
 from edge_agent.control.limits import REGARDLESS
 from edge_agent.model import Batch, Event, Quality, Scaling, Schema, Tag, Value, ValueType
-from tests.unit.control.naive import Naive, Told
+from tests.unit.control.line import record
+from tests.unit.control.naive import LEVELS, Naive, Told
 
 STEPS = 2_500
 SCALINGS = {
@@ -25,6 +26,7 @@ SCALINGS = {
     ValueType.FLOAT64: [None],
     ValueType.FLOAT32: [None],
     ValueType.BOOL: [None],
+    ValueType.STRING: [None],
 }
 FAULTS = [
     Quality.BAD_COMM, Quality.BAD, Quality.UNCERTAIN, Quality.UNCERTAIN_STOPPED, Quality.NOT_REPORTED,
@@ -69,15 +71,51 @@ class World:
         if rng.random() < 0.4:
             target = rng.choice([0.6, *self.refs(numeric=True)])
             limits = {"target": target, "tolerance": rng.choice([0.5, 1.3])}
+        further = self.draw_limits("target" in limits)
+        numeric = rng.random() < 0.97
+        if rng.random() < 0.2:  # a discrete one
+            limits, numeric = {"allowed": rng.choice([(1, 3), (True,), ("A", "B")])}, rng.random() < 0.3
+            further = tuple(limit for limit in further if limit.kind is LimitKind.BAD_INPUT)
         return Window(
             name,
-            rng.choice(self.refs(numeric=rng.random() < 0.97) or self.refs(numeric=True)),
+            rng.choice(self.refs(numeric=numeric)),
             deadband=rng.choice([0.0, 0.0, 0.1, 0.2]),
             on_delay_s=rng.choice([0.0, 0.0, 0.5, 1.5]),
             off_delay_s=rng.choice([0.0, 0.0, 0.5, 1.0]),
             max_age_s=rng.choice([1.0, 2.5]),
             when=rng.choice([None, None, None, *self.refs(numeric=False)[:2]]),
+            grace_s=rng.choice([0.0, 0.0, 1.0, 3.0]),
+            plausible=rng.choice([None, None, self.draw_plausible()]),
+            further=further,
             **limits,
+        )
+
+    def draw_limits(self, has_target: bool) -> tuple[Limit, ...]:
+        """Of any kinds, each with settings of its own."""
+        rng, further = self.rng, []
+        values: dict[LimitKind, float | None] = {
+            LimitKind.LOLO: -0.7, LimitKind.LOW: 0.4, LimitKind.HIGH: 1.0, LimitKind.HIHI: 1.9,
+            LimitKind.RISE: 0.8, LimitKind.FALL: 0.3, LimitKind.BAD_INPUT: None,
+        }  # fmt: skip
+        for kind, value in values.items():
+            if rng.random() < 0.8:
+                continue
+            tolerance = None
+            if value is not None and has_target and kind in LEVELS and rng.random() < 0.7:
+                value, tolerance = None, rng.choice([0.1, 0.9])
+            over_s = rng.choice([0.0, 1.0, 2.0]) if kind in (LimitKind.RISE, LimitKind.FALL) else 0.0
+            delays = rng.choice([0.0, 0.0, 0.7]), rng.choice([0.0, 0.0, 0.4])
+            deadband = 0.0 if value is None and tolerance is None else rng.choice([0.0, 0.1])
+            further.append(Limit(kind, value, tolerance, deadband, *delays, over_s))
+        return tuple(further)
+
+    def draw_plausible(self) -> Plausible:
+        rng = self.rng
+        return Plausible(
+            rng.choice([None, -0.7]),
+            rng.choice([None, 1.9]),
+            rng.choice([None, None, 4.0, 20.0]),
+            rng.choice([None, None, 0.8, 3.0]),
         )
 
     def draw_schemas(self) -> dict[tuple[str, str], Schema]:
@@ -89,8 +127,10 @@ class World:
         rng = self.rng
         if tag.type is ValueType.BOOL:
             return rng.random() < 0.85
+        if tag.type is ValueType.STRING:
+            return rng.choice("AAABBC")
         wanted = rng.choice(
-            [0.3, 0.4, 0.6, 0.7, 0.9, 1.0, 1.1, 0.8, 0.5, 0.2, 1.2, 2.7, 2.8, -0.7, -0.8, 1.9]
+            [0.3, 0.4, 0.6, 0.7, 0.9, 1.0, 1.1, 0.8, 0.5, 0.2, 1.2, 2.7, 2.8, -0.7, -0.8, 1.9, 3.0]
         )
         if tag.type is ValueType.FLOAT32:
             return float(struct.unpack("<f", struct.pack("<f", wanted))[0])
@@ -134,13 +174,15 @@ class World:
 class OneOf:
     """Equal to a list in which it occurs: of several values equally far outside any may be the extreme."""
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float | None) -> None:
         self.value = value
 
     def __repr__(self) -> str:
         return f"one of them is {self.value}"
 
     def __eq__(self, other: object) -> bool:
+        if self.value is None:  # no level was exceeded
+            return other == []
         return isinstance(other, list) and any(abs(self.value - v) < 1e-5 for v in other)
 
     __hash__ = None  # type: ignore[assignment]
@@ -164,6 +206,7 @@ class Duel:
     def __init__(self, world: World) -> None:
         self.world = world
         self.control = Control(world.windows, "v1", mono_ns=world.mono_ns, time_ns=self.time_ns)
+        self.told = record(self.control)
         self.naive = Naive(world.windows, world.mono_ns)
         self.counts: dict[str, int] = {}
 
@@ -226,9 +269,11 @@ class Duel:
         world.mono_ns = rng.randint(2_000_000_000, 10_000_000_000)
         world.wall_ns = wall_ns - world.mono_ns
         self.control = Control(world.windows, "v", mono_ns=world.mono_ns, time_ns=self.time_ns)
+        self.told = record(self.control)
         self.control.restore(saved, mono_ns=world.mono_ns, time_ns=self.time_ns)
         for status in self.naive.all.values():
             self.naive.account(status, accounted_ns)
+        self.naive.changes = []
         self.naive.restart(world.mono_ns, down_ns, accounted_ns)
 
     def same(self, events: list[Event], expected: list[Told]) -> None:
@@ -236,18 +281,27 @@ class Duel:
             json.dumps(dict(event.detail), allow_nan=False)
             self.counts[event.kind] = self.counts.get(event.kind, 0) + 1
         assert told(events) == sorted(expected, key=lambda t: t[1])
+        heard = [(str(t.change), t.window, str(t.kind or ""), t.at.mono_ns) for t in self.told.heard]
+        self.told.heard.clear()
+        for change, _, kind, _ in heard:
+            self.counts[f"{change} {kind}"] = self.counts.get(f"{change} {kind}", 0) + 1
+        assert sorted(heard, key=lambda t: t[1]) == sorted(self.naive.changes, key=lambda t: t[1])
 
     def same_states(self) -> None:
         for name, status in self.naive.all.items():
             watcher = self.control._watchers[name]
             reason = "*" if watcher.state == "out" else watcher.reason
-            found = (str(watcher.state), reason, watcher.active, watcher.excursions)
-            assert found == (status.state, status.reason, status.active, status.excursions), name
+            found = (str(watcher.state), reason, watcher.active, watcher.excursions, watcher.suppressed)
+            expected = (status.state, status.reason, status.active, status.excursions, status.suppressed)
+            assert found == expected, name
+            active = [machine.limit.kind for machine in status.machines if machine.active]
+            assert watcher.active_kinds == active, name
 
     def same_times(self) -> None:
         states = self.control.snapshot()
         for name, status in self.naive.all.items():
             assert states[name]["spent_ns"] == status.spent, name
+            assert states[name]["unknown_ns"] == status.unknown_by, name
 
 
 @pytest.fixture(params=["eager", "patient"])
@@ -293,9 +347,14 @@ def test_the_duel_sees_every_kind_of_event_and_the_fast_paths(monkeypatch: pytes
             seen["regardless"] += sum(w.bounds is REGARDLESS for w in duel.control._watchers.values())
         for kind, count in duel.counts.items():
             counts[kind] = counts.get(kind, 0) + count
-    assert min(counts.values()) > 10
-    assert set(counts) == {
+    changes = {
+        f"{change} {kind}"
+        for kind in ("lolo", "low", "high", "hihi", "rise", "fall", "state", "bad_input")
+        for change in ("alarm", "return")
+    }
+    assert min(counts.values()) > 5
+    assert set(counts) == changes | {
         "excursion_begin", "excursion_end", "window_unknown", "window_known", "window_suppressed",
-        "window_unsuppressed",
+        "window_unsuppressed", "suppress ", "unsuppress ",
     }  # fmt: skip
     assert min(seen.values()) > 20, seen

@@ -20,6 +20,7 @@ from tests.unit.control.line import (
     WALL_NS,
     Line,
     ns,
+    record,
     window,
 )
 
@@ -32,6 +33,7 @@ def restarted(line: Line, windows: list[Window], *, down_s: float, ran_s: float)
     saved = json.loads(json.dumps(line.control.snapshot()))
     new = Line()
     new.control = Control(windows, "v1", mono_ns=START_NS - 5, time_ns=WALL_NS)
+    new.told = record(new.control)
     new.control.restore(saved, mono_ns=START_NS, time_ns=WALL_NS + ns(ran_s + down_s))
     return new
 

@@ -15,7 +15,7 @@ from edge_agent.config.model import TagRef, Window
 from edge_agent.control import Control
 from edge_agent.control.window import Watcher
 from edge_agent.model import Batch, Event, Quality, Scaling, Schema, Tag, Value, ValueType
-from tests.unit.control.line import START_NS, WALL_NS, ns
+from tests.unit.control.line import START_NS, WALL_NS, ns, record
 
 TAGS = 500
 SECOND_NS = 1_000_000_000
@@ -34,6 +34,7 @@ class Many:
         ]
         self.windows = windows
         self.control = Control(windows, "v", mono_ns=START_NS, time_ns=WALL_NS)
+        record(self.control)
         self.values: list[Value] = [1000 + i for i in range(TAGS)]
         self.quality = bytearray(TAGS)
         self.at = 0

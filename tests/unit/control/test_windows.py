@@ -70,10 +70,11 @@ def test_low_mirrors_high() -> None:
 
 
 def test_the_end_of_an_excursion_says_it_all() -> None:
-    line = Line(window(low=0.3, high=0.5, on_delay_s=1, unit="bar"))
+    line = Line(window(low=0.3, high=0.5, on_delay_s=1, unit="bar", standards=("S-1@2",)))
     for at, value in enumerate([0.6, 0.7, 0.65, 0.4]):
         line.batch(at, pressure=value)
     begin, end = line.events
+    assert begin.detail["limits"] == ["high"]
     assert begin.source == end.source == "w"
     assert begin.time_ns - 1_000_000_000 == begin.detail["outside_ns"]
     detail = dict(end.detail)
@@ -83,7 +84,7 @@ def test_the_end_of_an_excursion_says_it_all() -> None:
     assert detail == {
         "old": "out", "new": "in", "reason": "", "device": "press-1", "tag": "pressure", "value": 0.4,
         "unit": "bar", "low": 0.3, "high": 0.5, "deadband": 0.0, "quality": "good", "active": False,
-        "outside_ns": begin.detail["outside_ns"], "extreme": 0.7,
+        "outside_ns": begin.detail["outside_ns"], "extreme": 0.7, "limits": [], "standards": ["S-1@2"],
     }  # fmt: skip
 
 
@@ -371,6 +372,10 @@ def test_a_row_has_exactly_these_columns() -> None:
         "name": "w", "device": "press-1", "tag": "pressure", "state": "in", "reason": "", "active": False,
         "since_ns": line.row(1)["since_ns"], "value": 0.4, "unit": "MPa", "low": 0.3, "high": 0.5,
         "seconds": {"in": 1.0, "out": 0.0, "unknown": 0.0, "suppressed": 0.0}, "excursions": 0,
+        "limits": [
+            {"kind": "low", "value": 0.3, "active": False}, {"kind": "high", "value": 0.5, "active": False}
+        ],
+        "standards": [], "suppressed": False,
     }  # fmt: skip
 
 

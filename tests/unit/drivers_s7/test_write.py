@@ -9,10 +9,12 @@ import pytest
 
 from drivers.s7 import PLUGIN
 from drivers.s7.link import S7Link
+from drivers.s7.plan import Limits
 from drivers.s7.write import write_pdu
 from edge_agent.driver import Writer
 from edge_agent.errors import BadReply, LinkLost, Refused, StationError
 from edge_agent.model import Quality, Value
+from hardware_mocks.faults import Behaviour, Fault
 from hardware_mocks.s7 import S7Server
 from hardware_mocks.s7areas import COUNTERS, DB, MEMORY, OUTPUTS, TIMERS
 
@@ -117,6 +119,45 @@ async def test_a_bit_of_an_exclusive_byte_is_written_without_its_neighbours() ->
             assert memory[10] == 0b1000_0011
             await link.write(settings, tag_for("bool", "M10.0"), False)
             assert memory[10] == 0b1000_0010
+
+
+async def test_a_bit_goes_out_as_one_bit_and_its_byte_is_never_read_for_it() -> None:
+    """A read-modify-write would put back what the program changed in between."""
+    asked: list[bytes] = []
+    async with scripted({1: bytes(8)}) as plc:
+        settings = settings_for(plc.port, exclusive_bytes=["DB1.DBB2"], cpu_state="0s")
+        async with connected(settings) as (link, _):
+
+            def keep(reply: bytes) -> list[bytes]:
+                asked.append(reply)
+                return [data_packet(acknowledgement(int.from_bytes(reply[4:6]), b"\x05\x01", b"\xff"))]
+
+            plc.send = keep
+            await link.write(settings, tag_for("bool", "DB1.DBX2.5"), True)
+            assert len(asked) == 1, "one request"
+            with pytest.raises(Refused, match="exclusive_bytes"):
+                await link.write(settings, tag_for("bool", "DB1.DBX3.5"), True)
+            assert len(asked) == 1, "and none for a byte that is not declared"
+
+
+async def test_the_commands_of_the_simulated_line() -> None:
+    """Horn and lamp share a byte that is the agent's alone; status and set-points lie elsewhere."""
+    async with simulated() as server:
+        process = server.areas._process
+        settings = settings_for(server.port, exclusive_bytes=["DB4.DBB2"])
+        async with connected(settings) as (link, _):
+            await link.write(settings, tag_for("bool", "DB4.DBX2.1"), True)
+            assert (process.horn, process.lamp) == (False, True)
+            await link.write(settings, tag_for("bool", "DB4.DBX2.0"), True)
+            assert (process.horn, process.lamp) == (True, True)
+            with pytest.raises(Refused, match="exclusive_bytes"):
+                await link.write(settings, tag_for("bool", "DB4.DBX3.0"), False)
+            await server.set_fault(None, Behaviour(Fault.WRITE_STUCK, times=1))
+            await read(link, settings, [tag_for("real", "DB4.DBD4")], Limits())
+            for value in (0.5, 0.75):
+                await link.write(settings, tag_for("real", "DB4.DBD4"), value)
+                assert process.pressure_setpoint_mpa == (0.4 if value == 0.5 else 0.75)
+    assert server.state()["writes"] == 4, "what was refused here was never sent"
 
 
 def test_the_request_is_what_the_protocol_says() -> None:

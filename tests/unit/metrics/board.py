@@ -39,6 +39,45 @@ WINDOW = {
     "seconds": {"in": 95.5, "out": 2.5, "unknown": 2.0, "suppressed": 0.0},
     "excursions": 2,
 }
+ALARM = {
+    "name": "press-1.pressure.high",
+    "letter": "B",
+    "state": "unacknowledged",
+    "window": "press-1.pressure",
+    "kind": "high",
+    "priority": "high",
+    "active": True,
+    "first_out": True,
+    "value": 0.52,
+    "limit": 0.5,
+    "unit": "MPa",
+    "since_ns": TIME_NS - 5 * SECOND_NS,
+    "until_ns": None,
+    "acked_by": "",
+    "user": "",
+    "comment": "",
+}
+ALARM_FIGURES = {
+    "states": {
+        "unacknowledged": {"high": 1},
+        "latched_acknowledged": {"low": 2, "diagnostic": 1},
+        "shelved": {"medium": 2, "low": 1},
+        "suppressed": {"low": 4},
+    },
+    "stale": 1,
+    "suppressed_windows": 3,
+    "silenced": False,
+    "annunciated": {"low": 5, "medium": 0, "high": 1, "critical": 0},
+    "per_10min": 6,
+    "per_day": 6,
+    "flood": True,
+    "floods": 1,
+    "flood_s": 12.5,
+    "chattering": ["press-1.pressure.high"],
+    "fleeting": 2,
+    "top": [{"name": "press-1.pressure.high", "count": 6}],
+    "top_share": 1.0,
+}
 BUFFER = {
     "state": "ok",
     "reason": "",
@@ -78,6 +117,7 @@ def make_board() -> Board:
     board.devices = {"press-1": _press(), "oven-1": _oven()}
     board.uplinks = {"park": _uplink()}
     board.windows = lambda: [dict(WINDOW)]
+    board.alarms = lambda: {"rows": [dict(ALARM)], "kpi": dict(ALARM_FIGURES)}
     board.buffer = lambda: dict(BUFFER)
     return board
 

@@ -11,7 +11,11 @@ import pytest
 
 UNITS = Path(__file__).parents[3] / "systemd"
 PROGRAM = "/opt/edge-agent/current/bin/edge-agent"
-DROPINS = {"serial": "edge-agent-serial.conf", "clock": "edge-agent-clock.conf"}
+DROPINS = {
+    "serial": "edge-agent-serial.conf",
+    "clock": "edge-agent-clock.conf",
+    "console": "edge-agent-console.conf",
+}
 
 
 def installed(tmp_path: Path, *dropins: str) -> Path:
@@ -47,7 +51,9 @@ def exposure(unit: Path, threshold: int) -> tuple[int, str]:
 
 
 @pytest.mark.tool("systemd-analyze")
-@pytest.mark.parametrize("dropins", [(), ("serial",), ("clock",), ("serial", "clock")])
+@pytest.mark.parametrize(
+    "dropins", [(), ("serial",), ("clock",), ("console",), ("serial", "clock", "console")]
+)
 def test_verify_has_nothing_to_say(tmp_path: Path, dropins: tuple[str, ...]) -> None:
     assert run("systemd-analyze", "verify", "--man=no", installed(tmp_path, *dropins)) == (0, "")
 
@@ -82,7 +88,7 @@ def test_sysusers(tmp_path: Path) -> None:
     rules = UNITS / "sysusers.d" / "edge-agent.conf"
     code, output = run("systemd-sysusers", f"--root={tmp_path}", "--dry-run", rules)
     assert code == 0, output
-    assert "edgeagent" in output
+    assert "edgeagent" in output and "edgeoperator" in output
 
 
 @pytest.mark.tool("systemd-sysusers")
@@ -111,6 +117,7 @@ def test_what_the_agent_and_the_manuals_rely_on() -> None:
         "Type": "notify", "NotifyAccess": "main", "WatchdogSec": "30", "Restart": "always", "RestartSec": "2",
         "User": "edgeagent", "Group": "edgeagent", "MemoryMax": "400M", "TasksMax": "64",
         "ConfigurationDirectory": "edge-agent", "StateDirectory": "edge-agent",
+        "RuntimeDirectory": "edge-agent", "RuntimeDirectoryMode": "0750",
     }  # fmt: skip
     assert {key: service[key] for key in wanted} == wanted
     text = (UNITS / "edge-agent.service").read_text(encoding="utf-8")

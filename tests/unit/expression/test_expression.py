@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import re
 from typing import Any
 
@@ -373,3 +374,25 @@ def test_a_circle_is_told_at_each_of_its_members_only() -> None:
     assert "x -> y -> z -> x" in compiled.mistakes["x"][0].message.en
     assert compiled.mistakes["y"][0].column == 5
     assert not compiled.formulas
+
+
+def test_elements_of_arrays_are_names_where_they_exist() -> None:
+    known = TAGS | {
+        "zone[0]": operand("zone[0]", FLOAT, "°C"),
+        "d-1.zone[12]": operand("zone[12]", INT, "kg"),
+    }
+    made = compile_formula("d-1.zone[12] > 3 [kg] and zone［0］ - 3 °C > 4 K", known)
+    assert isinstance(made, Formula)
+    assert [slot.name for slot in made.slots] == ["d.zone[12]", "d.zone[0]"]
+    told = compile_formula("zone[1] + 1", known)
+    assert isinstance(told, list) and told[0].column == 1 and "zone[0]" in told[0].message.en
+
+
+def test_a_pickle_holds_steps_and_makes_the_function_anew() -> None:
+    made = compile_formula("if(energy > 3 kWh, mass / 2, clamp(mass, 1 kg, 9 kg)) ** 2", TAGS)
+    assert isinstance(made, Formula)
+    again = pickle.loads(pickle.dumps(made))
+    assert again == made and again.fast is not made.fast
+    for values in ([4.0, 6], [2.0, 60], [2.0, 0]):
+        for qualities in ([0, 0], [0, 0x40], [0x81, 0]):
+            assert again.evaluate(values, qualities) == made.evaluate(values, qualities)

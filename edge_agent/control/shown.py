@@ -1,0 +1,108 @@
+"""What people and events are shown of a window, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from edge_agent.config.model import LimitKind
+from edge_agent.control.inputs import quality_name
+
+if TYPE_CHECKING:
+    from edge_agent.control.excursion import Moment
+    from edge_agent.control.terms import Number
+    from edge_agent.control.window import Watcher
+
+
+def facts(watcher: Watcher, at: Moment) -> dict[str, Any]:
+    """What every event of the window tells. ``limits``: the kinds of the limits that are active."""
+    window = watcher.window
+    low, high = _plain(watcher, at.now_ns)
+    return {
+        "device": window.source.device,
+        "tag": window.source.tag,
+        "value": watcher.value(at.now_ns),
+        "unit": window.unit or watcher.source.unit,
+        "low": low,
+        "high": high,
+        "deadband": window.deadband,
+        "quality": quality_name(watcher.source.quality),
+        "active": watcher.active,
+        "limits": [str(kind) for kind in watcher.active_kinds],
+        "standards": list(window.standards),
+    }
+
+
+def _plain(watcher: Watcher, now_ns: int) -> tuple[Number | None, Number | None]:
+    """The limits LOW and HIGH as they apply now."""
+    low = high = None
+    for rule in watcher.terms.rules:
+        if rule.kind is LimitKind.LOW:
+            low = watcher.limit(rule, now_ns)
+        elif rule.kind is LimitKind.HIGH:
+            high = watcher.limit(rule, now_ns)
+    return low, high
+
+
+def row(watcher: Watcher, mono_ns: int, now_ns: int) -> dict[str, Any]:
+    """With the times up to ``mono_ns``; values and limits as of ``now_ns``. ``suppressed``: whether its
+    suppression stands, also while it is unknown after that. ``unknown_by`` (only where there is any): seconds
+    of the unknown time by reason."""
+    watcher.account(mono_ns)
+    watcher.source.pull()
+    window = watcher.window
+    low, high = _plain(watcher, now_ns)
+    active = watcher.active_kinds
+    shown: dict[str, Any] = {
+        "name": window.name,
+        "device": window.source.device,
+        "tag": window.source.tag,
+        "state": str(watcher.state),
+        "reason": watcher.reason,
+        "active": watcher.active,
+        "suppressed": watcher.suppressed,
+        "since_ns": watcher.since_ns,
+        "value": watcher.value(now_ns),
+        "unit": window.unit or watcher.source.unit,
+        "low": low,
+        "high": high,
+        "limits": [
+            {"kind": str(rule.kind), "value": watcher.limit(rule, now_ns), "active": rule.kind in active}
+            for rule in watcher.terms.rules
+        ],
+        "standards": list(window.standards),
+        "seconds": watcher.spent.seconds(),
+        "excursions": watcher.excursions,
+    }
+    unknown_by = watcher.spent.by_reason()
+    if unknown_by:
+        shown["unknown_by"] = {reason: ns / 1e9 for reason, ns in unknown_by.items()}
+    return shown
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """The rows of all windows in the order of the configuration. Each is made when it is taken, with the
+    state of that moment, so that whoever shows a hundred of thousands pays for a hundred."""
+
+    __slots__ = ("_mono_ns", "_now_ns", "_watchers")
+
+    def __init__(self, watchers: list[Watcher], mono_ns: int, now_ns: int) -> None:
+        self._watchers = watchers
+        self._mono_ns = mono_ns
+        self._now_ns = now_ns
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [watcher.row(self._mono_ns, self._now_ns) for watcher in self._watchers[index]]
+        return self._watchers[index].row(self._mono_ns, self._now_ns)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for watcher in self._watchers:
+            yield watcher.row(self._mono_ns, self._now_ns)

@@ -1,0 +1,660 @@
+"""The windows a second time: everything that was said is kept, every window is looked at in full, and numbers
+are the decimal fractions a person would write. Shares no code with ``edge_agent.control``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cache
+from itertools import takewhile
+
+from edge_agent.config.model import Limit, LimitKind, TagRef, Window
+from edge_agent.model import Batch, Quality, Scaling, Value, ValueType
+from tests.model.alarms import Alarms, Journal, Told
+
+NEVER_OUT = (LimitKind.BAD_INPUT,)
+HIGHS = (LimitKind.HIGH, LimitKind.HIHI)
+RATES = (LimitKind.RISE, LimitKind.FALL)
+SECOND_NS = 1_000_000_000
+NOTHING = object()  # equal to no value
+
+Meant = Decimal | bool | str | None
+
+
+@cache
+def written(number: float) -> Decimal:
+    """0.1 means one tenth here, not the binary number next to it."""
+    return Decimal(repr(number))
+
+
+def ns(seconds: float) -> int:
+    return round(seconds * SECOND_NS)
+
+
+def meant(raw: Value, type_: ValueType, scaling: Scaling | None) -> Meant:
+    if raw is None or isinstance(raw, (bool, str)):
+        return raw
+    if not math.isfinite(raw):
+        return None
+    plain = written(float(f"{raw:.6g}")) if type_ is ValueType.FLOAT32 else written(raw)
+    return plain if scaling is None else plain * written(scaling.scale) + written(scaling.offset)
+
+
+def is_number(value: Meant) -> bool:
+    return isinstance(value, Decimal)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a tag said last; ``mono_ns`` and ``batch`` are those of the last one that said or vouched for it."""
+
+    quality: int
+    raw: Value
+    value: Meant
+    mono_ns: int
+    scaling: Scaling | None
+    batch: Batch
+
+    @property
+    def usable(self) -> bool:
+        return self.quality < Quality.UNCERTAIN or self.quality == Quality.UNCERTAIN_SOURCE_TIME
+
+
+@dataclass
+class Machine:
+    """One limit of a window."""
+
+    limit: Limit
+    active: bool = False
+    outside_ns: int | None = None
+    clear_ns: int | None = None
+
+    def hold(self) -> None:
+        self.outside_ns = self.clear_ns = None
+
+    def judge(self, outside: bool, clear: bool, since_ns: int, until_ns: int) -> bool:
+        """Whether ``active`` changed. A delay that begins now begins at ``since_ns`` and has run until
+        ``until_ns``."""
+        if outside:
+            self.clear_ns = None
+            if self.outside_ns is None:
+                self.outside_ns = since_ns
+            delay_ns = ns(self.limit.on_delay_s)
+            if not self.active and (delay_ns == 0 or until_ns - self.outside_ns >= delay_ns):
+                self.active = True
+                return True
+            return False
+        self.outside_ns = None
+        if not clear:
+            self.clear_ns = None
+            return False
+        if not self.active:
+            return False
+        if self.clear_ns is None:
+            self.clear_ns = since_ns
+        delay_ns = ns(self.limit.off_delay_s)
+        if delay_ns == 0 or until_ns - self.clear_ns >= delay_ns:
+            self.active, self.clear_ns = False, None
+            return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the state row of a window has to tell a later process."""
+
+    told: str | None
+    active: tuple[str, ...]
+    excursion: bool
+    excursions: int
+    suppression: bool
+    spent: dict[str, int]
+    unknown_by: dict[str, int]
+    wall_ns: int
+
+
+@dataclass
+class Status:
+    """One window: what it is, what its source has said since it exists, and what was told of it."""
+
+    window: Window
+    upto_ns: int
+    version: str
+    machines: list[Machine] = field(default_factory=list)
+    state: str = "unknown"
+    reason: str = "waiting"
+    starting: bool = True
+    told: str | None = None
+    excursion: bool = False
+    excursions: int = 0
+    suppression: bool = False  # stands also while unknown after suppressed
+    target: Decimal | None = None
+    judged_scaling: Scaling | None = None
+    source_scaling: Scaling | None = None
+    heard_source: Batch | None = None
+    raw: object = NOTHING
+    heard: list[tuple[int, Decimal]] = field(default_factory=list)  # usable numbers, plausible or not
+    trusted: list[tuple[int, Decimal]] = field(default_factory=list)  # what a rate may be taken from
+    moved_ns: int = 0
+    implausible: str = ""
+    spent: dict[str, int] = field(default_factory=lambda: {"in": 0, "out": 0, "unknown": 0, "suppressed": 0})
+    unknown_by: dict[str, int] = field(default_factory=dict)
+    touched: bool = False
+    stored: Stored | None = None
+
+    @property
+    def refs(self) -> list[TagRef]:
+        w = self.window
+        return [r for r in (w.source, w.target, w.when) if isinstance(r, TagRef)]
+
+    @property
+    def active(self) -> list[str]:
+        return [str(m.limit.kind) for m in self.machines if m.active]
+
+    @property
+    def discrete_only(self) -> bool:
+        kinds = {m.limit.kind for m in self.machines}
+        return kinds <= {LimitKind.STATE, LimitKind.BAD_INPUT}
+
+
+class Naive:
+    def __init__(self, windows: Sequence[Window], version: str, mono_ns: int, time_ns: int) -> None:
+        self.now_ns = mono_ns
+        self.ahead_ns = time_ns - mono_ns  # wall time minus monotonic time, as of the last tick
+        self.version = version
+        self.said: dict[TagRef, Said] = {}
+        self.risen: dict[TagRef, int] = {}  # conditions that are true: since when
+        self.newest: dict[tuple[str, str], int] = {}
+        self.all: dict[str, Status] = {}
+        self.out: list[Told] = []
+        self.pending: list[tuple[str, str, LimitKind | None]] = []  # for the alarms
+        self.alarms = Alarms()
+        self.alarms.configure(windows)
+        for window in windows:
+            self.all[window.name] = self.fresh(window)
+
+    def fresh(self, window: Window) -> Status:
+        return Status(window, self.now_ns, self.version, [Machine(limit) for limit in window.limits])
+
+    def come_to(self, mono_ns: int, time_ns: int) -> None:
+        self.now_ns = max(self.now_ns, mono_ns)
+        self.ahead_ns = time_ns - mono_ns
+        self.alarms.at(self.now_ns, self.ahead_ns)
+
+    # ---- what happens -------------------------------------------------------------------------------------
+
+    def on_batch(self, batch: Batch) -> Journal:
+        schema = batch.schema
+        key = (schema.device, schema.group)
+        if batch.mono_ns < self.newest.get(key, 0):
+            return self.told()
+        self.newest[key] = batch.mono_ns
+        self.now_ns = max(self.now_ns, batch.mono_ns)
+        self.alarms.at(self.now_ns, batch.time_ns - batch.mono_ns)
+        tags = [TagRef(schema.device, name) for name in schema.names]
+        for index, tag in enumerate(tags):
+            self.interpret(tag, schema.types[index], schema.scaling[index])
+        concerned = [s for s in self.all.values() if set(s.refs) & set(tags)]
+        for status in concerned:
+            self.lapse(status)
+        for index, tag in enumerate(tags):
+            self.keep(tag, batch, index)
+        for status in concerned:
+            self.look(status, batch.mono_ns)
+        return self.told()
+
+    def tick(self, mono_ns: int, time_ns: int) -> Journal:
+        self.come_to(mono_ns, time_ns)
+        for status in self.all.values():
+            self.lapse(status)
+            self.account(status)
+        self.tell_alarms()
+        self.alarms.tick()
+        return self.told()
+
+    def reconfigure(self, windows: Sequence[Window], version: str, mono_ns: int, time_ns: int) -> Journal:
+        self.come_to(mono_ns, time_ns)
+        self.version = version
+        before, self.all = self.all, {}
+        for window in windows:
+            old = before.pop(window.name, None)
+            if old is None:
+                self.all[window.name] = self.fresh(window)
+            elif old.window == window:
+                self.all[window.name] = old
+            else:
+                self.all[window.name] = self.changed(old, window)
+        for old in before.values():
+            self.leave(old, "removed")
+            for machine in old.machines:
+                if machine.active:
+                    self.pending.append(("goes", old.window.name, machine.limit.kind))
+        self.tell_alarms()
+        self.alarms.configure(windows)
+        wanted = {ref for status in self.all.values() for ref in status.refs}
+        self.said = {ref: said for ref, said in self.said.items() if ref in wanted}
+        self.risen = {ref: since_ns for ref, since_ns in self.risen.items() if ref in wanted}
+        return self.told()
+
+    def changed(self, old: Status, window: Window) -> Status:
+        self.leave(old, "changed")
+        new = self.fresh(window)
+        for machine in old.machines:
+            heir = [m for m in new.machines if m.limit.kind == machine.limit.kind]
+            if heir:
+                heir[0].active = machine.active
+            elif machine.active:
+                self.pending.append(("goes", window.name, machine.limit.kind))
+        new.told = old.told if old.starting else old.state
+        new.suppression = old.suppression
+        new.spent, new.upto_ns, new.excursions = old.spent, old.upto_ns, old.excursions
+        new.unknown_by = old.unknown_by
+        new.stored, new.touched = old.stored, True
+        return new
+
+    def leave(self, old: Status, reason: str) -> None:
+        self.account(old)
+        if old.excursion:
+            self.end(old, "unknown", reason)
+
+    def restart(self, mono_ns: int, time_ns: int, *, crash: bool) -> None:
+        """A new process, which read what was stored just before; after a crash: with the last event of each
+        window. The time in between is unknown."""
+        rows = {name: old.stored if crash else self.row(old) for name, old in self.all.items()}
+        self.said, self.risen, self.newest = {}, {}, {}
+        self.now_ns, self.ahead_ns = mono_ns, time_ns - mono_ns
+        for name, stored in rows.items():
+            self.all[name] = self.fresh(self.all[name].window)
+            if stored is not None:
+                self.take_up(self.all[name], stored, time_ns)
+        self.alarms.restart(mono_ns, time_ns, crash=crash)
+
+    def row(self, status: Status) -> Stored:
+        self.account(status)
+        return Stored(
+            status.told if status.starting else status.state,
+            tuple(status.active),
+            status.excursion,
+            status.excursions,
+            status.suppression,
+            dict(status.spent),
+            dict(status.unknown_by),
+            self.now_ns + self.ahead_ns,
+        )
+
+    def take_up(self, status: Status, stored: Stored, time_ns: int) -> None:
+        for machine in status.machines:
+            machine.active = machine.limit.kind in stored.active
+        status.told, status.suppression = stored.told, stored.suppression
+        status.excursion, status.excursions = stored.excursion, stored.excursions
+        status.spent = dict(stored.spent)
+        status.unknown_by = dict(stored.unknown_by)
+        down_ns = max(0, time_ns - stored.wall_ns)
+        if down_ns:
+            status.spent["unknown"] += down_ns
+            status.unknown_by["waiting"] = status.unknown_by.get("waiting", 0) + down_ns
+        status.stored = stored
+
+    def command(
+        self,
+        verb: str,
+        name: str,
+        user: str,
+        comment: str,
+        duration_s: float | None,
+        mono_ns: int,
+        time_ns: int,
+    ) -> Journal | None:
+        """None: refused."""
+        self.come_to(mono_ns, time_ns)
+        accepted = self.alarms.command(verb, name, user, comment, duration_s)
+        return self.told() if accepted else None
+
+    def told(self) -> Journal:
+        """Every event is stored together with the row of its window."""
+        for status in self.all.values():
+            if status.touched:
+                status.touched, status.stored = False, self.row(status)
+        self.tell_alarms()
+        windows, self.out = self.out, []
+        return Journal(windows, self.alarms.told())
+
+    # ---- what is said -------------------------------------------------------------------------------------
+
+    def tell_alarms(self) -> None:
+        """Window by window, in the order of the configuration."""
+        places = list(self.all)
+        pending, self.pending = self.pending, []
+        for change, window, kind in sorted(
+            pending, key=lambda told: places.index(told[1]) if told[1] in places else len(places)
+        ):
+            self.alarms.hear(change, window, kind)
+
+    def keep(self, tag: TagRef, batch: Batch, index: int) -> None:
+        """What the batch says of the tag, if it says anything and if a window reads it."""
+        quality = batch.quality[index]
+        if quality == Quality.NOT_REPORTED:
+            return
+        if quality == Quality.UNCHANGED:
+            if tag in self.said:
+                self.said[tag] = replace(self.said[tag], mono_ns=batch.mono_ns, batch=batch)
+            return
+        if any(tag in status.refs for status in self.all.values()):
+            type_, scaling = batch.schema.types[index], batch.schema.scaling[index]
+            value = meant(batch.values[index], type_, scaling)
+            said = Said(quality, batch.values[index], value, batch.mono_ns, scaling, batch)
+            self.said[tag] = said
+            if said.usable and value is True:
+                self.risen.setdefault(tag, said.mono_ns)
+            elif said.usable and value is False:
+                self.risen.pop(tag, None)
+
+    def interpret(self, tag: TagRef, type_: ValueType, scaling: Scaling | None) -> None:
+        """After a reload the raw value that was said may mean something else."""
+        said = self.said.get(tag)
+        if said is not None and said.scaling != scaling:
+            self.said[tag] = replace(said, value=meant(said.raw, type_, scaling), scaling=scaling)
+
+    def hear(self, status: Status) -> None:
+        """What the source said last, each statement once."""
+        source = self.said.get(status.window.source)
+        if source is not None and source.batch is not status.heard_source:
+            status.heard_source = source.batch
+            self.hear_source(status, source)
+
+    def hear_source(self, status: Status, said: Said) -> None:
+        t, plausible = said.mono_ns, status.window.plausible
+        if said.scaling != status.source_scaling:  # values before and after cannot be compared
+            status.source_scaling = said.scaling
+            status.heard, status.trusted, status.raw = [], [], NOTHING
+        status.implausible = ""
+        if not said.usable:
+            status.moved_ns, status.trusted = t, []
+            return
+        if status.raw is NOTHING or status.raw != said.raw:
+            status.moved_ns = t
+        status.raw = said.raw
+        if not self.fits(status, said.value):
+            status.trusted = []
+            return
+        before = status.heard[-1] if status.heard else None
+        if isinstance(said.value, Decimal):
+            status.heard.append((t, said.value))
+        if plausible is not None:
+            status.implausible = self.doubt(status, said, before)
+        if status.implausible:
+            status.trusted = []
+        elif isinstance(said.value, Decimal):
+            status.trusted.append((t, said.value))
+
+    def doubt(self, status: Status, said: Said, before: tuple[int, Decimal] | None) -> str:
+        plausible = status.window.plausible
+        assert plausible is not None
+        v, t = said.value, said.mono_ns
+        if isinstance(v, Decimal):
+            if plausible.low is not None and v < written(plausible.low):
+                return "implausible_range"
+            if plausible.high is not None and v > written(plausible.high):
+                return "implausible_range"
+            if plausible.slope is not None and before is not None:
+                step, took_ns = abs(v - before[1]), t - before[0]
+                if took_ns > 0 and step * SECOND_NS > written(plausible.slope) * took_ns:
+                    return "implausible_slope"
+        if plausible.frozen_s is not None and t - status.moved_ns >= ns(plausible.frozen_s):
+            return "frozen"
+        return ""
+
+    def fits(self, status: Status, value: Meant) -> bool:
+        if status.discrete_only:
+            return value is not None
+        return is_number(value)
+
+    # ---- where the window is ------------------------------------------------------------------------------
+
+    def trouble(self, ref: TagRef, status: Status) -> str:
+        said = self.said.get(ref)
+        if said is None:
+            return "waiting"
+        if not said.usable:
+            return Quality(said.quality).name.lower()
+        return "stale" if self.now_ns - said.mono_ns > ns(status.window.max_age_s) else ""
+
+    def source_trouble(self, status: Status) -> str:
+        source, target = status.window.source, status.window.target
+        why = self.trouble(source, status)
+        if not why and not self.fits(status, self.said[source].value):
+            why = "not_a_number"
+        if why or status.implausible:
+            return why or status.implausible
+        if isinstance(target, TagRef):
+            why = self.trouble(target, status)
+            if not why and not is_number(self.said[target].value):
+                why = "not_a_number"
+            if why:
+                return f"target {why}"
+        return ""
+
+    def when_trouble(self, status: Status) -> str:
+        when = status.window.when
+        if when is None:
+            return ""
+        why = self.trouble(when, status)
+        if not why and not isinstance(self.said[when].value, bool):
+            why = "not_a_boolean"
+        return f"when {why}" if why else ""
+
+    def suppressed(self, status: Status) -> bool:
+        """The condition is without trouble."""
+        when = status.window.when
+        if when is None:
+            return False
+        since_ns = self.risen.get(when)
+        graced = since_ns is not None and self.now_ns - since_ns < ns(status.window.grace_s)
+        return graced or not self.said[when].value
+
+    def verdict(self, status: Status) -> tuple[str, str]:
+        why = self.when_trouble(status)
+        if why:
+            return "unknown", why
+        if self.suppressed(status):
+            return "suppressed", "suppressed"
+        why = self.source_trouble(status)
+        return ("unknown", why) if why else ("", "")
+
+    def lapse(self, status: Status) -> None:
+        """At ticks, and before anything new is heard: what has become too old is noticed."""
+        self.hear(status)
+        state, reason = self.verdict(status)
+        if state == "unknown":
+            self.hold(status)
+            self.become(status, "unknown", reason)
+        self.judge_bad_input(status)
+
+    def hold(self, status: Status) -> None:
+        for machine in status.machines:
+            if machine.limit.kind is not LimitKind.BAD_INPUT:
+                machine.hold()
+
+    def look(self, status: Status, mono_ns: int) -> None:
+        self.hear(status)
+        state, reason = self.verdict(status)
+        if state == "unknown":
+            self.lapse(status)
+            return
+        if state == "suppressed":
+            status.moved_ns = max(status.moved_ns, self.now_ns)
+            if not status.suppression:
+                status.suppression = True
+                self.pending.append(("suppress", status.window.name, None))
+        if self.source_trouble(status):
+            self.hold(status)
+        else:
+            self.judge_limits(status, mono_ns)
+        if state != "suppressed" and status.suppression:
+            status.suppression = False
+            self.pending.append(("unsuppress", status.window.name, None))
+        if state == "suppressed":
+            if status.excursion:
+                self.end(status, "suppressed", "suppressed")
+            else:
+                self.become(status, "suppressed", reason)
+        else:
+            self.settle(status)
+        self.judge_bad_input(status)
+
+    def settle(self, status: Status) -> None:
+        out = [m for m in status.machines if m.active and m.limit.kind not in NEVER_OUT]
+        if out and not status.excursion:
+            status.excursion = True
+            status.excursions += 1
+            self.become(status, "out", "", "excursion_begin")
+        elif out:
+            self.become(status, "out", "")
+        elif status.excursion:
+            self.end(status, "in", "")
+        else:
+            self.become(status, "in", "")
+
+    # ---- limits -------------------------------------------------------------------------------------------
+
+    def judge_limits(self, status: Status, mono_ns: int) -> None:
+        said = self.said[status.window.source]
+        target = self.target(status)
+        moved = status.target is not None and target != status.target
+        rescaled = status.judged_scaling != said.scaling
+        status.target, status.judged_scaling = target, said.scaling
+        since_ns = max(mono_ns, said.mono_ns)
+        for machine in status.machines:
+            if machine.limit.kind is LimitKind.BAD_INPUT:
+                continue
+            if machine.limit.tolerance is not None and (moved or rescaled):
+                machine.hold()
+            where = self.where(status, machine.limit, said, target)
+            if where is None:
+                machine.hold()
+            elif machine.judge(*where, since_ns, said.mono_ns):
+                self.tell(status, machine)
+
+    def target(self, status: Status) -> Decimal | None:
+        target = status.window.target
+        if isinstance(target, TagRef):
+            value = self.said[target].value
+            assert isinstance(value, Decimal)
+            return value
+        return None if target is None else written(target)
+
+    def where(
+        self, status: Status, limit: Limit, said: Said, target: Decimal | None
+    ) -> tuple[bool, bool] | None:
+        """Whether outside, and whether clear; None: cannot be judged now."""
+        if limit.kind is LimitKind.STATE:
+            outside = said.raw not in status.window.allowed
+            return outside, not outside
+        if limit.kind in RATES:
+            return self.rate(status, limit)
+        v = said.value
+        assert isinstance(v, Decimal)
+        sign = 1 if limit.kind in HIGHS else -1
+        if limit.tolerance is not None:
+            assert target is not None
+            edge = target + sign * written(limit.tolerance)
+        else:
+            assert limit.value is not None
+            edge = written(limit.value)
+        return sign * (v - edge) > 0, sign * (v - edge) <= -written(limit.deadband)
+
+    def rate(self, status: Status, limit: Limit) -> tuple[bool, bool] | None:
+        assert limit.value is not None
+        if len(status.trusted) < 2:
+            return None
+        t, v = status.trusted[-1]
+        over_ns = ns(limit.over_s)
+        if over_ns == 0:
+            t0, v0 = status.trusted[-2]
+        else:
+            recent = takewhile(lambda pair: t - pair[0] <= over_ns, reversed(status.trusted))
+            t0, v0 = list(recent)[-1]
+            if (t - t0) * 2 < over_ns:
+                return None
+        if t == t0:
+            return None
+        sign = 1 if limit.kind is LimitKind.RISE else -1
+        change = sign * (v - v0) * SECOND_NS
+        return (
+            change > written(limit.value) * (t - t0),
+            change <= (written(limit.value) - written(limit.deadband)) * (t - t0),
+        )
+
+    def judge_bad_input(self, status: Status) -> None:
+        for machine in status.machines:
+            if machine.limit.kind is LimitKind.BAD_INPUT:
+                outside = status.state == "unknown"
+                if machine.judge(outside, not outside, self.now_ns, self.now_ns):
+                    self.tell(status, machine)
+
+    def tell(self, status: Status, machine: Machine) -> None:
+        status.touched = True
+        change = "comes" if machine.active else "goes"
+        self.pending.append((change, status.window.name, machine.limit.kind))
+
+    # ---- what is told, and times --------------------------------------------------------------------------
+
+    def end(self, status: Status, state: str, reason: str) -> None:
+        status.excursion = False
+        self.become(status, state, reason, "excursion_end")
+
+    def become(self, status: Status, state: str, reason: str, kind: str = "") -> None:
+        old = status.state
+        self.account(status)
+        status.reason = reason
+        if old == state and not kind:
+            return
+        status.state = state
+        if status.starting:
+            status.starting = False
+            if not kind and state == (status.told or "in"):
+                return
+            old = status.told or old
+        if not kind:
+            if state in ("unknown", "suppressed"):
+                kind = f"window_{state}"
+            else:
+                kind = "window_unsuppressed" if old == "suppressed" else "window_known"
+        status.touched = True
+        self.out.append((kind, status.window.name, old, state, reason if kind == "excursion_end" else ""))
+
+    def account_all(self, mono_ns: int) -> None:
+        """Somebody looks at the times, up to a moment that no batch has come to yet."""
+        for status in self.all.values():
+            self.account(status, mono_ns)
+
+    def account(self, status: Status, mono_ns: int = 0) -> None:
+        now_ns, upto_ns = max(self.now_ns, mono_ns), status.upto_ns
+        if now_ns <= upto_ns:
+            return
+        reason = status.reason
+        if status.state != "unknown":
+            until_ns, reason = self.known_until(status)
+            until_ns = max(upto_ns, min(now_ns, until_ns))
+        else:
+            until_ns = upto_ns
+        status.spent[status.state] += until_ns - upto_ns
+        if until_ns < now_ns:
+            status.spent["unknown"] += now_ns - until_ns
+            status.unknown_by[reason] = status.unknown_by.get(reason, 0) + now_ns - until_ns
+        status.upto_ns = now_ns
+
+    def known_until(self, status: Status) -> tuple[int, str]:
+        """When the first of the inputs the state rests on is too old, and what that is called."""
+        w = status.window
+        inputs: list[tuple[TagRef | float | None, str]] = [(w.when, "when stale")]
+        if status.state != "suppressed":
+            inputs = [(w.source, "stale"), *inputs, (w.target, "target stale")]
+        ends = [
+            (self.said[ref].mono_ns + ns(w.max_age_s), name)
+            for ref, name in inputs
+            if isinstance(ref, TagRef)
+        ]
+        return min(ends, key=lambda end: end[0])
