@@ -17,6 +17,7 @@ from edge_agent.agent.links import Links
 from edge_agent.agent.memory import settle_memory
 from edge_agent.agent.tasks import Tasks
 from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
+from edge_agent.agent.virtual import DERIVED
 from edge_agent.buffer import Buffer, EventStore
 from edge_agent.log import fields
 from edge_agent.status import Board
@@ -166,8 +167,8 @@ class Agent:
         self._say_disk()
         if self._flow.care():
             self._progress.mark("event journal", self._clock.mono_ns())
-        up = sum(d.up for d in self.board.devices.values())
-        self._notifier.status(f"{up}/{len(self.board.devices)} devices up")
+        up = [d.up for d in self.board.devices.values() if d.driver != DERIVED]
+        self._notifier.status(f"{sum(up)}/{len(up)} devices up")
 
     def _say_started(self) -> None:
         configuration = self.configuration

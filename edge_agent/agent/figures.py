@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.agent.virtual import DERIVED
+
 if TYPE_CHECKING:
     from edge_agent.buffer import Buffer
     from edge_agent.status import Board
@@ -30,7 +32,9 @@ def refresh_rows(board: Board, buffer: Buffer) -> None:
 
 
 class Figures:
-    """The account of one run, filled in when the agent has closed: for ``demo`` and tests."""
+    """The account of one run, filled in when the agent has closed: for ``demo`` and tests. ``samples_read``
+    is all that was taken in, ``samples_derived`` how much of it was calculated here; ``devices_up`` counts
+    devices that are read."""
 
     def __init__(self) -> None:
         self.account: dict[str, Any] = {}
@@ -40,8 +44,9 @@ class Figures:
         row = next(iter(board.uplinks.values()), None)
         info = buffer.info()
         self.account = {
-            "devices_up": sum(d.up for d in board.devices.values()),
-            "samples_read": board.samples_read,
+            "devices_up": sum(d.up for d in board.devices.values() if d.driver != DERIVED),
+            "samples_read": board.samples_read + board.samples_derived,
+            "samples_derived": board.samples_derived,
             "samples_delivered": row.acknowledged_samples if row else 0,
             "samples_buffered": (row.pending_samples if row else info["committed_samples"])
             + info["in_memory_samples"],

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DERIVED = "derived"  # stands in place of a driver
 SAVE_NS = 60_000_000_000
 _PERIODS_S = {"total.hour": 3600.0, "total.day": 86_400.0, "total.month": 31 * 86_400.0}
 
@@ -53,7 +54,7 @@ class VirtualDevice:
             for name in self.accounting.restore_rows(states, *now):
                 log.error("a stored state cannot be used: this part begins anew", extra=fields(state=name))
         self._groups_s = _PERIODS_S | {f"{d}.{g}": s for d, g, s, _ in wanted.sources.values()}
-        self._row = DeviceRow(wanted.device, "derived", "")
+        self._row = DeviceRow(wanted.device, DERIVED, "")
         self._row.turn("up", "", self._clock.time_ns())
 
     def show(self) -> None:

@@ -42,7 +42,7 @@ Crash story
 Looking back
     Buffer.history      what is on disk and in memory, oldest first, page by page in the reader thread
     open_history        the same for commands, from the files alone, beside a running agent
-    no index on time    it would cost a page per flush: numbers rise with time, so halving finds a span (seek.py)
+    no index on time    a page per flush would be its price; halving finds a span as well (seek.py)
 
 ``docs/storage.md`` is the same for operators, with figures.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 
@@ -46,12 +46,12 @@ class LimitKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who set a limit. ``level``: park, sector, enterprise or line. ``standard``: ``ID@VERSION``, empty for
-    the
-    line's own. ``place``: file:line of the configuration."""
+    the line's own. ``place``: file:line of the configuration; a line that moved is no other limit, so it is not
+    compared."""
 
     level: str = "line"
     standard: str = ""
-    place: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,8 @@ class Early:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One process window. In engineering units; limits are inclusive: a value on the limit is inside.
+    """One process window. In engineering units; limits are inclusive: a value on the limit is inside. It may
+    have neither low nor high nor target, only further limits.
 
     ``low``/``high`` (at least one) or ``target`` +- ``tolerance`` is the plain window with ``deadband``,
     ``on_delay_s``, ``off_delay_s`` and ``alarming``; ``further`` adds limits of other kinds or with settings

@@ -221,8 +221,9 @@ class Control:
         """The exact path: first what time has made unknown, then what the batch says."""
         at = Moment(batch.mono_ns, batch.time_ns, self._now_ns)
         events = [_mind(watcher, watcher.lapse, at) for watcher in lapsing]
-        for watcher in concerned:
-            watcher.pull()  # the statement before this one: it may not have been looked at
+        for watcher in concerned:  # the statement before this one may have been left out
+            if watcher.track is not None and watcher.track.heard is not batch:
+                watcher.pull()
         group.apply(batch)
         events += [_mind(watcher, watcher.look, at) for watcher in concerned]
         told = [event for event in events if event is not None]

@@ -36,7 +36,8 @@ class Group:
 
     __slots__ = (
         "_calm", "_held", "_lanes", "allowed_age_ns", "batch", "dirty", "discrete", "fresh_ns", "inputs",
-        "key", "loud", "mono_ns", "others", "paced", "quality", "quiet", "schema", "stepped", "watched", "windows",
+        "key", "loud", "mono_ns", "others", "paced", "quality", "quiet", "schema", "stepped", "watched",
+        "windows",
     )  # fmt: skip
 
     def __init__(self, key: tuple[str, str]) -> None:

@@ -12,6 +12,7 @@ from edge_agent.control.limits import DISCRETE, LARGEST, Fence, edges, fence, ta
 from edge_agent.control.sight import Sight
 from edge_agent.control.terms import LEVELS, LOWER, RATES, Number, Rule, in_force
 from edge_agent.control.transition import Change
+from edge_agent.model import ValueType
 
 
 class Machine:
@@ -79,9 +80,11 @@ def edge(sight: Sight, rule: Rule) -> tuple[float, float]:
 
 
 def _blur(sight: Sight, rule: Rule, centre: Number | None) -> float:
-    if sight.target is None or centre is None:  # a number, as written
+    if centre is None:
         return 0.0
     tolerance = sight.window.tolerance if rule.own else rule.value
+    if sight.target is None:  # a number, as written; its sum with the tolerance rounds all the same
+        return target_blur(centre, tolerance or 0.0, ValueType.FLOAT64, None)
     return target_blur(centre, tolerance or 0.0, *sight.target.meaning)
 
 

@@ -28,8 +28,8 @@ class Track:
     """``trouble``: why the last statement is not to be believed, "" if it is."""
 
     __slots__ = (
-        "_changed_ns", "_frozen_ns", "_heard", "_high", "_last", "_low", "_meaning", "_mono_ns", "_raw",
-        "_slope", "numeric", "plausible", "rates", "trouble",
+        "_changed_ns", "_frozen_ns", "_high", "_last", "_low", "_meaning", "_mono_ns", "_raw",
+        "_slope", "heard", "numeric", "plausible", "rates", "trouble",
     )  # fmt: skip
 
     def __init__(self, terms: Terms) -> None:
@@ -40,7 +40,7 @@ class Track:
         self.trouble = ""
         self._frozen_ns = terms.frozen_ns
         self._slope = None if plausible.slope is None else plausible.slope / 1e9
-        self._heard: Batch | None = None
+        self.heard: Batch | None = None
         self._take(Meaning())
 
     def _begin(self) -> None:
@@ -54,11 +54,11 @@ class Track:
     def pull(self, source: Input) -> None:
         """Hears what the source said last, unless it has been heard."""
         said = source.said
-        if said is None or said is self._heard:
+        if said is None or said is self.heard:
             return
         if source.meaning != self._meaning:
             self._take(source.meaning)
-        self._heard = said
+        self.heard = said
         assert source.mono_ns is not None  # it has spoken
         if source.usable:
             self._hear(source.raw, source.value, source.mono_ns)
@@ -89,7 +89,7 @@ class Track:
 
     def step(self, raw: Value, batch: Batch) -> bool:
         """Hears a statement of usable quality. True: the window must be looked at."""
-        self._heard = batch
+        self.heard = batch
         scaling = self._meaning.scaling
         value = raw if scaling is None else engineering(raw, scaling)
         return self._hear(raw, value, batch.mono_ns)

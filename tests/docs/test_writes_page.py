@@ -28,7 +28,8 @@ horn,co:2,bool,,
 def test_every_reason_in_the_order_in_which_it_is_judged(ending: str) -> None:
     tables = page(ROOT / "docs" / f"writes{ending}").tables()
     known = [str(reason) for reason in Reason]
-    told = [key for table in tables for row in table for key in codes(row[0]) if key in known]
+    columns = [[key for row in table for key in codes(row[0])] for table in tables]
+    told = [key for column in columns if {"writes_off", "unreadable"} & set(column) for key in column]
     assert told == known
 
 

@@ -11,10 +11,11 @@ import random
 import sys
 import time
 
-from tests.model.seeded import try_bugs
 from tests.model.coverage import missing, table
 from tests.model.run import Failure, Figures, run
+from tests.model.seeded import try_bugs
 from tests.model.shrink import shrink
+from tests.model.story import shown
 
 DEFAULT_STEPS = 1_000_000
 EVERY_S = 30.0
@@ -44,7 +45,7 @@ def main() -> int:
 
 def play(seed: int, steps: int) -> tuple[Figures, Failure | None]:
     told_s, figures, failure = time.monotonic(), Figures(), None
-    for figures, failure in run(seed, steps):  # noqa: B007 - what stands after the loop is what counts
+    for figures, failure in run(seed, steps):
         if failure is not None:
             break
         if time.monotonic() - told_s > EVERY_S:
@@ -54,11 +55,13 @@ def play(seed: int, steps: int) -> tuple[Figures, Failure | None]:
 
 
 def report(failure: Failure) -> None:
-    print(f"\nDIFFERENCE in story {failure.seed}, shortest form:\n{failure.line.groups}")
+    print(f"\nDIFFERENCE in story {failure.seed}, shortest form:")
+    for group, tags in failure.line.groups:
+        print(group, *map(shown, tags))
     for window in failure.line.windows:
-        print(window)
+        print(shown(window))
     for number, step in enumerate(failure.steps, start=1):
-        print(f"{number:4} {step}")
+        print(f"{number:4} {shown(step)}")
     print(failure.text)
 
 

@@ -151,7 +151,9 @@ class Duel:
         for name in [name for name, row in self.store.items() if row is None]:
             del self.store[name]
         windows, alarms = told_by(events)
-        self.equal("events of windows", sorted(windows, key=by_window), sorted(expected.windows, key=by_window))
+        self.equal(
+            "events of windows", sorted(windows, key=by_window), sorted(expected.windows, key=by_window)
+        )
         self.equal("events of alarms", alarms, expected.alarms)
         for event in events:
             self.seen[event.kind] += 1

@@ -29,7 +29,6 @@ NUMBERS: list[tuple[ValueType, Scaling | None, str]] = [  # type, scaling, grid 
     (ValueType.FLOAT64, None, "0.1"),
     (ValueType.FLOAT32, None, "0.1"),
 ]
-EXACT_GRIDS = ("1", "0.25", "0.5")  # rates on such a grid have no rounding, so they may lie on their limit
 NONSENSE: dict[ValueType, list[Value]] = {
     type_: [None, "text", *([math.nan, math.inf, -math.inf] if type_.is_float else [])] for type_ in ValueType
 }
@@ -156,12 +155,9 @@ class World:
         )  # fmt: skip
 
     def draw_rate(self, kind: LimitKind, grid: Decimal) -> Limit:
-        """On a grid without rounding a rate may lie on its limit; else it never does."""
         rng = self.rng
-        exact = str(grid) in EXACT_GRIDS
-        factor = Decimal(1) if exact else Decimal("0.9737")
-        value = grid * rng.choice([1, 2, 4]) * factor
-        deadband = rng.choice([Decimal(0), grid / 2 if exact else grid * Decimal("0.3137")])
+        value = grid * rng.choice([1, 2, 4])
+        deadband = rng.choice([Decimal(0), grid / 2])
         return Limit(
             kind, float(value), None, float(deadband), rng.choice(DELAYS_S), rng.choice(DELAYS_S),
             rng.choice([0.0, 0.0, 1.0, 2.0, 4.0]), self.draw_alarming(),
@@ -169,11 +165,10 @@ class World:
 
     def draw_plausible(self, middle: Decimal, grid: Decimal) -> Plausible:
         rng = self.rng
-        factor = Decimal(1) if str(grid) in EXACT_GRIDS else Decimal("0.9737")
         return Plausible(
             rng.choice([None, float(middle - 9 * grid)]),
             rng.choice([None, float(middle + 9 * grid)]),
-            rng.choice([None, None, float(grid * rng.choice([8, 16, 32]) * factor)]),
+            rng.choice([None, None, float(grid * rng.choice([8, 16, 32]))]),
             rng.choice([None, None, 2.0, 4.0]),
         )
 
@@ -230,13 +225,13 @@ class World:
         rng = self.rng
         if rng.random() < 0.02:
             self.trouble = rng.choice([0.0, 0.0, 0.0, 0.05, 0.3])
-        if rng.random() < 0.02:
-            self.hidden = {key for key, _ in self.line.groups if rng.random() < 0.3}
+        if rng.random() < 0.01:
+            self.hidden = {key for key, _ in self.line.groups if rng.random() < 0.2}
         awake = [pair for pair in self.line.groups if pair[0] not in self.hidden] or list(self.line.groups)
         key, tags = rng.choice(awake)
         if rng.random() < 0.03:
             chosen = rng.choice(tags)
-            self.stuck = {TagRef(key[0], chosen.name): rng.choice([0, *FAULTS])}
+            self.stuck = {TagRef(key[0], chosen.name): rng.choice(FAULTS)} if rng.random() < 0.4 else {}
         report = rng.random() < 0.15  # of changes: most tags are as before
         calm = rng.random() < 0.4
         values: list[Value] = []
@@ -349,7 +344,7 @@ class World:
             if tag.type is ValueType.INT16 and self.rng.random() < 0.5:
                 _, scaling, grid = self.rng.choice([n for n in NUMBERS if n[0] is tag.type])
                 self.grids[ref] = Decimal(grid)
-                tag = replace(tag, scaling=scaling)  # noqa: PLW2901
+                tag = replace(tag, scaling=scaling)
             changed.append(tag)
         return tuple(changed)
 

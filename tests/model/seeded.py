@@ -26,7 +26,7 @@ def seed_bug(name: str, folder: Path) -> None:
     (folder / "tests" / "__init__.py").touch()
     shutil.copytree(HERE, folder / "tests" / "model", ignore=shutil.ignore_patterns("__pycache__"))
     patch = str((BUGS / f"{name}.patch").resolve())
-    subprocess.run(["git", "apply", "--whitespace=nowarn", patch], cwd=folder, check=True)  # noqa: S603, S607
+    subprocess.run(["git", "apply", "--whitespace=nowarn", patch], cwd=folder, check=True)
 
 
 def try_bug(name: str, seed: int, steps: int) -> dict[str, object]:
@@ -34,7 +34,7 @@ def try_bug(name: str, seed: int, steps: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="lineside-bug-") as folder:
         seed_bug(name, Path(folder))
         command = [sys.executable, "-m", "tests.model", "--quick", "--seed", str(seed), "--steps", str(steps)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
         raise RuntimeError(f"{name}: {done.stderr[-2000:]}")

@@ -3,9 +3,10 @@ any of them can be left out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum
 
-from edge_agent.config.model import Output, Window
+from edge_agent.config.model import Output, TagRef, Window
 from edge_agent.model import Tag, Value
 
 GroupKey = tuple[str, str]  # device, poll group
@@ -75,3 +76,21 @@ class Restart(Step):
 @dataclass(frozen=True, slots=True)
 class Reload(Step):
     line: Line
+
+
+def shown(thing: object) -> str:
+    """For people: what is as it is by default is left out."""
+    if isinstance(thing, TagRef):
+        return str(thing)
+    if isinstance(thing, Enum):
+        return thing.name
+    if isinstance(thing, tuple):
+        return f"({', '.join(map(shown, thing))})"
+    if not is_dataclass(thing):
+        return repr(thing)
+    said = []
+    for each in fields(thing):
+        value = getattr(thing, each.name)
+        if each.name != "outputs" and (each.default is MISSING or value != each.default):
+            said.append(f"{each.name}={shown(value)}")
+    return f"{type(thing).__name__}({', '.join(said)})"

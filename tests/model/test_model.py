@@ -13,7 +13,7 @@ from tests.model import seeded
 from tests.model.coverage import missing
 from tests.model.run import run
 from tests.model.shrink import replay, shrink
-from tests.model.story import Clock, Line, Order, Poll, Reload, Restart, Tick
+from tests.model.story import Clock, Line, Order, Poll, Reload, Restart, Tick, shown
 
 STEPS = 25_000
 LIMIT_S = 15.0
@@ -26,7 +26,7 @@ def test_engine_and_model_tell_the_same_story() -> None:
     for _, failure in run(seed, STEPS, LIMIT_S):
         if failure is not None:
             shortest = shrink(failure, limit_s=20.0)
-            told = "\n".join(map(str, [*shortest.line.windows, *shortest.steps]))
+            told = "\n".join(map(shown, [*shortest.line.windows, *shortest.steps]))
             raise AssertionError(f"seed {seed}, story {failure.seed}:\n{told}\n{shortest.text}")
 
 

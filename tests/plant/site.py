@@ -255,7 +255,7 @@ def _sockets(pid: int) -> set[str]:
 def assert_conserved(status: Mapping[str, Any]) -> None:
     """The law, on one snapshot of a running agent: nothing that was read is unaccounted for."""
     buffer = status["buffer"]
-    read = status["totals"]["samples_read"]
+    read = status["totals"]["samples_read"] + status["totals"]["samples_derived"]
     assert read == buffer["appended_samples"]
     assert read == buffer["committed_samples"] + buffer["in_memory_samples"] + buffer["lost_samples"]
     for name, uplink in buffer["uplinks"].items():

@@ -79,7 +79,7 @@ class AlarmBook:
         one whose limit is gone ends with ``alarm_removed``."""
         self._at, self._version, self._roster = at, version, Roster(windows)
         self._suppressed = {name for name in self._suppressed if self._roster.window(name) is not None}
-        before, events = dict(self._first_out.marks), []
+        events = []
         for name, alarm in list(self._alarms.items()):
             found = self._roster.find(name)
             if found is None:
@@ -87,8 +87,7 @@ class AlarmBook:
             else:
                 alarm.follow(*found)
         self._reckon_anew(self._first_out.marks.items())
-        if self._first_out.marks != before:
-            self._touched.update(self._alarms)  # the mark of its group stands in every row
+        self._touched.update(self._alarms)  # the mark of its group stands in every row
         return events
 
     def hear(self, transitions: Iterable[Transition]) -> list[Event]:

@@ -14,7 +14,7 @@ from edge_agent.config.writing import Writable, Writing
 from edge_agent.control.excursion import Moment
 from edge_agent.control.guard.ledger import Days, DeviceLedger, TagLedger
 from edge_agent.control.guard.refusal import Reason
-from edge_agent.control.guard.request import ANNUNCIATION, HEARTBEAT, TTL
+from edge_agent.control.guard.request import ANNUNCIATION, HEARTBEAT
 
 PREFIX = "write:"
 WHOLE = "write:*"
@@ -63,18 +63,18 @@ class Books:
     def full(
         self, writable: Writable, writing: Writing, who: str, time_ns: int, need: int
     ) -> tuple[Reason, int] | None:
-        """Whether ``need`` further writes do not fit into a budget, and which. Reverts that are due one day
-        count as written already, but for that of the tag itself, whose place the request takes."""
+        """Whether ``need`` further writes do not fit into a budget, and which. What other tags will need for
+        their reverts counts as written already; that of the tag itself does not: the request is a part of it
+        or takes its place."""
         if who == HEARTBEAT:
             return None
         ledger = self.tags.get(writable.tag)
         used = ledger.days.count(time_ns) if ledger else 0
         own = ledger.reserved if ledger else 0
-        kept = max(own - 1, 0) if who == TTL else 0
-        if used + kept + need > writable.per_day:
+        if used + need > writable.per_day:
             return Reason.BUDGET_TAG, writable.per_day
         others = sum(other.reserved for other in self.tags.values()) - own
-        if who != ANNUNCIATION and self.whole.count(time_ns) + others + kept + need > writing.per_day:
+        if who != ANNUNCIATION and self.whole.count(time_ns) + others + need > writing.per_day:
             return Reason.BUDGET_ALL, writing.per_day
         return None
 

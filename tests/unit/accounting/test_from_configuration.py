@@ -100,6 +100,18 @@ def test_an_hour_of_the_demo() -> None:
     assert set(detail["columns"]) == {"electricity", "gas", "water", "mass", "kwh_per_kg", "water_per_t"}
 
 
+def test_an_hour_without_production_has_no_figure() -> None:
+    line = Line()
+    line.process.running = False
+    line.run(3720, 20)
+    (event,) = line.events
+    columns = event.detail["columns"]
+    assert 0 <= columns["mass"]["value"] < 10 and columns["electricity"]["value"] > 0
+    assert columns["kwh_per_kg"] == {
+        "value": None, "unit": "kWh/kg", "quality": "undefined", "coverage": 100.0,
+    }  # fmt: skip
+
+
 def test_the_batches_are_those_the_configuration_announces() -> None:
     line = Line()
     line.run(3720, 20)
@@ -182,6 +194,35 @@ def test_a_reload_keeps_totals_and_what_was_last_read() -> None:
     (batch,) = line.poll("meters-1", "fast").batches
     assert told(batch)["demand"][0] == pytest.approx(120, rel=0.02)
     assert set(line.accounting.changed(*line.now)) == set(line.accounting.rows(*line.now))
+
+
+MIXED = """tags:
+  - {name: mixed, formula: meters-1.power / meters-1.mass}
+counters:
+  - {tag: meters-1.electricity, nameplate: 500 kW, rollover: 65536}
+"""
+
+
+def test_a_reload_waits_for_no_slow_group_and_the_register_may_roll_over(tmp_path: Path) -> None:
+    found = read(tmp_path, line=MIXED)
+    assert found.derivation is not None
+    accounting = accounting_of(found.derivation, "v")
+
+    def said(accounting: Accounting, group: str, second: int, **values: Any) -> Result:
+        schema = Schema.of("meters-1", group, "v", [t for t in found.devices[0].tags if t.group == group])
+        told = tuple(values.get(name) for name in schema.names)
+        quality = bytes(0 if name in values else 0xC0 for name in schema.names)
+        return accounting.on_batch(Batch(schema, MIDNIGHT + second * S, second * S, told, quality))
+
+    said(accounting, "slow", 0, electricity=65_530, mass=2.0)
+    result = said(accounting, "slow", 1, electricity=10, mass=2.0)
+    assert [event.kind for event in result.events] == ["counter_rollover"]
+    assert str(accounting.counters["meters-1.electricity"].total) == "0.16"
+    (before,) = said(accounting, "fast", 2, power=8.0).batches
+    following = accounting_of(found.derivation, "v")
+    following.adopt(accounting, 3 * S, MIDNIGHT + 3 * S)
+    (after,) = said(following, "fast", 3, power=8.0).batches
+    assert after.values == before.values == (4.0,) and after.quality == b"\0"
 
 
 def test_scaling_multipliers_and_days_of_another_zone(tmp_path: Path) -> None:

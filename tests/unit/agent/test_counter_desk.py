@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from edge_agent.accounting import Accounting, CounterSpec, Plan
+from edge_agent.accounting.calendar import BEIJING
 from edge_agent.agent.counter_desk import DeclarationRefused, counter_handlers
 from edge_agent.cli import main
 from edge_agent.console import Console
@@ -88,7 +89,8 @@ async def test_declared_late_what_was_held_back_is_released_or_the_reason_told()
 
 
 def _iso(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns // S, UTC).isoformat()
+    """Local time of the plant, as people write it."""
+    return datetime.fromtimestamp(time_ns // S, BEIJING).replace(tzinfo=None).isoformat()
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,9 @@ async def test_what_was_handed_over_late_comes_in_its_place(tmp_path: Path) -> N
     """A batch is stamped when its reply arrives, and may be appended just after a flush."""
     clock = ManualClock()
     buffer = await open_buffer(tmp_path, clock)
-    written = []
+    written = [batch_of(PRESS, 999, clock)]
+    buffer.append(written[0])
+    await buffer.flush()  # one segment more: where a page of outlines ends, one comes late
     for number in range(300):
         await clock.advance(1)
         late = batch_of(OVEN, number, clock)

@@ -189,6 +189,7 @@ def test_conditions_need_no_file_of_derived_values(tmp_path: Path) -> None:
     found = load(tmp_path, plugins=FakePlugins(), environ={})
     assert [tag.name for tag in derivation(found).derived] == ["when.meters-1.power"]
     assert derivation(found).device == "derived" and found.derived_windows == ()
+    assert list(groups_of(derivation(found))) == ["meters-1.fast"]  # the faster of the two it reads
 
 
 def test_without_anything_to_calculate_there_is_no_derivation(tmp_path: Path) -> None:
@@ -207,6 +208,8 @@ def test_a_mistake_is_shown_at_its_character(tmp_path: Path) -> None:
     assert wrong(tmp_path, line=quoted) == ["derived.d/line.yaml:2:44 E-FORMULA-NAME"]
     escaped = 'tags:\n  - {name: x, formula: "meters-1.power \\x2b meters-1.pover"}\n'
     assert wrong(tmp_path, line=escaped) == ["derived.d/line.yaml:2:24 E-FORMULA-NAME"]  # at the value
+    trailing = "tags:\n  - {name: x, formula: 'meters-1.power +  '}\n"
+    assert wrong(tmp_path, line=trailing) == ["derived.d/line.yaml:2:43 E-FORMULA-EXPECTED"]
     missing = "tags:\n  - name: x\n    formula: meters-1.power +  # more\n"
     assert wrong(tmp_path, line=missing) == ["derived.d/line.yaml:3:30 E-FORMULA-EXPECTED"]
 

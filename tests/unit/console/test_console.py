@@ -229,6 +229,10 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def gid(path: Path) -> int:
+    return path.stat().st_gid
+
+
 def open_to(path: Path, mode: int) -> None:
     path.chmod(mode)
 
@@ -241,7 +245,7 @@ async def test_a_group_may_connect(tmp_path: Path) -> None:
     scene = Scene(tmp_path / "console.sock", MY_GROUP)
     assert await scene.console.start() and scene.console.problem is None
     assert mode(scene.console.path) == 0o660
-    assert scene.console.path.stat().st_gid == os.getegid()
+    assert gid(scene.console.path) == os.getegid()
     await scene.close()
 
 
@@ -252,13 +256,13 @@ async def test_the_runtime_directory_is_opened_to_the_same_group(
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    before = elsewhere.stat().st_gid
+    before = gid(elsewhere)
     for folder in (tmp_path, elsewhere):
         scene = Scene(folder / "console.sock", group.gr_name)
         assert await scene.console.start() and scene.console.problem is None
-        assert scene.console.path.stat().st_gid == group.gr_gid
+        assert gid(scene.console.path) == group.gr_gid
         await scene.close()
-    assert tmp_path.stat().st_gid == group.gr_gid and elsewhere.stat().st_gid == before
+    assert gid(tmp_path) == group.gr_gid and gid(elsewhere) == before
 
 
 async def test_an_unknown_group_lets_nobody_in_and_says_so(tmp_path: Path) -> None:

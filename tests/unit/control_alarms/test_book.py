@@ -304,6 +304,25 @@ def test_a_changed_definition_holds_at_once() -> None:
     assert steps(desk.seconds(60)) == [("alarm_realarmed", "C", "B")]
 
 
+def test_a_removed_alarm_takes_its_mark_along() -> None:
+    desk = Desk(window("a.x", first_out="g"), window("b.x", first_out="g"))
+    desk.comes("a.x")
+    desk.comes("b.x")
+    (removed,) = desk.note(desk.book.configure([window("b.x", first_out="g")], "v2", desk.at))
+    assert removed.source == "a.x.high" and removed.detail["first_out"] is False
+    desk.does("ack", "*")
+    desk.goes("b.x")
+    assert desk.comes("b.x")[0].detail["first_out"] is True
+
+
+def test_acknowledged_when_it_was_required_and_required_no_more() -> None:
+    desk = Desk(window(realarm_s=60.0))
+    desk.comes()
+    desk.does("ack")
+    desk.book.configure([window(realarm_s=60.0, ack=False)], "v2", desk.at)
+    assert desk.seconds(600) == [] and desk.book.letter(HIGH) == "C"
+
+
 def test_a_window_that_is_gone_is_not_suppressed_when_it_comes_back() -> None:
     desk = Desk()
     desk.suppress()

@@ -19,6 +19,7 @@ from tests.unit.control_guard.bench import (
     OVEN,
     READY,
     SETPOINT,
+    START,
     START_NS,
     TAGS,
     WRITING,
@@ -175,6 +176,21 @@ def test_a_long_way_back_keeps_step_and_rate() -> None:
     bench.wait(60)
     assert finish(bench) == ["write_reverted"] * 4
     assert [raw for _, raw in bench.sent] == [620, 570, 520, 470, 420]
+
+
+def test_room_for_the_way_back_is_kept_from_everybody_else() -> None:
+    writing = with_writable(SETPOINT, replace(WRITING, per_day=4), ttl_s=60.0, revert=52.0)
+    bench = armed_bench(writing)
+    end = bench.write(bench.request(value=62.0))
+    assert isinstance(end, Verdict) and end.ok, "one there and two back"
+    bench.held[START] = False
+    end = bench.write(bench.request(START, True))
+    assert isinstance(end, Verdict) and end.ok, "the fourth"
+    bench.wait(5)
+    decision = bench.judge(bench.request(START, False))
+    assert isinstance(decision, Refusal) and decision.reason is Reason.BUDGET_ALL
+    bench.wait(60)
+    assert finish(bench) == ["write_reverted", "write_reverted"]
 
 
 def test_what_somebody_else_changed_is_left_alone() -> None:

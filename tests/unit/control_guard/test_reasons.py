@@ -176,6 +176,7 @@ def test_the_sound_request_is_permitted() -> None:
     assert isinstance(permit, Permit)
     assert (permit.raw, permit.value, permit.verify, permit.read_before) == (620, 62.0, True, True)
     assert bench.kinds() == ["write_intent"]
+    assert permit.request.token == ""
 
 
 @pytest.mark.parametrize(("reason", "what", "case"), CHANGES, ids=[f"{r}: {w}" for r, w, _ in CHANGES])
