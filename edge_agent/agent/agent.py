@@ -113,7 +113,7 @@ class Agent:
         await self._start_web()
         await self._destinations.apply(self.configuration)
         await self._links.apply(self.configuration)
-        self._check.applied(self.configuration)
+        self._check.applied()
         await self._check.open_console()
         reloads = [tasks.start("reload", self._reload(self))] if self._reload is not None else []
         settle_memory()
@@ -207,7 +207,7 @@ class Agent:
             log.warning("state_dir, buffer and the address of web take effect at the next start")
         self._flow.announce(self._check.apply(new))
         await self._links.apply(new)
-        self._check.applied(new)
+        self._check.applied()
         names = [uplink.name for uplink in new.uplinks]
         await self._buffer.register(names)
         await self._journal.register(names)

@@ -4,6 +4,7 @@ restored, reloaded and shown together."""
 from __future__ import annotations
 
 import os
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.agent.alarm_desk import alarm_handlers
@@ -59,7 +60,7 @@ class Check:
         self.virtual.configure(present, states)
         self.times = TimeBook(present.shifts, present.version)
         self.times.restore(states)
-        self.guard = Guard(present.writing, tags_of(present), present.version, random=os.urandom)
+        self.guard = Guard(present.writing, tags_of(present), present.version, random=secrets.token_bytes)
         self.guard.restore(states, self._moment())
         self.flow = Flow(
             board,
@@ -81,11 +82,17 @@ class Check:
         )
         self.evidence.restore(states)
         self.flow.hearers.append(self.evidence)
+        self._recall()
         board.windows = lambda: self.control.rows(clock.mono_ns())
         board.alarms = self._alarms
 
     def _now(self) -> dict[str, int]:
         return {"mono_ns": self._clock.mono_ns(), "time_ns": self._clock.time_ns()}
+
+    def _recall(self) -> None:
+        events = [event for batch in self.virtual.latest() for event in self.control.on_batch(batch)]
+        if events:
+            self.flow.announce(events)
 
     def _moment(self) -> Moment:
         mono_ns = self._clock.mono_ns()
@@ -115,7 +122,7 @@ class Check:
             announce=self.flow.announce,
             commit=self.flow.commit,
         )
-        self.flow.hearers.append(_Follower(self.writes))
+        self.flow.hearers.append(self.writes)
         self.writes.configure(self._configuration())
         self._running = [
             tasks.start("writes", self.writes.run()),
@@ -153,27 +160,15 @@ class Check:
         self._by_name = {window.name: window for window in new.windows}
         self._subscribed = _subscribed(new)
         self.virtual.configure(new)
+        self._recall()
         self.times.shifts, self.times.config_version = new.shifts, new.version
         self.times.arrange(self.control.times(self._clock.mono_ns()))
+        self.writes.configure(new)  # before the links: nothing judged by the old tags goes through the new
         return events
 
-    def applied(self, new: Configuration) -> None:
+    def applied(self) -> None:
         """After the links have followed."""
         self.virtual.show()
-        self.writes.configure(new)
-
-
-class _Follower:
-    """Lets the annunciation outputs follow at once."""
-
-    def __init__(self, writes: Writes) -> None:
-        self._writes = writes
-
-    def hear(self, events: Sequence[Event]) -> None:
-        self._writes.look()
-
-    def changed(self) -> dict[str, Any]:
-        return {}
 
 
 def _subscribed(configuration: Configuration) -> frozenset[TagRef]:

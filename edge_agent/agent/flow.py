@@ -8,7 +8,6 @@ with the state it left behind in one transaction, in the order in which they hap
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from edge_agent.control.times import TimeBook
     from edge_agent.status import Board
 
-log = logging.getLogger(__name__)
+TOGETHER = 500
 
 
 class Hearer(Protocol):
@@ -101,6 +100,7 @@ class Flow:
         for batch in result.batches:
             events += self._control.on_batch(batch)
             self._buffer.append(batch)
+            self._board.samples_derived += batch.samples
         for _, batch in result.periods:
             events += self._control.on_batch(batch)
         return events + result.events
@@ -155,22 +155,30 @@ class Flow:
     # The journal
 
     async def journal(self) -> None:
-        """The journal loop: one commit after the other, in the order of the queue."""
+        """The journal loop: one commit after the other, in the order of the queue. What has queued up while
+        one was written goes into the next together."""
         while True:
-            entry = await self._queue.get()
+            entries = [await self._queue.get()]
+            while not self._queue.empty() and len(entries) < TOGETHER:
+                entries.append(self._queue.get_nowait())
             self._writing = True
-            await self._write(entry)  # first: what a stop cuts off below has a ledger row
+            await self._write(entries)  # first: what a stop cuts off below has a ledger row
             await self._report_losses()
             self._writing = False
             self._commits += 1
 
-    async def _write(self, entry: _Entry) -> None:
+    async def _write(self, entries: Sequence[_Entry]) -> None:
+        events = [event for entry in entries for event in entry.events]
+        states: dict[str, Any] = {}
+        for entry in entries:
+            states |= entry.states
+        durable = False
         try:
-            keys = await self._journal.commit(entry.events, entry.states)
-        except BaseException:
-            entry.settle(False)
-            raise
-        entry.settle(len(keys) == len(entry.events))
+            keys = await self._journal.commit(events, states)
+            durable = len(keys) == len(events) and self._journal.info()["state"] == "ok"
+        finally:
+            for entry in entries:
+                entry.settle(durable)
 
     def care(self) -> bool:
         """Once a second: wakes the journal loop when a store has losses to report or events the disk refused.
@@ -208,7 +216,7 @@ class Flow:
     async def settle(self) -> None:
         """Writes what is still queued, and all state; for a clean stop, after the journal loop has ended."""
         while not self._queue.empty():
-            await self._write(self._queue.get_nowait())
+            await self._write([self._queue.get_nowait()])
         await self._journal.commit((), self._everything())
         await self._report_losses()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.config.virtual import groups_of
 from edge_agent.log import fields
 from edge_agent.status import DeviceRow, GroupRow
 
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 
 DERIVED = "derived"  # stands in place of a driver
 SAVE_NS = 60_000_000_000
-_PERIODS_S = {"total.hour": 3600.0, "total.day": 86_400.0, "total.month": 31 * 86_400.0}
 
 
 class VirtualDevice:
@@ -53,7 +53,7 @@ class VirtualDevice:
         elif states is not None:
             for name in self.accounting.restore_rows(states, *now):
                 log.error("a stored state cannot be used: this part begins anew", extra=fields(state=name))
-        self._groups_s = _PERIODS_S | {f"{d}.{g}": s for d, g, s, _ in wanted.sources.values()}
+        self._groups_s = {name: group.period_s for name, group in groups_of(wanted).items()}
         self._row = DeviceRow(wanted.device, DERIVED, "")
         self._row.turn("up", "", self._clock.time_ns())
 
@@ -61,6 +61,16 @@ class VirtualDevice:
         """Puts the row on the board, after those of the links, which a reload arranges anew."""
         if self._row is not None:
             self._board.devices[self._row.name] = self._row
+
+    def latest(self) -> Sequence[Batch]:
+        """What is still valid of before a restart or a reload, for control: the total of last month is not
+        unknown until this month is over."""
+        if self.accounting is None:
+            return ()
+        batches = self.accounting.latest()
+        for batch in batches:
+            self._show(batch)
+        return batches
 
     def take(self, batch: Batch) -> Result | None:
         if self.accounting is None:
@@ -77,13 +87,16 @@ class VirtualDevice:
         return result
 
     def _record(self, result: Result) -> None:
-        assert self._row is not None
         for batch in (*result.batches, *(batch for _, batch in result.periods)):
-            group = self._row.groups.get(batch.schema.group)
-            if group is None or group.schema is not batch.schema:
-                period_s = self._groups_s.get(batch.schema.group, 1.0)
-                group = self._row.groups[batch.schema.group] = GroupRow(batch.schema, period_s)
-            self._board.record_derived(group, batch)
+            self._show(batch)
+
+    def _show(self, batch: Batch) -> None:
+        assert self._row is not None
+        group = self._row.groups.get(batch.schema.group)
+        if group is None or group.schema is not batch.schema:
+            period_s = self._groups_s.get(batch.schema.group, 1.0)
+            group = self._row.groups[batch.schema.group] = GroupRow(batch.schema, period_s)
+        self._board.record_derived(group, batch)
 
     def changed(self) -> dict[str, Any]:
         """State rows, to be committed in one transaction with the events that led to them."""

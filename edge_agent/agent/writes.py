@@ -58,6 +58,7 @@ _NO_AUDIT = Text(
     "拒绝：审计日志未能在 1 秒内记录写入意图；没有记录就不写入",
 )
 _KILLED = "the kill switch was set before the value was sent"
+_RELOADED = "the configuration of the tag was changed before the value was sent"
 
 
 class Wire(Protocol):
@@ -119,16 +120,18 @@ class Writes:
         self._tick_s = IDLE_S
         self._beating: tuple[object, ...] = ()
         self._writing = Writing()
+        self._tags: dict[TagRef, Tag] = {}
 
     def configure(self, configuration: Configuration) -> None:
-        """At the start and after each reload. Untouched heartbeats go on counting."""
+        """At the start, and in a reload before the links follow: a value must not be judged by one table of
+        tags and written by another. Untouched heartbeats go on counting."""
         writing, tags = configuration.writing, tags_of(configuration)
         self._say(self.guard.reconfigure(writing, tags, configuration.version, moment(self._clock)))
         beating = (writing.heartbeats, [tags.get(beat.tag) for beat in writing.heartbeats])
         if beating != self._beating:
             self._beating, self.facts.beats = beating, Beats(writing.heartbeats, tags)
         self.outputs.configure(writing.outputs)
-        self._writing = writing
+        self._writing, self._tags = writing, tags
         self._tick_s = IDLE_S
         if writing.writables or writing.outputs or writing.heartbeats:
             self._tick_s = min([LOOK_S, *(max(0.02, beat.period_s / 5) for beat in writing.heartbeats)])
@@ -266,6 +269,11 @@ class Writes:
             return self._ended(way, self.guard.skipped(way.permit, moment(self._clock)))
         if self.guard.books.killed_by:
             return self._failed(way, _KILLED)
+        if (
+            self._tags.get(way.permit.ref) != way.permit.tag
+            or way.permit.writable not in self._writing.writables
+        ):
+            return self._failed(way, _RELOADED)
         return await self._write(way)
 
     async def _recorded(self, way: _Way) -> Outcome | None:

@@ -80,9 +80,11 @@ def _device(device: Device, directory: Path) -> list[Any]:
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    """Of a dataclass's fields: there are thousands of windows, each with a dozen limits and references."""
-    return tuple(field.name for field in fields(kind))
+def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Of a dataclass, with their defaults: what has its default is left out. There are thousands of windows,
+    each with dozens of fields, most of them never touched; and a field that a later release adds leaves the
+    version as it is."""
+    return tuple((field.name, field.default) for field in fields(kind))
 
 
 def canonical(value: Any, directory: Path | None = None) -> Any:
@@ -98,8 +100,11 @@ def canonical(value: Any, directory: Path | None = None) -> Any:
     if isinstance(value, Origin):  # where a limit stands in a file means nothing
         return [value.level, value.standard]
     if is_dataclass(value) and not isinstance(value, type):
-        inside = [(name, getattr(value, name)) for name in _names(type(value))]
-        return {name: v if type(v) in _PLAIN else canonical(v, directory) for name, v in inside}
+        return {
+            name: found if type(found) in _PLAIN else canonical(found, directory)
+            for name, default in _fields(type(value))
+            if (found := getattr(value, name)) is not default and found != default
+        }
     if isinstance(value, Enum):
         return canonical(value.value, directory)
     if isinstance(value, Mapping):

@@ -26,7 +26,8 @@ class DerivedTag:
 @dataclass(frozen=True, slots=True)
 class Counter:
     """A cumulative register, as a person declares it. ``scale``: one raw count in ``unit``. ``max_rate``: by
-    nameplate, ``unit`` per second. ``modulus``: raw counts at which it begins anew. ``multipliers``: (valid
+    nameplate, ``unit`` per second. ``modulus``: raw counts at which it begins anew (of a
+    float register perhaps no whole number). ``multipliers``: (valid
     from,
     UTC ns; factor). Numbers are exact decimals as text. ``name``: of its columns in period totals."""
 
@@ -58,7 +59,8 @@ class PeriodFigure:
 class Derivation:
     """The virtual device. Its poll groups: ``DEVICE.GROUP`` for derived tags that follow that group, and
     ``total.hour``, ``total.day``, ``total.month``. ``sources``: poll group, period and age limit of every tag
-    that formulas read, by ``DEVICE.TAG``. ``groups``: every group of the virtual device with its tags."""
+    that formulas read, by ``DEVICE.TAG``. Its groups and their tags:
+    ``config.virtual.groups_of``."""
 
     device: str = "derived"
     derived: tuple[DerivedTag, ...] = ()

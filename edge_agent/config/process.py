@@ -46,8 +46,8 @@ class LimitKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who set a limit. ``level``: park, sector, enterprise or line. ``standard``: ``ID@VERSION``, empty for
-    the line's own. ``place``: file:line of the configuration; a line that moved is no other limit, so it is not
-    compared."""
+    the line's own. ``place``: file:line of the configuration; a line that moved is no other limit, so it is
+    not compared."""
 
     level: str = "line"
     standard: str = ""

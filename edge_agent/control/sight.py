@@ -86,7 +86,7 @@ class Sight:
             return oldest_ns, reason
         if self.when is not None:
             spoke_ns = self.when.mono_ns or 0
-            if state is State.SUPPRESSED or spoke_ns < oldest_ns:
+            if state is State.SUPPRESSED or spoke_ns <= oldest_ns:  # the condition is asked first
                 oldest_ns, reason = spoke_ns, "when stale"
         if self.target is not None and state is not State.SUPPRESSED:
             spoke_ns = self.target.mono_ns or 0

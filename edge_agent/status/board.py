@@ -50,8 +50,7 @@ class Board:
             row.last_success_ns = batch.time_ns
 
     def record_derived(self, row: GroupRow, batch: Batch) -> None:
-        """The same for what was calculated here: it was read from nobody, so it is counted apart."""
-        self.samples_derived += batch.samples
+        """The same for what was calculated here. It was read from nobody: who stores it counts it apart."""
         keep(row, batch)
         if 0 in batch.quality:
             row.last_success_ns = batch.time_ns

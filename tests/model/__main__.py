@@ -1,4 +1,4 @@
-"""``make test-model``: engine against model, a million steps. The last line of standard output is one JSON object.
+"""``make test-model``: engine against model, a million steps. The last line of standard output is JSON.
 
 ``--bugs`` seeds each fault of ``bugs/`` in a copy and tells which story finds it.
 """

@@ -1,4 +1,4 @@
-"""The alarms a second time: the transition table of ISA-18.2 as a table, and what the specification adds to it.
+"""The alarms a second time: the transition table of ISA-18.2 as a table, and what is added to it.
 Shares no code with ``edge_agent.control``."""
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ class Alarms:
         for name, (window, limit) in wanted.items():
             self.all[name] = before.get(name) or self.fresh(name, window, limit)
             self.all[name].alarming = limit.alarming
+        for alarm in self.held():
+            self.store(alarm)
         names = {window.name for window in windows}
         self.suppressing = {name for name in self.suppressing if name in names}
         self.lift_first_out()

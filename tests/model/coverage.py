@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TROUBLES = [
-    "waiting", "stale", "bad", "bad_comm", "bad_device", "uncertain", "uncertain_stopped", "uncertain_estimated",
-    "undefined",
+    "waiting", "stale", "bad", "bad_comm", "bad_device", "undefined",
+    "uncertain", "uncertain_stopped", "uncertain_estimated",
 ]  # fmt: skip
 GROUPS: dict[str, list[str]] = {
     "state": ["in", "out", "unknown", "suppressed"],
@@ -25,7 +25,8 @@ GROUPS: dict[str, list[str]] = {
 }  # fmt: skip
 SINGLE = [
     "excursion_begin", "excursion_end", "window_unknown", "window_known", "window_suppressed",
-    "window_unsuppressed", "alarm_raised", "alarm_returned", "alarm_acknowledged", "alarm_reset", "alarm_shelved",
+    "window_unsuppressed", "alarm_raised", "alarm_returned", "alarm_acknowledged", "alarm_reset",
+    "alarm_shelved",
     "alarm_unshelved", "alarm_suppressed", "alarm_unsuppressed", "alarm_out_of_service", "alarm_in_service",
     "alarm_realarmed", "alarm_removed", "annunciated", "first-out", "restarts", "crashes", "reloads",
 ]  # fmt: skip

@@ -35,7 +35,8 @@ NONSENSE: dict[ValueType, list[Value]] = {
 WORDS = ("idle", "run", "fault")
 FAULTS = [
     Quality.BAD_COMM, Quality.BAD_DEVICE, Quality.BAD, Quality.UNCERTAIN, Quality.UNCERTAIN_STOPPED,
-    Quality.UNCERTAIN_ESTIMATED, Quality.UNDEFINED, Quality.UNCERTAIN_SOURCE_TIME, Quality.UNCERTAIN_SOURCE_TIME,
+    Quality.UNCERTAIN_ESTIMATED, Quality.UNDEFINED,
+    Quality.UNCERTAIN_SOURCE_TIME, Quality.UNCERTAIN_SOURCE_TIME,
     Quality.NOT_REPORTED, Quality.NOT_REPORTED, Quality.NOT_REPORTED, Quality.UNCHANGED, Quality.UNCHANGED,
 ]  # fmt: skip
 PAUSES_S = [0.0, 0.25, 0.25, 0.5, 0.5, 0.5, 1.0]
@@ -58,6 +59,7 @@ class World:
         self.places: dict[TagRef, int] = {}
         self.words: dict[TagRef, Value] = {}
         self.trouble = 0.0
+        self.restless = rng.choice([0.05, 0.2, 0.45])  # how often a value moves
         self.stuck: dict[TagRef, int] = {}
         self.hidden: set[GroupKey] = set()  # poll groups that are not read at present
 
@@ -74,8 +76,7 @@ class World:
     def draw_tags(self, device: str, group: str) -> tuple[Tag, ...]:
         rng = self.rng
         tags = [Tag(f"{group}_on", "", ValueType.BOOL, group)]
-        for i in range(rng.randint(1, 3)):
-            tags.append(self.draw_number(device, f"{group}_{i}", group))
+        tags += [self.draw_number(device, f"{group}_{i}", group) for i in range(rng.randint(1, 3))]
         if rng.random() < 0.5:
             tags.append(Tag(f"{group}_mode", "", ValueType.STRING, group))
         if rng.random() < 0.3:
@@ -138,11 +139,10 @@ class World:
                 further.append(self.draw_limit(LimitKind.LOLO, float(middle - 6 * grid), grid))
         if tag.type in (ValueType.INT16, ValueType.INT32) and rng.random() < 0.15:
             more["allowed"] = tuple(range(-4, 5))
-        for kind in (LimitKind.RISE, LimitKind.FALL):
-            if rng.random() < 0.25:
-                further.append(self.draw_rate(kind, grid))
+        rates = [kind for kind in (LimitKind.RISE, LimitKind.FALL) if rng.random() < 0.25]
+        further += [self.draw_rate(kind, pace(tag, grid)) for kind in rates]
         if rng.random() < 0.35:
-            more["plausible"] = self.draw_plausible(middle, grid)
+            more["plausible"] = self.draw_plausible(middle, grid, pace(tag, grid))
         return Window(name, ref, deadband=deadband, further=(*further, *self.draw_bad_input()), **more)
 
     def draw_limit(
@@ -154,21 +154,21 @@ class World:
             rng.choice(DELAYS_S), alarming=self.draw_alarming(),
         )  # fmt: skip
 
-    def draw_rate(self, kind: LimitKind, grid: Decimal) -> Limit:
+    def draw_rate(self, kind: LimitKind, pace: Decimal) -> Limit:
         rng = self.rng
-        value = grid * rng.choice([1, 2, 4])
-        deadband = rng.choice([Decimal(0), grid / 2])
+        value = pace * rng.choice([1, 2, 4])
+        deadband = rng.choice([Decimal(0), pace / 2])
         return Limit(
             kind, float(value), None, float(deadband), rng.choice(DELAYS_S), rng.choice(DELAYS_S),
             rng.choice([0.0, 0.0, 1.0, 2.0, 4.0]), self.draw_alarming(),
         )  # fmt: skip
 
-    def draw_plausible(self, middle: Decimal, grid: Decimal) -> Plausible:
+    def draw_plausible(self, middle: Decimal, grid: Decimal, pace: Decimal) -> Plausible:
         rng = self.rng
         return Plausible(
             rng.choice([None, float(middle - 9 * grid)]),
             rng.choice([None, float(middle + 9 * grid)]),
-            rng.choice([None, None, float(grid * rng.choice([8, 16, 32]))]),
+            rng.choice([None, None, float(pace * rng.choice([8, 16, 32]))]),
             rng.choice([None, None, 2.0, 4.0]),
         )
 
@@ -261,7 +261,7 @@ class World:
             if ref not in self.words or rng.random() < (0.03 if calm else 0.2):
                 self.words[ref] = rng.choice(WORDS)
             return self.words[ref]
-        if ref not in self.places or rng.random() < (0.05 if calm else 0.45):
+        if ref not in self.places or rng.random() < (0.05 if calm else self.restless):
             if rng.random() < 0.25 and ref in self.places:
                 self.places[ref] += rng.choice([-2, -1, 1, 2])
             else:
@@ -361,6 +361,12 @@ class World:
         if window.further and dice < 0.9:
             return replace(window, further=window.further[1:]) if window.limits[1:] else window
         return replace(window, when=None, grace_s=0.0)
+
+
+def pace(tag: Tag, grid: Decimal) -> Decimal:
+    """Unit of rates. They may lie on their limits, but not those of float32: a nanosecond more or less is
+    finer there than the values are."""
+    return grid * Decimal("0.9737") if tag.type is ValueType.FLOAT32 else grid
 
 
 def scaling_of(tag: Tag) -> tuple[Decimal, Decimal]:

@@ -48,7 +48,7 @@ def is_number(value: Meant) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a tag said last; ``mono_ns`` and ``batch`` are those of the last one that said or vouched for it."""
+    """What a tag said last; ``mono_ns`` and ``batch``: of the last one that said or vouched for it."""
 
     quality: int
     raw: Value
@@ -281,7 +281,7 @@ class Naive:
             status.suppression,
             dict(status.spent),
             dict(status.unknown_by),
-            self.now_ns + self.ahead_ns,
+            status.upto_ns + self.ahead_ns,
         )
 
     def take_up(self, status: Status, stored: Stored, time_ns: int) -> None:
@@ -651,7 +651,7 @@ class Naive:
         w = status.window
         inputs: list[tuple[TagRef | float | None, str]] = [(w.when, "when stale")]
         if status.state != "suppressed":
-            inputs = [(w.source, "stale"), *inputs, (w.target, "target stale")]
+            inputs += [(w.source, "stale"), (w.target, "target stale")]
         ends = [
             (self.said[ref].mono_ns + ns(w.max_age_s), name)
             for ref, name in inputs

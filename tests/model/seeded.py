@@ -1,8 +1,9 @@
-"""The duel proves something only if it can fail: each patch of ``bugs/`` is a fault of the engine it must find."""
+"""The duel proves something only if it can fail: each patch of ``bugs/`` is a fault it must find."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,38 +20,50 @@ def names() -> list[str]:
     return sorted(patch.stem for patch in BUGS.glob("*.patch"))
 
 
-def seed_bug(name: str, folder: Path) -> None:
-    """A copy of the engine and the duel in ``folder``, with the fault."""
-    shutil.copytree(ROOT / "edge_agent", folder / "edge_agent", ignore=shutil.ignore_patterns("__pycache__"))
+def copy(folder: Path) -> None:
+    """Engine and duel, as they are now."""
+    besides = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "edge_agent", folder / "edge_agent", ignore=besides)
     (folder / "tests").mkdir()
     (folder / "tests" / "__init__.py").touch()
-    shutil.copytree(HERE, folder / "tests" / "model", ignore=shutil.ignore_patterns("__pycache__"))
-    patch = str((BUGS / f"{name}.patch").resolve())
-    subprocess.run(["git", "apply", "--whitespace=nowarn", patch], cwd=folder, check=True)
+    shutil.copytree(HERE, folder / "tests" / "model", ignore=besides)
 
 
-def try_bug(name: str, seed: int, steps: int) -> dict[str, object]:
-    """The last line of the run that met the fault: ``differences`` is 0 where it was not noticed."""
-    with tempfile.TemporaryDirectory(prefix="lineside-bug-") as folder:
-        seed_bug(name, Path(folder))
-        command = [sys.executable, "-m", "tests.model", "--quick", "--seed", str(seed), "--steps", str(steps)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def apply(name: str, folder: Path, *how: str) -> bool:
+    """Whether the patch fits the engine in the folder, which may lie within a repository or not."""
+    command = ["git", "apply", "--whitespace=nowarn", *how, str((BUGS / f"{name}.patch").resolve())]
+    apart = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
+    return subprocess.run(command, cwd=folder, env=apart, capture_output=True, check=False).returncode == 0
+
+
+def last_line(folder: Path, seed: int, steps: int) -> dict[str, object]:
+    """Of a run in the folder: ``differences`` is 0 where nothing was noticed."""
+    command = [sys.executable, "-m", "tests.model", "--quick", "--seed", str(seed), "--steps", str(steps)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
-        raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
+        raise RuntimeError(done.stderr[-2000:])
     summary: dict[str, object] = json.loads(lines[-1])
     return summary
 
 
 def try_bugs(chosen: Sequence[str], seed: int, steps: int) -> int:
-    """Exit code 0 if every fault was found."""
-    missed = []
+    """Exit code 0 if every fault was found, and nothing without one."""
     wanted = [name for name in names() if not chosen or any(part in name for part in chosen)]
-    for name in wanted:
-        summary = try_bug(name, seed, steps)
-        found = summary["differences"]
-        print(f"{name:40} {'found' if found else 'MISSED'} after {summary['steps']} steps", flush=True)
-        if not found:
-            missed.append(name)
-    print(json.dumps({"seed": seed, "bugs": len(wanted), "missed": missed}))
-    return 1 if missed or not wanted else 0
+    missed, furthest = [], 0
+    with tempfile.TemporaryDirectory(prefix="lineside-bugs-") as name:
+        folder = Path(name)
+        copy(folder)
+        for bug in wanted:
+            if not apply(bug, folder):
+                raise RuntimeError(f"{bug}: the patch does not fit the engine any more")
+            summary = last_line(folder, seed, steps)
+            apply(bug, folder, "--reverse")
+            found = bool(summary["differences"])
+            print(f"{bug:40} {'found' if found else 'MISSED'} after {summary['steps']} steps", flush=True)
+            missed += [] if found else [bug]
+            furthest = max(furthest, int(str(summary["steps"])))
+        sound = not last_line(folder, seed, furthest)["differences"]
+    print(f"without a fault: {'nothing' if sound else 'A DIFFERENCE'} in {furthest} steps")
+    print(json.dumps({"seed": seed, "bugs": len(wanted), "missed": missed, "sound": sound}))
+    return 0 if wanted and sound and not missed else 1

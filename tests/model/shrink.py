@@ -8,17 +8,20 @@ from dataclasses import replace
 
 from edge_agent.config.model import Window
 from tests.model.duel import Difference, Duel
-from tests.model.run import Failure
+from tests.model.run import Failure, eagerness
 from tests.model.story import Line, Reload, Step
 
 
-def replay(line: Line, steps: Sequence[Step], *, rarely: bool = False) -> tuple[str, int]:
+def replay(
+    line: Line, steps: Sequence[Step], *, rarely: bool = False, eager: bool = False
+) -> tuple[str, int]:
     """What went wrong, and after how many steps; "" if nothing did."""
     duel = Duel(line, rarely=rarely)
     try:
-        for step in steps:
-            duel.take(step)
-        duel.finish()
+        with eagerness(eager):
+            for step in steps:
+                duel.take(step)
+            duel.finish()
     except Difference as difference:
         return str(difference), duel.count
     except Exception as error:  # noqa: BLE001 - an engine that raises is a finding like any other
@@ -30,7 +33,7 @@ def shrink(failure: Failure, limit_s: float = 60.0) -> Failure:
     """Bisection to the failing prefix comes with the replay; then chunks of steps and whole windows go."""
     end_s = time.monotonic() + limit_s
     best = failure
-    text, count = replay(best.line, best.steps)  # looking at every step fails the earliest
+    text, count = replay(best.line, best.steps, eager=best.eager)  # looking at every step fails the earliest
     if text:
         best = replace(best, rarely=False, text=text, steps=best.steps[:count])
     best = fewer_windows(best)
@@ -47,7 +50,7 @@ def without_chunks(failure: Failure, size: int, end_s: float) -> Failure:
     start = 0
     while start < len(failure.steps) and time.monotonic() < end_s:
         steps = [*failure.steps[:start], *failure.steps[start + size :]]
-        text, count = replay(failure.line, steps, rarely=failure.rarely)
+        text, count = replay(failure.line, steps, rarely=failure.rarely, eager=failure.eager)
         if text:
             failure = replace(failure, steps=steps[:count], text=text)
         else:
@@ -59,7 +62,7 @@ def fewer_windows(failure: Failure) -> Failure:
     for name in sorted({w.name for line in lines(failure) for w in line.windows}):
         smaller = with_windows(failure, lambda w, name=name: w.name != name)  # type: ignore[misc]
         if all(line.windows for line in lines(smaller)):
-            text, count = replay(smaller.line, smaller.steps, rarely=failure.rarely)
+            text, count = replay(smaller.line, smaller.steps, rarely=failure.rarely, eager=failure.eager)
             if text:
                 failure = replace(smaller, steps=smaller.steps[:count], text=text)
     return failure

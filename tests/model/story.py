@@ -1,5 +1,5 @@
-"""What a generated story is made of: a configuration and steps. Plain data, each step complete in itself, so that
-any of them can be left out."""
+"""What a generated story is made of: a configuration and steps. Plain data, each step complete in itself,
+so that any of them can be left out."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,9 +36,12 @@ def test_a_run_that_reaches_nothing_fails() -> None:
     assert {"letter H", "limit rise", "reason frozen", "alarm_realarmed"} <= set(missing({"letter A": 5}))
 
 
-def test_every_seeded_fault_can_still_be_seeded(tmp_path_factory: object) -> None:
-    """The patches fit the engine as it is; ``python -m tests.model --bugs`` runs them."""
-    assert len(seeded.names()) >= 12
+def test_there_are_faults_to_prove_the_duel_with(tmp_path: Path) -> None:
+    """``python -m tests.model --bugs`` seeds them one by one. The engine may move on, but not so far."""
+    shutil.copytree(seeded.ROOT / "edge_agent" / "control", tmp_path / "edge_agent" / "control")
+    fitting = [name for name in seeded.names() if seeded.apply(name, tmp_path, "--check")]
+    print("do not fit any more:", sorted(set(seeded.names()) - set(fitting)))
+    assert len(fitting) >= 12
 
 
 GROUP = ("press-1", "fast")
@@ -49,8 +54,9 @@ PRESSURE, SETPOINT, RUNNING = (TagRef("press-1", tag.name) for tag in TAGS)
 RISE = Limit(LimitKind.RISE, 0.45, over_s=2.0, alarming=Alarming(ack=False, first_out="trip"))
 BAD = Limit(LimitKind.BAD_INPUT, on_delay_s=1.0, alarming=Alarming(Priority.LOW))
 FOLLOWING = Window(
-    "a", PRESSURE, target=SETPOINT, tolerance=0.3, deadband=0.1, on_delay_s=1.0, off_delay_s=0.5, when=RUNNING,
-    grace_s=1.0, alarming=Alarming(Priority.HIGH, latch=True, realarm_s=2.0, first_out="trip"), further=(RISE, BAD),
+    "a", PRESSURE, target=SETPOINT, tolerance=0.3, deadband=0.1, on_delay_s=1.0, off_delay_s=0.5,
+    when=RUNNING, grace_s=1.0, further=(RISE, BAD),
+    alarming=Alarming(Priority.HIGH, latch=True, realarm_s=2.0, first_out="trip"),
 )  # fmt: skip
 FIXED = Window(
     "b", PRESSURE, low=0.1, high=0.5, plausible=Plausible(0.0, 0.9, 1.35, 2.0),

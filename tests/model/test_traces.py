@@ -1,5 +1,4 @@
-"""The traces and the whole transition table of ISA-18.2 as they stand in the specification, cell by cell, through
-the public interface of the engine."""
+"""The traces and the whole transition table of ISA-18.2, cell by cell, by the engine's public interface."""
 
 from __future__ import annotations
 
@@ -39,8 +38,13 @@ BOTH = Alarming(latch=True, ack=False)
 WAYS = {"A": "", "B": "ALM", "C": "ALM ACK", "D": "ALM RTN", "E": "ALM RTN", "F": "ALM ACK RTN"}
 OVERLAYS = {"G": ("SHELVE", "UNSHELVE"), "H": ("SUPPR", "UNSUPPR"), "I": ("OOS", "RTS")}
 VERBS = {
-    "ACK": "ack", "RESET": "reset", "SHELVE": "shelve", "UNSHELVE": "unshelve", "OOS": "suppress", "RTS": "unsuppress",
-}  # fmt: skip
+    "ACK": "ack",
+    "RESET": "reset",
+    "SHELVE": "shelve",
+    "UNSHELVE": "unshelve",
+    "OOS": "suppress",
+    "RTS": "unsuppress",
+}
 CHANGES = {
     "ALM": Change.ALARM, "RTN": Change.RETURN, "SUPPR": Change.SUPPRESS, "UNSUPPR": Change.UNSUPPRESS,
 }  # fmt: skip

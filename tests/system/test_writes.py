@@ -175,6 +175,23 @@ async def test_a_write_ends_with_the_link_it_was_on(quiet: Plant) -> None:
     assert quiet.writes.guard._open == {}, "the guard is not left waiting for its end"
 
 
+async def test_a_value_is_not_written_by_another_table_than_it_was_judged_by(quiet: Plant) -> None:
+    token = quiet.arm()
+    configuration, press_device = quiet.configuration, quiet.configuration.devices[0]
+    tags = tuple(replace(t, address="hr:402") if t.name == "setpoint" else t for t in press_device.tags)
+    moved = replace(configuration, devices=(replace(press_device, tags=tags), configuration.devices[1]))
+
+    async def commit_and_reload(events: Any, states: Any) -> bool:
+        if not events:  # the last thing before the write
+            quiet.writes.configure(moved)
+        return await quiet.commit(events, states)
+
+    quiet.writes._commit = commit_and_reload
+    outcome = await quiet.ask("setpoint", 0.42, token)
+    assert outcome.kind == "write_failed" and "configuration" in outcome.text.en
+    assert quiet.server.writes.total() == 0
+
+
 async def test_a_write_that_the_agent_breaks_off_is_on_record(quiet: Plant) -> None:
     token = quiet.arm()
     await quiet.server.set_fault(1, Behaviour(Fault.WRITE_LOST))

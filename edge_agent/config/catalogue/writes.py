@@ -86,13 +86,6 @@ WRITE_TTL = Entry(
     "Make ttl longer.",
     "请加大 ttl。",
 )
-WRITE_VIRTUAL = Entry(
-    "E-CFG-312",
-    "'{tag}' is a derived tag; there is no device to write it to",
-    "'{tag}' 是计算点，没有可写入的设备",
-    "Name a tag of a device.",
-    "请填写设备的点。",
-)
 HEARTBEAT_TYPE = Entry(
     "E-CFG-313",
     "the heartbeat '{tag}' is {type}: it must be a bool or an integer without scale and offset",

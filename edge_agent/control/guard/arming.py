@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Callable
 
 from edge_agent.control.excursion import Moment
 from edge_agent.control.guard.refusal import Reason
 
-TOKEN_BYTES = 24
+TOKEN_BYTES = 24  # 32 characters
+_URL_SAFE = str.maketrans("+/", "-_")
 
 Random = Callable[[int], bytes]
 """So many bytes that nobody can guess (``secrets.token_bytes``)."""
@@ -32,7 +33,7 @@ class Arming:
 
     def arm(self, user: str, seconds: float, at: Moment) -> str:
         """The token. Only a hash of it is kept."""
-        token = urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii").rstrip("=")
+        token = b2a_base64(self._random(TOKEN_BYTES), newline=False).decode("ascii").translate(_URL_SAFE)
         self._hash = _hash(token)
         self._until_mono_ns = at.mono_ns + int(seconds * 1e9)
         self.until_ns = at.time_ns + int(seconds * 1e9)

@@ -264,7 +264,7 @@ def test_schemas_are_written_where_asked(tmp_path: Path) -> None:
     done = run("schema", "--write", str(tmp_path / "schema"))
     assert done.returncode == 0, done.stderr
     written = [Path(line) for line in done.stdout.splitlines()]
-    assert len(written) == 2 and all(json.loads(path.read_text(encoding="utf-8")) for path in written)
+    assert len(written) == 4 and all(json.loads(path.read_text(encoding="utf-8")) for path in written)
 
 
 # Plug-ins and store

@@ -197,6 +197,7 @@ class Naive:
         self.all = {w.name: Status(w, mono_ns) for w in windows}
         self.out: list[Told] = []
         self.changes: list[Change] = []
+        self.readers: dict[TagRef, list[Status]] = {}
 
     def on_batch(self, batch: Batch) -> list[Told]:
         self.out, self.changes = [], []
@@ -211,6 +212,9 @@ class Naive:
         for status in concerned:
             self.lapse(status, batch.mono_ns, batch.time_ns)
         wanted = {ref for status in self.all.values() for ref in status.refs}
+        self.readers = {}
+        for status in self.all.values():
+            self.readers.setdefault(status.window.source, []).append(status)
         for index, tag in enumerate(tags):
             quality = batch.quality[index]
             if quality == Quality.UNCHANGED and tag in self.said:
@@ -231,9 +235,8 @@ class Naive:
             self.risen.pop(tag, None)
         elif said.usable and state:
             self.risen.setdefault(tag, said.mono_ns)
-        for status in self.all.values():
-            if status.window.source == tag:
-                status.hear(Said(said.quality, said.raw, said.value, said.mono_ns))
+        for status in self.readers.get(tag, ()):
+            status.hear(Said(said.quality, said.raw, said.value, said.mono_ns))
 
     @staticmethod
     def on(said: Said) -> bool | None:
@@ -526,11 +529,11 @@ class Naive:
         if status.state != "unknown":
             window, ends = status.window, []
             if status.state != "suppressed":
-                ends.append((self.said[window.source].mono_ns, 0, "stale"))
+                ends.append((self.said[window.source].mono_ns, 1, "stale"))
                 if isinstance(window.target, TagRef):
                     ends.append((self.said[window.target].mono_ns, 2, "target stale"))
             if window.when is not None:
-                ends.append((self.said[window.when].mono_ns, 1, "when stale"))
+                ends.append((self.said[window.when].mono_ns, 0, "when stale"))
             spoke_ns, _, why = min(ends)
             known_until_ns = max(status.upto_ns, min(now_ns, spoke_ns + status.max_age_ns))
         status.spent[status.state] += known_until_ns - status.upto_ns

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config.model import TagRef, Window
+from edge_agent.config.model import Limit, LimitKind, Plausible, TagRef, Window
 from edge_agent.control import Control
 from edge_agent.control.window import Watcher
 from edge_agent.model import Batch, Event, Quality, Scaling, Schema, Tag, Value, ValueType
@@ -24,17 +24,21 @@ SECOND_NS = 1_000_000_000
 class Many:
     """One device with a window on every tag, each with limits of its own; one batch a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: Any) -> None:
         rng = random.Random(3)
         tags = [Tag(f"t{i}", f"hr:{i}", ValueType.UINT16, scaling=Scaling(0.1, 0.0)) for i in range(TAGS)]
         self.schema = Schema.of("d", "fast", "v", tags)
         windows = [
-            Window(f"d.{t.name}", TagRef("d", t.name), low=rng.uniform(0, 50), high=rng.uniform(300, 400))
+            Window(
+                f"d.{t.name}",
+                TagRef("d", t.name),
+                **{"low": rng.uniform(0, 50), "high": rng.uniform(300, 400)} | more,
+            )
             for t in tags
         ]
         self.windows = windows
         self.control = Control(windows, "v", mono_ns=START_NS, time_ns=WALL_NS)
-        record(self.control)
+        self.told = record(self.control)
         self.values: list[Value] = [1000 + i for i in range(TAGS)]
         self.quality = bytearray(TAGS)
         self.at = 0
@@ -221,3 +225,77 @@ def test_rows_are_made_when_they_are_taken(many: Many, monkeypatch: pytest.Monke
     assert [row["name"] for row in rows[:3]] == ["d.t0", "d.t1", "d.t2"] and made == 3
     assert rows[-1]["name"] == f"d.t{TAGS - 1}" and made == 4
     assert len(list(rows)) == TAGS and made == TAGS + 4
+
+
+QUIET: dict[str, dict[str, Any]] = {
+    "levels": {"further": (Limit(LimitKind.LOLO, -10.0), Limit(LimitKind.HIHI, 500.0))},
+    "range": {"plausible": Plausible(-100, 900)},
+    "slope": {"plausible": Plausible(slope=500.0)},
+    "frozen": {"plausible": Plausible(frozen_s=30.0)},
+    "rates": {"further": (Limit(LimitKind.RISE, 500.0), Limit(LimitKind.FALL, 500.0))},
+    "rates over a span": {"further": (Limit(LimitKind.RISE, 500.0, over_s=20), Limit(LimitKind.FALL, 400.0))},
+    "bad input": {"further": (Limit(LimitKind.BAD_INPUT, on_delay_s=5),)},
+}
+
+
+@pytest.mark.parametrize("kind", list(QUIET))
+def test_quiet_windows_of_every_kind_are_not_looked_at(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Many(**QUIET[kind])
+    many.settle()
+    rng = random.Random(5)
+
+    def minute() -> None:
+        for _ in range(60):
+            many.values = [rng.randint(600, 2900) for _ in range(TAGS)]
+            assert many.batch() == [] and many.tick(0.9) == []
+
+    assert looks(monkeypatch, minute) == set()
+    many.values = [1500] * TAGS
+    many.batch()
+    many.values[7] = 9000
+    (event,) = many.batch()
+    assert event.source == "d.t7"
+
+
+def test_a_quiet_discrete_window_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Many(low=None, high=None, allowed=(1, 2, 3))
+    rng = random.Random(6)
+    many.values = [1] * TAGS
+    many.settle()
+
+    def minute() -> None:
+        for _ in range(60):
+            many.values = [rng.randint(1, 3) for _ in range(TAGS)]
+            assert many.batch() == [] and many.tick(0.9) == []
+
+    assert looks(monkeypatch, minute) == set()
+    many.values[7] = 4
+    assert [(e.kind, e.source) for e in many.batch()] == [("excursion_begin", "d.t7")]
+
+
+def test_suppressed_windows_whose_values_are_inside_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Many(when=TagRef("d", "t0"))
+    many.values[0] = 0
+    many.settle()
+    assert {row["state"] for row in many.control.rows(START_NS + many.at)} == {"suppressed"}
+    assert looks(monkeypatch, many.settle) <= {"d.t0"}
+    many.values[9] = 9000
+    assert many.batch() == []
+    assert [(t.window, t.kind) for t in many.told.heard if t.kind == "high"] == [("d.t9", "high")]
+    many.values[0] = 1000
+    assert {e.kind for e in many.batch()} == {"window_unsuppressed", "excursion_begin"}
+
+
+def test_limits_cost_memory_only_while_they_are_not_at_rest() -> None:
+    further = (Limit(LimitKind.LOLO, -10.0), Limit(LimitKind.HIHI, 500.0), Limit(LimitKind.BAD_INPUT))
+    many = Many(further=further)
+    many.settle()
+    watchers = list(many.control._watchers.values())
+    assert all(watcher.machines is None and watcher.excursion is None for watcher in watchers)
+    assert len({id(watcher.terms) for watcher in watchers}) == 1, "limits differ, settings are shared"
+    many.values[3] = 9000
+    many.batch()
+    assert [w.window.name for w in watchers if w.machines is not None] == ["d.t3"]
+    many.values[3] = 1000
+    many.settle()
+    assert all(watcher.machines is None and watcher.excursion is None for watcher in watchers)

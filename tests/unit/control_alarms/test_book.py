@@ -243,6 +243,16 @@ def test_first_out_is_the_first_of_its_group() -> None:
     assert desk.comes("c.x")[0].detail["first_out"] is True
 
 
+def test_whoever_comes_after_another_is_not_first_but_may_be_when_it_comes_again() -> None:
+    quiet = window("a.x", first_out="g", priority=Priority.DIAGNOSTIC)
+    desk = Desk(quiet, window("b.x", first_out="g", realarm_s=60.0))
+    desk.comes("a.x")
+    assert desk.comes("b.x")[0].detail["first_out"] is False, "a stands, though nobody was told"
+    desk.does("ack", "*")
+    desk.goes("a.x")
+    assert desk.seconds(60)[0].detail["first_out"] is True, "annunciated again, and nothing else stands"
+
+
 def test_what_is_covered_takes_no_part_in_first_out() -> None:
     desk = Desk(window("a.x", first_out="g"), window("b.x", first_out="g"))
     desk.does("suppress", "a.x.high")
