@@ -4,8 +4,10 @@
                  └── exact path ──> Watcher (one per window) ──> events
     tick  ──> Control ──> what is stale becomes unknown; time in each state is booked
 
-``limits.py`` holds the arithmetic of limits, ``inputs.py`` what windows read, ``window.py`` the state machine
-of one window, ``excursion.py`` what it remembers. Laws: a window is in, out, unknown or suppressed; unknown
+``limits.py`` holds the arithmetic of limits, ``rate.py`` that of rates, ``inputs.py`` what windows read,
+``sight.py`` and ``plausible.py`` what one window makes of it, ``limit.py`` the machine of one limit,
+``window.py`` the state machine of one window, ``excursion.py`` what it remembers. What changes in limits goes
+to ``alarms/``. Laws: a window is in, out, unknown or suppressed; unknown
 is not normal; an active excursion stays active while its window is unknown.
 """
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from edge_agent.config.model import Origin, TagRef, Window
+from edge_agent.config.model import TagRef, Window
 from edge_agent.control.alarms import AlarmBook, AlarmCommand
 from edge_agent.control.excursion import Moment
 from edge_agent.control.group import Group
@@ -277,7 +276,7 @@ class Control:
         return events
 
     def _place(self, window: Window, old: Watcher | None, terms: Terms, at: Moment) -> Event | None:
-        if old is not None and (old.window == window or _bare(old.window) == _bare(window)):
+        if old is not None and old.window == window:
             old.window, old.outbox, old.terms = window, self._outbox, terms
             self._watchers[window.name] = old
             return None
@@ -304,12 +303,6 @@ def _mind(watcher: Watcher, step: Callable[[Moment], Event | None], at: Moment) 
 
 def _refs(window: Window) -> list[TagRef]:
     return [ref for ref in (window.source, window.target, window.when) if isinstance(ref, TagRef)]
-
-
-def _bare(window: Window) -> Window:
-    """Without the lines of the files at which it stands: those move with every edit above them."""
-    further = tuple(replace(limit, origin=Origin()) for limit in window.further)
-    return replace(window, origin=Origin(), further=further)
 
 
 def _orphan(name: str, saved: Mapping[str, Any], at: Moment, config_version: str) -> Event:

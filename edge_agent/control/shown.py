@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from edge_agent.config.model import LimitKind
+from edge_agent.control.excursion import State
 from edge_agent.control.inputs import quality_name
 
 if TYPE_CHECKING:
     from edge_agent.control.excursion import Moment
+    from edge_agent.control.limit import Machine
     from edge_agent.control.terms import Number
     from edge_agent.control.window import Watcher
 
@@ -78,6 +80,25 @@ def row(watcher: Watcher, mono_ns: int, now_ns: int) -> dict[str, Any]:
     if unknown_by:
         shown["unknown_by"] = {reason: ns / 1e9 for reason, ns in unknown_by.items()}
     return shown
+
+
+def why_out(active: list[Machine]) -> str:
+    """Of a window that is out: what keeps it so."""
+    outside = [str(machine.rule.kind) for machine in active if machine.outside_ns is not None]
+    if outside:
+        return ", ".join(outside)
+    if any(machine.clear_ns is None for machine in active):
+        return "not clear of the limit by the deadband"
+    return "inside, off-delay running"
+
+
+def kind_of(old: State, new: State) -> str:
+    """The event of a change in which no excursion begins or ends."""
+    if new is State.UNKNOWN:
+        return "window_unknown"
+    if new is State.SUPPRESSED:
+        return "window_suppressed"
+    return "window_unsuppressed" if old is State.SUPPRESSED else "window_known"
 
 
 class Rows(Sequence[dict[str, Any]]):

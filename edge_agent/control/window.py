@@ -31,7 +31,7 @@ from edge_agent.control.inputs import Input, Meaning, quality_name
 from edge_agent.control.limit import Machine, innermost, side, stirs
 from edge_agent.control.limits import DISCRETE, REGARDLESS, Fence
 from edge_agent.control.outbox import Outbox
-from edge_agent.control.shown import facts, row
+from edge_agent.control.shown import facts, kind_of, row, why_out
 from edge_agent.control.sight import Sight
 from edge_agent.control.terms import PROCESS, Number, Rule, Terms
 from edge_agent.control.transition import Change, Transition
@@ -173,13 +173,13 @@ class Watcher(Sight):
         if not out:
             return self._become(State.IN, "", at)
         if self.active:
-            return self._become(State.OUT, _why_out(out), at)
+            return self._become(State.OUT, why_out(out), at)
         assert self.excursion is not None  # some limit is active
         self.active = True
         self.excursions += 1
         self.excursion.begin(at)
         began = {"begin_ns": at.time_ns, "outside_ns": self.excursion.outside_ns}
-        return self._become(State.OUT, _why_out(out), at, "excursion_begin", began)
+        return self._become(State.OUT, why_out(out), at, "excursion_begin", began)
 
     def _note_extreme(self, excursion: Excursion) -> None:
         value = self.source.number() if self.terms.numeric else None
@@ -328,7 +328,7 @@ class Watcher(Sight):
             if not kind and state is (self._told or State.IN):
                 return None  # nothing is repeated that was told before the restart
             old = self._told or old
-        return self._event(kind or _kind(old, state), old, at, more or {})
+        return self._event(kind or kind_of(old, state), old, at, more or {})
 
     # Telling
 
@@ -393,20 +393,3 @@ class Watcher(Sight):
         spent.add_unknown(WAITING, down_ns)
         self.spent = spent
         self.since_ns = at.time_ns
-
-
-def _why_out(active: list[Machine]) -> str:
-    outside = [str(machine.rule.kind) for machine in active if machine.outside_ns is not None]
-    if outside:
-        return ", ".join(outside)
-    if any(machine.clear_ns is None for machine in active):
-        return "not clear of the limit by the deadband"
-    return "inside, off-delay running"
-
-
-def _kind(old: State, new: State) -> str:
-    if new is State.UNKNOWN:
-        return "window_unknown"
-    if new is State.SUPPRESSED:
-        return "window_suppressed"
-    return "window_unsuppressed" if old is State.SUPPRESSED else "window_known"

@@ -18,20 +18,21 @@ from tests.model.shrink import shrink
 from tests.model.story import shown
 
 DEFAULT_STEPS = 1_000_000
+FOR_A_BUG = 50_000
 EVERY_S = 30.0
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.model")
-    options.add_argument("--steps", type=int, default=DEFAULT_STEPS)
+    options.add_argument("--steps", type=int, help=f"{DEFAULT_STEPS}; of each fault at most {FOR_A_BUG}")
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options.add_argument("--quick", action="store_true", help="do not shrink a difference")
     options.add_argument("--bugs", nargs="*", metavar="NAME", help="seed these faults, or all, in a copy")
     chosen = options.parse_args()
     if chosen.bugs is not None:
-        return try_bugs(chosen.bugs, chosen.seed, chosen.steps)
+        return try_bugs(chosen.bugs, chosen.seed, chosen.steps or FOR_A_BUG)
     print(f"seed {chosen.seed}", flush=True)
-    figures, failure = play(chosen.seed, chosen.steps)
+    figures, failure = play(chosen.seed, chosen.steps or DEFAULT_STEPS)
     unreached: list[str] = []
     if failure is not None:
         report(failure if chosen.quick else shrink(failure))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.config.model import Alarming, Limit, LimitKind, Output, Priority, TagRef, Window
 
-Told = tuple[str, str, str, str, str]  # kind, window, old, new, reason
+Told = tuple[str, str, str, str, str, tuple[str, ...]]  # kind, window, old, new, reason, active limits
 Rung = tuple[str, str, str, str, bool]  # kind, alarm, before, after, annunciated
 
 SECOND_NS = 1_000_000_000

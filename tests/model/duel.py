@@ -223,7 +223,8 @@ def told_by(events: Iterable[Event]) -> tuple[list[Told], list[Rung]]:
             alarms.append((e.kind, e.source, detail["before"], detail["after"], detail["annunciated"]))
         else:
             reason = detail["reason"] if e.kind == "excursion_end" else ""
-            windows.append((e.kind, e.source, detail["old"], detail["new"], reason))
+            limits = tuple(sorted(detail["limits"]))
+            windows.append((e.kind, e.source, detail["old"], detail["new"], reason, limits))
     return windows, alarms
 
 

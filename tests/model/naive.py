@@ -227,10 +227,7 @@ class Naive:
             else:
                 self.all[window.name] = self.changed(old, window)
         for old in before.values():
-            self.leave(old, "removed")
-            for machine in old.machines:
-                if machine.active:
-                    self.pending.append(("goes", old.window.name, machine.limit.kind))
+            self.leave(old, "removed", [])
         self.tell_alarms()
         self.alarms.configure(windows)
         wanted = {ref for status in self.all.values() for ref in status.refs}
@@ -239,14 +236,11 @@ class Naive:
         return self.told()
 
     def changed(self, old: Status, window: Window) -> Status:
-        self.leave(old, "changed")
+        """Times, suppression and what is active go on; all else begins anew."""
         new = self.fresh(window)
-        for machine in old.machines:
-            heir = [m for m in new.machines if m.limit.kind == machine.limit.kind]
-            if heir:
-                heir[0].active = machine.active
-            elif machine.active:
-                self.pending.append(("goes", window.name, machine.limit.kind))
+        self.leave(old, "changed", [machine.limit.kind for machine in new.machines])
+        for machine in new.machines:
+            machine.active = machine.limit.kind in old.active
         new.told = old.told if old.starting else old.state
         new.suppression = old.suppression
         new.spent, new.upto_ns, new.excursions = old.spent, old.upto_ns, old.excursions
@@ -254,8 +248,12 @@ class Naive:
         new.stored, new.touched = old.stored, True
         return new
 
-    def leave(self, old: Status, reason: str) -> None:
+    def leave(self, old: Status, reason: str, kept: Sequence[LimitKind]) -> None:
         self.account(old)
+        for machine in old.machines:
+            if machine.active and machine.limit.kind not in kept:
+                machine.active = False
+                self.pending.append(("goes", old.window.name, machine.limit.kind))
         if old.excursion:
             self.end(old, "unknown", reason)
 
@@ -623,7 +621,8 @@ class Naive:
             else:
                 kind = "window_unsuppressed" if old == "suppressed" else "window_known"
         status.touched = True
-        self.out.append((kind, status.window.name, old, state, reason if kind == "excursion_end" else ""))
+        why = reason if kind == "excursion_end" else ""
+        self.out.append((kind, status.window.name, old, state, why, tuple(sorted(status.active))))
 
     def account_all(self, mono_ns: int) -> None:
         """Somebody looks at the times, up to a moment that no batch has come to yet."""

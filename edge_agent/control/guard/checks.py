@@ -111,8 +111,9 @@ def armed(case: Case) -> Wrong | None:
 
 
 def locked_out(case: Case) -> Wrong | None:
+    """Never an output: the horn that tells people of the lock-out may be on the very same device."""
     lock = case.books.lock_of(case.ref.device)
-    if lock is None:
+    if lock is None or case.request.who == ANNUNCIATION:
         return None
     return Reason.LOCKED_OUT, locked_text(case.ref.device, lock)
 

@@ -10,7 +10,7 @@ from edge_agent.control.guard.books import Books
 from edge_agent.control.guard.checks import Wrong, locked_text, shown
 from edge_agent.control.guard.raw import farther, same, steps, within
 from edge_agent.control.guard.refusal import Reason
-from edge_agent.control.guard.request import OWN, Permit
+from edge_agent.control.guard.request import ANNUNCIATION, OWN, Permit
 from edge_agent.model import Quality, Value, engineering
 
 
@@ -21,7 +21,9 @@ def withdrawn(permit: Permit, books: Books, arming: Arming, at: Moment) -> Wrong
     if permit.request.who not in OWN and (not arming.is_armed(at) or arming.session != permit.session):
         return Reason.TOKEN_EXPIRED if arming.expired else Reason.NOT_ARMED, {}
     lock = books.lock_of(permit.ref.device)
-    return None if lock is None else (Reason.LOCKED_OUT, locked_text(permit.ref.device, lock))
+    if lock is None or permit.request.who == ANNUNCIATION:
+        return None
+    return Reason.LOCKED_OUT, locked_text(permit.ref.device, lock)
 
 
 def wrong(

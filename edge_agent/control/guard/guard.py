@@ -74,7 +74,8 @@ class Guard(Operation):
         self.journal = Journal(version)
         self._tags = dict(tags)
         self._list = {writable.tag: writable for writable in writing.writables}
-        self._open: dict[tuple[str, bool], _Open] = {}
+        self._mismatches = {}
+        self._open: dict[tuple[str, ...], _Open] = {}
         self._number = 0
 
     def tag_of(self, ref: TagRef) -> Tag | None:
@@ -83,8 +84,11 @@ class Guard(Operation):
 
     # --- the way of a request ------------------------------------------------------------------------------
 
-    def judge(self, request: WriteRequest, facts: Facts, at: Moment) -> Permit | Refusal:
-        """The first condition that does not hold is the reason; see ``Reason`` for their order."""
+    def judge(
+        self, request: WriteRequest, facts: Facts, at: Moment, *, waiting: bool = False
+    ) -> Permit | Refusal:
+        """The first condition that does not hold is the reason; see ``Reason`` for their order. ``waiting``:
+        the asker waits its turn when another write is under way, so BUSY leaves no record."""
         writable, tag = self._list.get(request.tag), self._tags.get(request.tag)
         if not self._list or self.writing.level is WriteLevel.OBSERVE:
             return self._refuse(request, (Reason.WRITES_OFF, {}), at)
@@ -94,6 +98,8 @@ class Guard(Operation):
         for judged in (checks.AUTHORISATION, checks.MAPPING, checks.VERIFICATION, checks.ACCEPTANCE):
             for check in judged:
                 wrong = check(case)
+                if wrong is not None and waiting and wrong[0] is Reason.BUSY:
+                    return Refusal(Reason.BUSY, sentence(*wrong), request.without_token())
                 if wrong is not None:
                     return self._refuse(request, wrong, at)
         kept = self._keep(case)
@@ -123,7 +129,7 @@ class Guard(Operation):
 
     def verified(self, permit: Permit, raw: Value, at: Moment) -> Verdict:
         """``raw``: the last read-back; None where none was good. Ignored without ``permit.verify``. A
-        mismatch locks the device out at once."""
+        mismatch locks the device out at once; that of an output locks nothing, it is to be written again."""
         now = replace(permit, stages=(*permit.stages, (Stage.WRITE, at.time_ns)), audit=Audit())
         if permit.dry_run:
             return self.skipped(permit, at)
@@ -132,7 +138,8 @@ class Guard(Operation):
         self._close(permit)
         if permit.verify:
             now = replace(now, stages=(*now.stages, (Stage.CONFIRM, at.time_ns)))
-        if permit.ref.device in self.books.devices and permit.request.who != HEARTBEAT:
+        self._mismatches.pop(permit.ref, None)
+        if permit.ref.device in self.books.devices and permit.request.who not in _OWN_PLACE:
             self.books.device(permit.ref.device).failures = 0
         ledger = self.books.tags.get(permit.ref)
         if ledger is not None and permit.request.who != HEARTBEAT:
@@ -154,25 +161,35 @@ class Guard(Operation):
     def failed(self, permit: Permit, reason: str, at: Moment, *, written: bool | None = None) -> Verdict:
         """``reason``: a sentence. ``written``: False when the device surely holds what it held before (it
         refused, or nothing was sent); None when nobody knows. Several failures of a device in a row lock it
-        out, where something was sent to it; failed heartbeats are for ``Beats`` to count."""
+        out, where something was sent to it; failed heartbeats are for ``Beats`` to count, and outputs lock
+        nothing."""
         open_ = self._close(permit)
         surely_not = written is False or open_ is None or not open_.sent
         if open_ is not None and open_.sent:
-            ledger = self.books.tag(permit.ref)
             if surely_not:
-                ledger.raw, ledger.sure = open_.raw, open_.sure
-                ledger.sent_mono_ns, ledger.revert = open_.sent_mono_ns, open_.revert
+                self._put_back(open_)
             else:
-                ledger.sure = False
-        if open_ is not None and not open_.sent:
+                self.books.tag(permit.ref).sure = False
+        if open_ is not None and (not open_.sent or permit.request.who == ANNUNCIATION):
             self._refund(permit)
         text = Text(f"failed: {reason}", f"失败：{reason}")
         now = replace(permit, audit=Audit())
         more = {"reason": reason, "certain": surely_not}
         audit = self.journal.ended("write_failed", now, text, at, **more)
-        counts = permit.request.who != HEARTBEAT and open_ is not None and open_.sent
+        counts = permit.request.who not in _OWN_PLACE and open_ is not None and open_.sent
         locked = self._count_failure(permit, reason, at) if counts else Audit()
         return Verdict("write_failed", text, audit + locked + self._states(at), bool(locked))
+
+    def withdrawn(self, permit: Permit, reason: Reason, at: Moment, **values: object) -> Refusal:
+        """Ends a permit of which nothing was sent, for a reason that is no failure of the device: it counts
+        neither towards the lock-out nor in the budgets. ``values``: what the reason's sentence names beside
+        the tag."""
+        open_ = self._close(permit)
+        if open_ is not None:
+            if open_.sent:
+                self._put_back(open_)
+            self._refund(permit)
+        return self._refuse(permit.request, (reason, {"tag": permit.ref, **values}), at, permit)
 
     # --- reverts and housekeeping --------------------------------------------------------------------------
 
@@ -183,10 +200,11 @@ class Guard(Operation):
 
     def tick(self, at: Moment) -> Audit:
         """Once a second or so: ends armings and approvals whose time is over, and permits that were never
-        closed."""
+        closed; tells how many refusals were not told one by one."""
         audit = Audit()
         if self.arming.expire(at):
             audit += self.journal.whole("write_disarmed", at, reason="expired", user="")
+        audit += self.journal.due(at)
         self.pending.expire(at)
         for open_ in list(self._open.values()):
             limit_s = _ABANDONED_S + open_.permit.verify_within_s
@@ -199,11 +217,12 @@ class Guard(Operation):
         counts, lock-outs, the kill switch and reverts stay."""
         self.journal.version = version
         new = dict(tags)
-        if _meaning(writing) == _meaning(self.writing) and new == self._tags:
+        if writing == self.writing and new == self._tags:
             self.writing = writing
             return Audit()
         self.writing, self._tags = writing, new
         self._list = {writable.tag: writable for writable in writing.writables}
+        self._mismatches = {ref: found for ref, found in self._mismatches.items() if ref in self._list}
         self.pending = Pending()
         if not self.arming.disarm():
             return Audit()
@@ -218,13 +237,23 @@ class Guard(Operation):
         if kept is not None and (not kept.approved_by or kept.request.tag != request.tag
                                  or kept.request.value != request.value):  # fmt: skip
             kept = None
-        open_ = self._open.get((request.tag.device, False))
         case = checks.Case(
             request, writable, tag, self.writing, facts, self.books, self.arming, at,
-            open_.permit if open_ else None, kept,
+            self._in_the_way(request), kept,
         )  # fmt: skip
         case.expected = checks.expected(case)
         return case
+
+    def _in_the_way(self, request: WriteRequest) -> Permit | None:
+        """Another write to the same device. Outputs wait for nothing and hold up nothing but writes to their
+        own tag: a read-back takes seconds, and a horn has to sound meanwhile."""
+        for open_ in self._open.values():
+            other = open_.permit
+            if other.request.who == HEARTBEAT or other.ref.device != request.tag.device:
+                continue
+            if ANNUNCIATION not in (other.request.who, request.who) or other.ref == request.tag:
+                return other
+        return None
 
     def _keep(self, case: checks.Case) -> checks.Wrong | None:
         """Keeps what a person has to decide about; None where the way is free."""
@@ -306,6 +335,12 @@ class Guard(Operation):
         wrote = checks.shown(permit.value)
         text = Text(f"wrote {wrote}, read back {read}", f"写入 {wrote}，读回 {read}")
         audit = self.journal.ended("write_mismatch", permit, text, at, read_back=raw)
+        if permit.request.who == ANNUNCIATION:
+            self._refund(permit)  # it is tried again and again, and must not be out of budget once it is mended
+            former = self._mismatches.get(permit.ref)
+            since_ns, times = (former.since_ns, former.times) if former else (at.time_ns, 0)
+            self._mismatches[permit.ref] = Mismatch(wrote, read, since_ns, times + 1)
+            return Verdict("write_mismatch", text, audit + self._states(at))
         return Verdict(
             "write_mismatch", text, audit + self._lock(permit, text.en, at) + self._states(at), True
         )
@@ -323,8 +358,14 @@ class Guard(Operation):
         self.books.device(device).lock(why, at.time_ns)
         return self.journal.whole("write_locked", at, device, reason=why, id=permit.id)
 
+    def _put_back(self, open_: _Open) -> None:
+        """The books as they were before the permit: nothing was written."""
+        ledger = self.books.tag(open_.permit.ref)
+        ledger.raw, ledger.sure = open_.raw, open_.sure
+        ledger.sent_mono_ns, ledger.revert = open_.sent_mono_ns, open_.revert
+
     def _refund(self, permit: Permit) -> None:
-        """Nothing was sent: the write does not count."""
+        """The write does not count."""
         if not permit.dry_run:
             self.books.charge(permit.ref, permit.request.who, permit.stages[0][1], -1)
 
@@ -338,11 +379,7 @@ class Guard(Operation):
         return Audit(states=self.books.changed(at))
 
 
-def _meaning(writing: Writing) -> Writing:
-    """Without the places in the files."""
-    return replace(writing, writables=tuple(replace(one, place="") for one in writing.writables))
-
-
-def _key(permit: Permit) -> tuple[str, bool]:
-    """Beats have a place of their own: they do not wait for the read-back of another write."""
-    return permit.ref.device, permit.request.who == HEARTBEAT
+def _key(permit: Permit) -> tuple[str, ...]:
+    """Beats and outputs have places of their own: they do not wait for the read-back of another write."""
+    device, who = permit.ref.device, permit.request.who
+    return (device, who, permit.ref.tag) if who in _OWN_PLACE else (device,)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edge_agent.config.process import TagRef
 from edge_agent.control.excursion import Moment
 from edge_agent.control.guard.refusal import Stage
+from edge_agent.control.guard.repeats import Repeats
 from edge_agent.control.guard.request import (
     ANNUNCIATION,
     HEARTBEAT,
@@ -24,14 +26,22 @@ SOURCE = "writes"
 """Source of the events that concern the agent as a whole."""
 
 
+OUTCOMES = ("done", "reverted", "dry_run", "refused", "failed", "mismatch")
+
+
 class Journal:
     """Makes events; ``recent`` are the last hundred. Heartbeats and outputs repeat themselves: of theirs only
-    what differs from the last one is told."""
+    what differs from the last one is told. Of equal refusals the first is, then how many (``Repeats``).
+    ``outcomes``, ``reasons``: how every request ended since the start, told or not; beats are not counted.
+    """
 
     def __init__(self, version: str) -> None:
         self.version = version
         self.recent: deque[Event] = deque(maxlen=100)
+        self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        self.reasons: Counter[str] = Counter()  # of those refused
         self._told: dict[tuple[TagRef, str], tuple[object, ...]] = {}
+        self._repeats = Repeats()
 
     def whole(self, kind: str, at: Moment, source: str = SOURCE, **detail: Any) -> Audit:
         event = Event(kind, source, at.time_ns, at.mono_ns, self.version, detail)
@@ -39,7 +49,12 @@ class Journal:
         return Audit((event,))
 
     def refused(self, refusal: Refusal, at: Moment, permit: Permit | None = None) -> Audit:
+        """One whose intent stands in the record is always told: an intent without an end would look as if the
+        agent had been killed."""
         request = refusal.request
+        if request.who != HEARTBEAT:
+            self.outcomes["refused"] += 1
+            self.reasons[str(refusal.reason)] += 1
         if not self._news(request, ("write_refused", refusal.reason)):
             return Audit()
         passed = permit.stages if permit else stages_before(refusal.reason.stage, at)
@@ -51,7 +66,19 @@ class Journal:
         }
         if refusal.pending:
             detail["pending"] = refusal.pending
-        return self.whole("write_refused", at, str(request.tag), **detail)
+        if permit is not None or request.who in (ANNUNCIATION, HEARTBEAT):
+            return self._refusals([detail], at)
+        return self._refusals(self._repeats.hear(refusal, detail, at), at)
+
+    def due(self, at: Moment) -> Audit:
+        """How many refusals there were that were not told one by one."""
+        return self._refusals(self._repeats.due(at), at)
+
+    def _refusals(self, details: Iterable[Mapping[str, Any]], at: Moment) -> Audit:
+        audit = Audit()
+        for detail in details:
+            audit += self.whole("write_refused", at, detail.get("tag", SOURCE), **detail)
+        return audit
 
     def intent(self, permit: Permit, at: Moment) -> Audit:
         """Of a beat none: it is no statement about the process."""
@@ -63,6 +90,8 @@ class Journal:
         return self.whole("write_intent", at, str(request.tag), **of_permit(permit))
 
     def ended(self, kind: str, permit: Permit, text: Text, at: Moment, **more: Any) -> Audit:
+        if permit.request.who != HEARTBEAT:
+            self.outcomes[kind.removeprefix("write_")] += 1
         key = (kind, more.get("reason"), None if permit.request.who == HEARTBEAT else permit.raw)
         if not self._news(permit.request, key):
             return Audit()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from edge_agent.config.process import TagRef
 from edge_agent.config.writing import Writable, WriteLevel, Writing
 from edge_agent.control.excursion import Moment
 from edge_agent.control.guard.arming import Arming
@@ -25,6 +26,16 @@ class GuardRefused(LinesideError):
         super().__init__(text.en)
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """An output that does not hold what was written to it. ``since_ns``: UTC, of the first of ``times``."""
+
+    wrote: object
+    read_back: object
+    since_ns: int
+    times: int
+
+
 class Operation:
     """Base of ``Guard``; ``user`` is the person as the console proved it."""
 
@@ -33,7 +44,8 @@ class Operation:
     arming: Arming
     pending: Pending
     journal: Journal
-    _list: Mapping[Any, Writable]
+    _list: Mapping[TagRef, Writable]
+    _mismatches: dict[TagRef, Mismatch]
 
     def arm(self, user: str, seconds: float, at: Moment) -> Armed:
         """A new arming; a former one ends, and its token. Raises GuardRefused."""
@@ -129,6 +141,8 @@ class Operation:
             "killed_by": self.books.killed_by,
             "today": self.books.whole.count(at.time_ns),
             "per_day": self.writing.per_day,
+            "outcomes": dict(self.journal.outcomes),
+            "refused": dict(self.journal.reasons),
             "writables": [self._row(writable, at) for writable in self._list.values()],
             "locked": [
                 {"device": name, "reason": ledger.locked, "since_ns": ledger.since_ns}
@@ -156,6 +170,7 @@ class Operation:
     def _row(self, writable: Writable, at: Moment) -> dict[str, Any]:
         ledger = self.books.tags.get(writable.tag)
         revert = ledger.revert if ledger else None
+        mismatch = self._mismatches.get(writable.tag)
         back_s = max(0.0, (revert.due_mono_ns - at.mono_ns) / 1e9) if revert else None
         return {
             "tag": str(writable.tag),
@@ -167,7 +182,13 @@ class Operation:
             "per_day": writable.per_day,
             "written_s": ledger.since_s(at.mono_ns) if ledger else None,
             "revert": None if revert is None else {"value": revert.value, "in_s": back_s},
+            "mismatch": asdict(mismatch) if mismatch else None,
         }
+
+    def locked(self) -> frozenset[str]:
+        """The devices that are locked out, of those that have something to be written."""
+        listed = {ref.device for ref in self._list}
+        return frozenset(name for name in listed if self.books.lock_of(name) is not None)
 
     def snapshot(self, at: Moment) -> dict[str, Any]:
         """Every state row; JSON-able. Never the token: a restart is not armed."""

@@ -57,6 +57,9 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     CHANGED_MEANWHILE = "changed_meanwhile"
     NO_WAY_BACK = "no_way_back"
+    # Last: what is not on record, or is judged by another configuration than in force, is not sent.
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    RECONFIGURED = "reconfigured"
 
     @property
     def stage(self) -> Stage:
@@ -78,6 +81,7 @@ _BY_STAGE = {
         Reason.RECOMMENDED, Reason.APPROVAL_MISSING,
     ),
     Stage.READ: (Reason.UNREADABLE, Reason.CHANGED_MEANWHILE, Reason.NO_WAY_BACK),
+    Stage.WRITE: (Reason.AUDIT_UNAVAILABLE, Reason.RECONFIGURED),
 }  # fmt: skip
 _STAGES = {reason: stage for stage, reasons in _BY_STAGE.items() for reason in reasons}
 
@@ -186,6 +190,15 @@ _TEXTS: dict[Reason, Text] = {
     Reason.CHANGED_MEANWHILE: Text(
         "{tag} holds {found}, not {judged} by which the request was judged: somebody else changed it",
         "{tag} 的当前值是 {found}，而不是判断所依据的 {judged}：已被他人修改",
+    ),
+    Reason.AUDIT_UNAVAILABLE: Text(
+        "the journal could not take the record within {limit} s, and what is not on record is not written; "
+        "'edge-agent status' tells what is wrong with the disk",
+        "审计日志未能在 {limit} 秒内完成记录；没有记录就不写入；磁盘问题见 'edge-agent status'",
+    ),
+    Reason.RECONFIGURED: Text(
+        "the configuration of {tag} was changed before the value was sent; ask again",
+        "{tag} 的配置在发送之前已更改，请重新提交",
     ),
 }
 
