@@ -26,7 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edge_agent.model import Tag, Value, ValueType
-from edge_agent.settings import Problem
+from edge_agent.settings import Problem, Text
 
 if TYPE_CHECKING:
     from edge_agent.keys import DeviceSettings as DeviceSettings
@@ -153,6 +153,9 @@ class DriverPlugin:
     ``reserve``: all plans of one station -> identities that none of them uses; None: ``prove`` needs none.
     ``subscribed``: names of the poll groups that are to be subscribed instead of polled.
     ``scan``: for commissioning; None where there is nothing to look for.
+    ``unwritable``: offline, (settings, tag) -> why the tag cannot be written alone and what would help, or
+    None. Asked of tags that are to be written; what ``check`` has found wrong is not said again. Never raises.
+    None as a whole: nothing is known before a value is written.
     """
 
     settings: type[DeviceSettings]
@@ -167,6 +170,7 @@ class DriverPlugin:
     reserve: Callable[[Any, Sequence[Plan]], Reserved] | None = None
     subscribed: Callable[[Any], frozenset[str]] = lambda settings: frozenset()
     scan: Scanner | None = None
+    unwritable: Callable[[Any, Tag], Text | None] | None = None
     api: int = API_VERSION
     summary: Mapping[str, str] = field(default_factory=dict)  # {"en": ..., "zh": ...} for `drivers`
 

@@ -13,6 +13,7 @@ from drivers.modbus.link_open import open_link
 from drivers.modbus.plan import plan
 from drivers.modbus.reserve import reserve
 from drivers.modbus.scan import scan
+from drivers.modbus.write import unwritable
 from edge_agent.driver import DriverPlugin
 from edge_agent.settings import later
 
@@ -28,6 +29,7 @@ PLUGIN = DriverPlugin(
     elements=elements,
     scan=scan,
     reserve=reserve,
+    unwritable=unwritable,
     summary={
         "en": "Modbus TCP, TLS, RTU and ASCII, serial or behind a gateway",
         "zh": "Modbus TCP、TLS、RTU 和 ASCII，串口或经网关",

@@ -26,6 +26,7 @@ from drivers.modbus.address import Address, AddressError, Range, Table, notation
 from drivers.modbus.kinds import KINDS, ByteOrder, Kind, encoding_of, kind_name, order_of, registers_of
 from edge_agent.errors import Refused
 from edge_agent.model import Tag, Value, ValueType
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.modbus.settings import ModbusSettings
@@ -49,8 +50,9 @@ def write_request(settings: ModbusSettings, tag: Tag, raw: Value) -> Write:
     """Refused for a tag that cannot be written alone or a value that does not fit its type. No scaling."""
     try:
         address = parse(tag.address)
-        if settings.station == 0:
-            raise _Unfit("station 0 is a broadcast, which nobody confirms")
+        obstacle = _obstacle(settings, tag, address)
+        if obstacle is not None:
+            raise _Unfit(obstacle.en)
         pdu, reply, width = _encoded(settings, tag, address, raw)
     except (AddressError, _Unfit) as error:
         raise Refused(f"{tag.name}: {error}", reason="other") from None
@@ -59,31 +61,65 @@ def write_request(settings: ModbusSettings, tag: Tag, raw: Value) -> Write:
     return Write(settings.station, pdu[0], pdu, reply, f"FC{pdu[0]:02d} {place} := {raw!r}")
 
 
+def unwritable(settings: ModbusSettings, tag: Tag) -> Text | None:
+    """See ``DriverPlugin.unwritable``. Whether a device knows FC22, which bits and bytes need, only it can
+    tell."""
+    try:
+        return _obstacle(settings, tag, parse(tag.address))
+    except AddressError:  # ``check`` tells
+        return None
+
+
+def _obstacle(settings: ModbusSettings, tag: Tag, address: Address) -> Text | None:
+    """Why nothing can be written there, whatever the value."""
+    if settings.station == 0:
+        return Text(
+            "station 0 is a broadcast, which nobody confirms; give the number of the device as station",
+            "0 号站为广播，无人确认；请将 station 设为设备的站号",
+        )
+    where, name = notations(address), kind_name(tag)
+    if address.table in (Table.DISCRETE, Table.INPUT):
+        table = "co" if address.table is Table.DISCRETE else "hr"
+        return Text(
+            f"{where} can only be read: Modbus has no way to write that table; many devices have the value "
+            f"as {table}:... too",
+            f"{where} 只读：Modbus 无法写入该表；许多设备在 {table}:... 也有同一值",
+        )
+    if not _fits(address, KINDS.get(name)):
+        return Text(f"{name} does not fit {where}", f"{name} 与 {where} 不符")
+    count, most = registers_of(name, tag.length), _MOST_REGISTERS[settings.write_with]
+    if count > most:
+        return Text(
+            f"{count} registers do not fit one request ({most} at most)",
+            f"{count} 个寄存器超出一次请求（最多 {most} 个）",
+        )
+    return None
+
+
+def _fits(address: Address, kind: Kind | None) -> bool:
+    if kind is None:
+        return False
+    if (kind.name == "bool") is not (address.table is Table.COIL or address.bit is not None):
+        return False
+    return (kind.name in ("int8", "uint8")) is (address.high is not None)
+
+
 class _Unfit(ValueError):
     """Why a value cannot be written there."""
 
 
 def _encoded(settings: ModbusSettings, tag: Tag, address: Address, raw: Value) -> tuple[bytes, bytes, int]:
     """Request PDU, reply PDU and how many places they change."""
-    if address.table in (Table.DISCRETE, Table.INPUT):
-        raise _Unfit(f"{notations(address)} can only be read: Modbus has no way to write that table")
-    kind = KINDS.get(kind_name(tag))
-    if kind is None or (kind.name == "bool") is not (address.table is Table.COIL or address.bit is not None):
-        raise _Unfit(f"{kind_name(tag)} does not fit {notations(address)}")
+    kind = KINDS[kind_name(tag)]
     if address.table is Table.COIL:
         return *_coil(address.offset, _flag(raw), settings.write_with == "multiple"), 1
     order = order_of(settings, tag)
     if address.bit is not None:
         mask = _on_wire(1 << address.bit, order)
         return *_masked(address.offset, mask, mask if _flag(raw) else 0), 1
-    if address.high is not None or kind.name in ("int8", "uint8"):
+    if address.high is not None:
         return *_byte(address, kind, raw, order), 1
     data = _register_bytes(kind, raw, order, tag.length, encoding_of(settings, tag))
-    if len(data) // 2 > _MOST_REGISTERS[settings.write_with]:
-        raise _Unfit(
-            f"{len(data) // 2} registers do not fit one request "
-            f"({_MOST_REGISTERS[settings.write_with]} at most)"
-        )
     return *_registers(address.offset, data, settings.write_with), len(data) // 2
 
 
@@ -102,8 +138,6 @@ def _masked(offset: int, change: int, value: int) -> tuple[bytes, bytes]:
 
 
 def _byte(address: Address, kind: Kind, raw: Value, order: ByteOrder) -> tuple[bytes, bytes]:
-    if address.high is None or kind.name not in ("int8", "uint8"):
-        raise _Unfit(f"{kind.name} does not fit {notations(address)}")
     byte = _packed(kind, raw)[0]
     shift = 8 if address.high else 0
     return _masked(address.offset, _on_wire(0xFF << shift, order), _on_wire(byte << shift, order))

@@ -7,7 +7,7 @@ costs 0.6 s and 22 MB. ``README.md`` is for technicians; ``sample.yaml`` is a de
 from __future__ import annotations
 
 from drivers.opcua.address import elements
-from drivers.opcua.check import check
+from drivers.opcua.check import check, unwritable
 from drivers.opcua.codec import TYPES
 from drivers.opcua.endpoint import link_key
 from drivers.opcua.link import OpcuaLink
@@ -41,6 +41,7 @@ PLUGIN = DriverPlugin(
     elements=elements,
     scan=scan,
     subscribed=lambda settings: frozenset(settings.subscribe),
+    unwritable=unwritable,
     summary={
         "en": "OPC UA servers: polled or subscribed, with security policies and users",
         "zh": "OPC UA 服务器:轮询或订阅,支持安全策略与用户",

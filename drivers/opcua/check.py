@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from drivers.opcua.address import tag_problems
+from drivers.opcua.address import locate, tag_problems
 from drivers.opcua.endpoint import url
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
@@ -36,6 +36,23 @@ def check(settings: OpcuaSettings, tags: Sequence[Tag]) -> list[Problem]:
     for tag in tags:
         problems += tag_problems(tag)
     return problems
+
+
+def unwritable(settings: OpcuaSettings, tag: Tag) -> Text | None:
+    """See ``DriverPlugin.unwritable``. Rights, and the type a node really has, only the server can tell."""
+    try:
+        place = locate(tag.address)
+    except ValueError:  # ``check`` tells
+        return None
+    if place.element:
+        return Text(
+            f"element {','.join(map(str, place.element))} of an array cannot be written alone; let the "
+            "program offer the value as a node of its own",
+            f"数组的元素 {','.join(map(str, place.element))} 不能单独写入；请让程序将该值作为独立节点提供",
+        )
+    if tag.wire == "statuscode":
+        return Text("values of type statuscode are not written", "不写入 statuscode 类型的值")
+    return None
 
 
 def _identity(settings: OpcuaSettings) -> list[Problem]:

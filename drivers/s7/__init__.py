@@ -17,6 +17,7 @@ from drivers.s7.kinds import TYPES
 from drivers.s7.link import S7Link
 from drivers.s7.plan import plan
 from drivers.s7.scan import scan
+from drivers.s7.write import unwritable
 from edge_agent.driver import DriverPlugin
 from edge_agent.settings import later
 
@@ -31,6 +32,7 @@ PLUGIN = DriverPlugin(
     types=TYPES,
     elements=elements,
     scan=scan,
+    unwritable=unwritable,
     summary={
         "en": "Siemens S7-300/400/1200/1500 over ISO-on-TCP (PUT/GET): blocks, memory, inputs, outputs, "
         "timers, counters",

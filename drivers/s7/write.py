@@ -13,6 +13,7 @@ from drivers.s7.kinds import KINDS, Kind
 from drivers.s7.pdu import Range, write_request
 from edge_agent.errors import Refused
 from edge_agent.model import Tag, Value, ValueType
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.s7.settings import S7Settings
@@ -29,20 +30,45 @@ def write_pdu(settings: S7Settings, tag: Tag, raw: Value) -> bytes:
         place = locate(tag, settings.encoding)
     except AddressMistake as mistake:
         raise _refused(tag, str(mistake)) from mistake
+    obstacle = _obstacle(settings, place)
+    if obstacle is not None:
+        raise _refused(tag, obstacle.en)
     kind = KINDS[place.kind]
-    if place.area == "I":
-        raise _refused(tag, "an input follows its terminal and cannot be written")
-    if kind.is_text:
-        raise _refused(tag, "texts are not written")
     target = Range(place.area, place.db, place.start, place.length)
     if place.bit is None:
         return write_request(target, _pack(tag, kind, raw))
     if not isinstance(raw, bool):
         raise _refused(tag, f"{raw!r} is not a bool")
-    if not is_exclusive(place, settings.exclusive_bytes):
-        byte = Point(place.area, place.db, "B", place.start, None)
-        raise _refused(tag, f"{byte} is not one of exclusive_bytes: the program may write its other bits")
     return write_request(target, bytes((raw,)), place.bit)
+
+
+def unwritable(settings: S7Settings, tag: Tag) -> Text | None:
+    """See ``DriverPlugin.unwritable``."""
+    try:
+        return _obstacle(settings, locate(tag, settings.encoding))
+    except AddressMistake:  # of the tag or in exclusive_bytes; ``check`` tells
+        return None
+
+
+def _obstacle(settings: S7Settings, place: Place) -> Text | None:
+    """Why nothing can be written there, whatever the value."""
+    if place.area == "I":
+        return Text(
+            "an input follows its terminal and cannot be written; let the program copy a bit or word of a "
+            "data block or of M",
+            "输入区跟随端子，不能写入；请让程序从数据块或 M 区复制",
+        )
+    if KINDS[place.kind].is_text:
+        return Text("texts are not written", "不写入文本")
+    if place.bit is None or is_exclusive(place, settings.exclusive_bytes):
+        return None
+    byte = Point(place.area, place.db, "B", place.start, None)
+    return Text(
+        f"{byte} is not one of exclusive_bytes: the program may write its other bits at the same moment; "
+        f"where nothing but this agent writes that byte, add {byte} to exclusive_bytes",
+        f"{byte} 不在 exclusive_bytes 中：程序可能同时写该字节的其他位；"
+        f"如果只有本代理写该字节，请将 {byte} 加入 exclusive_bytes",
+    )
 
 
 def is_exclusive(place: Place, exclusive_bytes: Sequence[str]) -> bool:

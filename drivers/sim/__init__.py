@@ -5,7 +5,7 @@ requests, replies -> columns), link (the connection). The contract itself is ``e
 """
 
 from drivers.sim.link import SimLink
-from drivers.sim.plan import check, plan
+from drivers.sim.plan import check, plan, unwritable
 from drivers.sim.settings import SimSettings, link_key
 from edge_agent.driver import DriverPlugin
 
@@ -18,5 +18,6 @@ PLUGIN = DriverPlugin(
     open_link=SimLink,  # a class is a function that makes a link; it must not do I/O
     link_options=frozenset({"speed"}),  # what devices on one link must agree on
     address_hint="sine:60s | ramp:100 | constant:5 | counter",
+    unwritable=unwritable,
     summary={"en": "simulated values, no hardware", "zh": "模拟数值，无需硬件"},
 )

@@ -26,6 +26,11 @@ def check(settings: SimSettings, tags: Sequence[Tag]) -> list[Problem]:
     return problems
 
 
+def unwritable(settings: SimSettings, tag: Tag) -> Text:
+    """Why a tag cannot be written; None where it can. This link has no ``write``, so none can."""
+    return Text("simulated values are only read", "模拟数值只能读取")
+
+
 def plan(settings: SimSettings, tags: Sequence[Tag], limits: Any, learned: Any) -> Plan:
     """One request for everything: a simulated device has no limits. A real one packs here."""
     if not tags:

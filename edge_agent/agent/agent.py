@@ -222,7 +222,7 @@ class Agent:
         """Nobody acts any more; polls end, everything read is committed, then the park gets one polite last
         try."""
         await self._check.close_console()
-        await self._check.stop(tasks)
+        await self._check.stop()
         await self._links.stop()
         await tasks.stop(*upkeep)
         await self._flow.settle()

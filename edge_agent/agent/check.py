@@ -4,35 +4,37 @@ restored, reloaded and shown together."""
 from __future__ import annotations
 
 import os
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.agent.alarm_desk import alarm_handlers
-from edge_agent.agent.counter_desk import counter_handlers
 from edge_agent.agent.evidence import EvidenceKeeper
 from edge_agent.agent.flow import Flow
 from edge_agent.agent.report_desk import report_handlers
 from edge_agent.agent.virtual import VirtualDevice
-from edge_agent.agent.write_desk import write_handlers
-from edge_agent.agent.writes import Writes, tags_of
 from edge_agent.config.model import TagRef
 from edge_agent.console import Console, console_path
 from edge_agent.control import Control
 from edge_agent.control.excursion import Moment
-from edge_agent.control.guard import Guard
 from edge_agent.control.times import TimeBook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edge_agent.agent.acting import Acting
     from edge_agent.agent.links import Links
     from edge_agent.agent.tasks import Tasks
     from edge_agent.buffer import Buffer, EventStore
     from edge_agent.clock import Clock
-    from edge_agent.config.model import Configuration, Window
+    from edge_agent.config.model import Configuration
     from edge_agent.console import Handler
     from edge_agent.model import Event
     from edge_agent.status import Board
+
+
+WRITE_VERBS = tuple(
+    f"writes.{verb}" for verb in ("status", "arm", "disarm", "kill", "unlock", "approve", "log", "write")
+)
+COUNTER_VERBS = ("counters.list", "counters.declare")
 
 
 class Check:
@@ -50,18 +52,16 @@ class Check:
         self._board = board
         self._journal = journal
         self._clock = clock
+        self._acting: Acting | None = None
         now, states = self._now(), journal.window_states()
         present = configuration()
         self._subscribed = _subscribed(present)
-        self._by_name = {window.name: window for window in present.windows}
         self.control = Control(present.windows, present.version, **now)
         self.control.restore(states, **now)
         self.virtual = VirtualDevice(board, clock)
         self.virtual.configure(present, states)
         self.times = TimeBook(present.shifts, present.version)
         self.times.restore(states)
-        self.guard = Guard(present.writing, tags_of(present), present.version, random=secrets.token_bytes)
-        self.guard.restore(states, self._moment())
         self.flow = Flow(
             board,
             self.control,
@@ -76,7 +76,7 @@ class Check:
             buffer.history,
             clock,
             self.flow.announce,
-            self._windows,
+            lambda: self.control.windows,
             waiting=lambda: self.flow.waiting,
             reported=self._reported,
         )
@@ -85,6 +85,7 @@ class Check:
         self._recall()
         board.windows = lambda: self.control.rows(clock.mono_ns())
         board.alarms = self._alarms
+        board.writes = lambda: {} if self._acting is None else self._acting.status()
 
     def _now(self) -> dict[str, int]:
         return {"mono_ns": self._clock.mono_ns(), "time_ns": self._clock.time_ns()}
@@ -98,9 +99,6 @@ class Check:
         mono_ns = self._clock.mono_ns()
         return Moment(mono_ns, self._clock.time_ns(), mono_ns)
 
-    def _windows(self) -> Mapping[str, Window]:
-        return self._by_name
-
     def _reported(self, tag: TagRef) -> bool:
         """Whether the tag's device speaks of it only when it changes."""
         return tag in self._subscribed
@@ -113,24 +111,29 @@ class Check:
 
     def start(self, tasks: Tasks, links: Links) -> None:
         """The supervisors; ``stop`` ends them, before the links."""
-        self.writes = Writes(
-            self.guard,
-            links,
-            self._clock,
-            board=self._board,
-            alarms=self.control.alarms,
-            announce=self.flow.announce,
-            commit=self.flow.commit,
-        )
-        self.flow.hearers.append(self.writes)
-        self.writes.configure(self._configuration())
-        self._running = [
-            tasks.start("writes", self.writes.run()),
-            tasks.start("evidence", self.evidence.run()),
-        ]
+        self._tasks, self._links = tasks, links
+        self._running = [tasks.start("evidence", self.evidence.run())]
+        if _acts(self._configuration()):
+            self._act()
 
-    async def stop(self, tasks: Tasks) -> None:
-        await tasks.stop(*self._running)
+    async def stop(self) -> None:
+        await self._tasks.stop(*self._running)
+
+    def _act(self) -> Acting:
+        if self._acting is None:
+            from edge_agent.agent.acting import Acting
+
+            self._acting = Acting(
+                self._configuration(),
+                self._links,
+                self._clock,
+                board=self._board,
+                control=self.control,
+                flow=self.flow,
+                journal=self._journal,
+            )
+            self._running.append(self._tasks.start("writes", self._acting.writes.run()))
+        return self._acting
 
     async def open_console(self) -> None:
         present = self._configuration()
@@ -145,30 +148,51 @@ class Check:
         clock, flow, history = self._clock, self.flow, self._journal.history
         return {
             **alarm_handlers(self.control, clock, flow.announce, history),
-            **counter_handlers(lambda: self.virtual.accounting, clock, flow.announce),
-            **write_handlers(self.guard, self.writes.execute, clock, flow.announce),
             **report_handlers(
                 lambda: self.times, lambda: self.control.times(clock.mono_ns()), clock, history
             ),
+            **{verb: _late(verb, lambda: self._act().handlers) for verb in WRITE_VERBS},
+            **{verb: _late(verb, self._counters) for verb in COUNTER_VERBS},
         }
+
+    def _counters(self) -> Mapping[str, Handler]:
+        from edge_agent.agent.counter_desk import counter_handlers
+
+        return counter_handlers(lambda: self.virtual.accounting, self._clock, self.flow.announce)
 
     # A reload
 
     def apply(self, new: Configuration) -> Sequence[Event]:
         """What is the same before and after goes on; the events are to be announced."""
         events = self.control.reconfigure(new.windows, new.version, **self._now())
-        self._by_name = {window.name: window for window in new.windows}
         self._subscribed = _subscribed(new)
         self.virtual.configure(new)
         self._recall()
         self.times.shifts, self.times.config_version = new.shifts, new.version
         self.times.arrange(self.control.times(self._clock.mono_ns()))
-        self.writes.configure(new)  # before the links: nothing judged by the old tags goes through the new
+        if self._acting is not None:  # before the links: nothing judged by the old tags goes through the new
+            self._acting.writes.configure(new)
+        elif _acts(new):
+            self._act()
         return events
 
     def applied(self) -> None:
         """After the links have followed."""
         self.virtual.show()
+
+
+def _acts(configuration: Configuration) -> bool:
+    writing = configuration.writing
+    return bool(writing.writables or writing.outputs or writing.heartbeats)
+
+
+def _late(verb: str, handlers: Callable[[], Mapping[str, Handler]]) -> Handler:
+    """A handler whose desk is made when it is first asked for."""
+
+    async def handler(user: str, args: Mapping[str, Any]) -> Any:
+        return await handlers()[verb](user, args)
+
+    return handler
 
 
 def _subscribed(configuration: Configuration) -> frozenset[TagRef]:

@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.accounting import Accounting, Replacement
 from edge_agent.errors import LinesideError
 from edge_agent.model import Event
 from edge_agent.settings import Text
 
 if TYPE_CHECKING:
+    from edge_agent.accounting import Accounting
     from edge_agent.clock import Clock
 
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
@@ -65,6 +65,8 @@ class _Desk:
         comment = _text(args, "comment")
         mono_ns, time_ns = self.clock.mono_ns(), self.clock.time_ns()
         at_ns = self._moment(present, args, time_ns)
+        from edge_agent.accounting import Replacement  # with decimals and calendars: only where one counts
+
         replacement = Replacement(at_ns, _amount(args, "old_final"), _amount(args, "new_start"))
         caused = present.declare(key, replacement, mono_ns, time_ns).events
         counter = present.counters[key]

@@ -36,7 +36,6 @@ from edge_agent.control.guard import (
     WriteRequest,
 )
 from edge_agent.model import Quality
-from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from edge_agent.acquisition import Reading
@@ -53,12 +52,6 @@ READ_BACK_S = 0.1
 LOOK_S = 0.5
 IDLE_S = 60.0
 _OWN = frozenset({HEARTBEAT, ANNUNCIATION, TTL})
-_NO_AUDIT = Text(
-    "refused: the journal could not take the intent within 1 s, and what is not on record is not written",
-    "拒绝：审计日志未能在 1 秒内记录写入意图；没有记录就不写入",
-)
-_KILLED = "the kill switch was set before the value was sent"
-_RELOADED = "the configuration of the tag was changed before the value was sent"
 
 
 class Wire(Protocol):
@@ -73,6 +66,11 @@ class Alarms(AlarmRows, Protocol):
     """Of ``control.alarms.AlarmBook``."""
 
     def demand(self, outputs: Sequence[Output]) -> Mapping[TagRef, bool]: ...
+
+    @property
+    def silent(self) -> bool: ...
+
+    def end_silence(self) -> None: ...
 
 
 Announce = Callable[["Sequence[Event]", Mapping[str, Any]], None]
@@ -115,7 +113,8 @@ class Writes:
         self._alarms = alarms
         self._announce = announce
         self._commit = commit
-        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._under_way: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._locked: frozenset[str] = frozenset()
         self._alarm: asyncio.Timeout | None = None  # rings while ``run`` sleeps
         self._tick_s = IDLE_S
         self._beating: tuple[object, ...] = ()
@@ -139,9 +138,21 @@ class Writes:
         self._wake()
 
     def look(self) -> None:
-        """To be called whenever alarms may have changed: follows what they ask of the outputs."""
+        """To be called whenever alarms may have changed: follows what they ask of the outputs. A device that
+        is locked out asks for all of them, as an unacknowledged critical alarm would, until it is unlocked or
+        silenced; a new lock-out ends a silence."""
         outputs = self._writing.outputs
-        if outputs and self.outputs.want(self._alarms.demand(outputs)):
+        if not outputs:
+            return
+        locked, before = self.guard.locked(), self._locked
+        self._locked = locked
+        if locked - before:
+            self._alarms.end_silence()
+        demand = dict(self._alarms.demand(outputs))
+        if locked:
+            silent = self._alarms.silent
+            demand = {o.tag: demand[o.tag] or not (o.silence and silent) for o in outputs}
+        if self.outputs.want(demand):
             self._wake()
 
     def hear(self, events: Sequence[Event]) -> None:
@@ -224,28 +235,28 @@ class Writes:
         way = _Way(decision)
         if request.who == HEARTBEAT:
             return await self._carry_out(way)
-        device = request.tag.device
-        turn = self._under_way[device] = asyncio.get_running_loop().create_future()
+        place = request.tag.device, request.tag.tag if request.who == ANNUNCIATION else ""
+        turn = self._under_way[place] = asyncio.get_running_loop().create_future()
         try:
             return await self._carry_out(way)
         finally:
             turn.set_result(None)
-            if self._under_way.get(device) is turn:
-                del self._under_way[device]
+            if self._under_way.get(place) is turn:
+                del self._under_way[place]
 
     async def _judged(self, request: WriteRequest) -> Permit | Refusal:
         """Judged again when a write to the same device that stood in the way has ended."""
-        loop = asyncio.get_running_loop()
+        loop, tag = asyncio.get_running_loop(), request.tag
         until_s = loop.time() + TURN_S
         while True:
-            decision = self.guard.judge(request, self.facts, moment(self._clock))
-            if not isinstance(decision, Refusal) or decision.reason is not Reason.BUSY:
+            places = (tag.device, ""), (tag.device, tag.tag)
+            others = [turn for place in places if (turn := self._under_way.get(place)) is not None]
+            waiting = bool(others) and loop.time() < until_s
+            decision = self.guard.judge(request, self.facts, moment(self._clock), waiting=waiting)
+            if not waiting or not isinstance(decision, Refusal) or decision.reason is not Reason.BUSY:
                 return decision
-            other = self._under_way.get(request.tag.device)
-            if other is None or loop.time() >= until_s:
-                return decision
-            self._say(Audit(states=decision.audit.states))
-            await asyncio.wait([other], timeout=until_s - loop.time())
+            left_s = until_s - loop.time()
+            await asyncio.wait(others, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
 
     async def _carry_out(self, way: _Way) -> Outcome:
         try:
@@ -267,13 +278,13 @@ class Writes:
             return refused
         if way.permit.dry_run:
             return self._ended(way, self.guard.skipped(way.permit, moment(self._clock)))
-        if self.guard.books.killed_by:
-            return self._failed(way, _KILLED)
+        if killed_by := self.guard.books.killed_by:
+            return self._withdrawn(way, Reason.KILL_SWITCH, user=killed_by)
         if (
             self._tags.get(way.permit.ref) != way.permit.tag
             or way.permit.writable not in self._writing.writables
         ):
-            return self._failed(way, _RELOADED)
+            return self._withdrawn(way, Reason.RECONFIGURED)
         return await self._write(way)
 
     async def _recorded(self, way: _Way) -> Outcome | None:
@@ -292,8 +303,7 @@ class Writes:
             durable = False
         if durable:
             return None
-        outcome = self._failed(way, _NO_AUDIT.en)
-        return replace(outcome, kind="write_refused", reason="audit_unavailable", text=_NO_AUDIT)
+        return self._withdrawn(way, Reason.AUDIT_UNAVAILABLE, limit=f"{COMMIT_S:g}")
 
     async def _read_before(self, way: _Way) -> Outcome | None:
         raw: Value = None
@@ -345,6 +355,11 @@ class Writes:
                 return seen
             await self._clock.sleep_until(min(until_ns, self._clock.mono_ns() + round(READ_BACK_S * 1e9)))
 
+    def _withdrawn(self, way: _Way, reason: Reason, **values: object) -> Outcome:
+        refusal = self.guard.withdrawn(way.permit, reason, moment(self._clock), **values)
+        self._say(refusal.audit)
+        return Outcome.refused(refusal)
+
     def _failed(self, way: _Way, reason: str) -> Outcome:
         return self._ended(
             way, self.guard.failed(way.permit, reason, moment(self._clock), written=way.written)
@@ -352,6 +367,8 @@ class Writes:
 
     def _ended(self, way: _Way, verdict: Verdict) -> Outcome:
         self._say(verdict.audit)
+        if verdict.locked:
+            self.look()
         return Outcome.of(way.permit, verdict)
 
     def _say(self, audit: Audit) -> None:

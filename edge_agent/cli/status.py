@@ -40,7 +40,8 @@ def status(context: click.Context, config_dir: Path, url: str | None, as_json: b
     for problem in answer["config"]["problems"]:
         click.echo(problem)
     click.echo()
-    print_tables([_devices(answer), _windows(answer), *_alarms(answer), _uplinks(answer), _buffer(answer)])
+    urgent = [*_alarms(answer), *_locked(answer)]
+    print_tables([_devices(answer), _windows(answer), *urgent, _uplinks(answer), _buffer(answer)])
     return 0
 
 
@@ -107,6 +108,16 @@ def _alarms(answer: Mapping[str, Any]) -> list[Table]:
 
     told = {"alarms": rows[:SHOWN_ALARMS], "count": len(rows), "kpi": answer["alarm_figures"]}
     return [list_table(told)]
+
+
+def _locked(answer: Mapping[str, Any]) -> list[Table]:
+    """`writes status` has the rest."""
+    writes = answer.get("writes") or {}
+    if not writes.get("locked"):
+        return []
+    from edge_agent.cli.write_words import locked_tables
+
+    return locked_tables(writes)
 
 
 def _uplinks(answer: Mapping[str, Any]) -> Table:

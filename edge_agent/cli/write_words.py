@@ -33,14 +33,32 @@ def status_text(answer: Mapping[str, Any]) -> str:
 
 
 def status_tables(answer: Mapping[str, Any]) -> list[Table]:
-    tables = [_writables(answer)]
-    if answer["locked"]:
-        rows = [[row["device"], local_time(row["since_ns"]), row["reason"]] for row in answer["locked"]]
-        headings = say("device,since,reason", "设备,自,原因").split(",")
-        tables.append(Table(say("Locked out", "已锁定"), tuple(headings), rows))
+    tables = [_writables(answer), *locked_tables(answer)]
+    if any(row["mismatch"] for row in answer["writables"]):
+        tables.append(_mismatches(answer))
     if answer["pending"]:
         tables.append(_pending(answer))
     return tables
+
+
+def locked_tables(answer: Mapping[str, Any]) -> list[Table]:
+    """None where no device is locked out."""
+    rows = [[row["device"], local_time(row["since_ns"]), row["reason"]] for row in answer["locked"]]
+    headings = say("device,since,reason", "设备,自,原因").split(",")
+    return [Table(say("Locked out for writing", "写入已锁定"), tuple(headings), rows)] if rows else []
+
+
+def _mismatches(answer: Mapping[str, Any]) -> Table:
+    headings = say("output,written,read back,times,since", "输出,写入,读回,次数,自")
+    rows = [
+        [
+            row["tag"], value_text(found["wrote"]), value_text(found["read_back"]), str(found["times"]),
+            local_time(found["since_ns"]),
+        ]
+        for row in answer["writables"] if (found := row["mismatch"])
+    ]  # fmt: skip
+    title = say("Outputs that do not hold what was written", "回读与写入不符的输出")
+    return Table(title, tuple(headings.split(",")), rows, frozenset({3}))
 
 
 def _writables(answer: Mapping[str, Any]) -> Table:

@@ -21,7 +21,7 @@ from typing import Any
 from edge_agent.config.model import Configuration
 from edge_agent.driver import DriverPlugin
 from edge_agent.errors import ConfigurationError, LinesideError
-from edge_agent.registry import load_driver, load_uplink
+from edge_agent.registry import DRIVERS, UPLINKS, load_driver, load_uplink, place_of
 from edge_agent.settings import Problem, Record, Sealed
 from edge_agent.uplink import UplinkPlugin
 
@@ -132,17 +132,18 @@ def _state_dirs(directory: Path) -> Iterator[Path]:
 
 
 class _Pickler(pickle.Pickler):
-    """Plug-ins hold functions and classes of whoever wrote them: they go by kind and name. Numbers go by
-    value, so that thousands of equal limits and delays become one object on the other side."""
+    """Plug-ins hold functions and classes of whoever wrote them: they go by kind, name and place.
+    Numbers go by value, so that thousands of equal limits and delays become one object on the other side."""
 
     def __init__(self, file: io.BytesIO, answer: Loaded | tuple[Problem, ...]) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self._names: dict[int, tuple[str, str]] = {}
+        self._names: dict[int, tuple[str, ...]] = {}
         if isinstance(answer, Loaded):
-            self._names |= {id(d.plugin): ("driver", d.driver) for d in answer.configuration.devices}
-            self._names |= {id(u.plugin): ("uplink", u.type) for u in answer.configuration.uplinks}
+            plugins = {id(d.plugin): (DRIVERS, d.driver) for d in answer.configuration.devices}
+            plugins |= {id(u.plugin): (UPLINKS, u.type) for u in answer.configuration.uplinks}
+            self._names = {key: (*found, place_of(*found)) for key, found in plugins.items()}
 
-    def persistent_id(self, obj: object) -> tuple[str, str] | None:
+    def persistent_id(self, obj: object) -> tuple[str, ...] | None:
         if type(obj) is float:
             return "float", obj.hex()  # a number in here would be asked for its own name, for ever
         return self._names.get(id(obj)) if isinstance(obj, (DriverPlugin, UplinkPlugin)) else None
@@ -166,10 +167,10 @@ class _Unpickler(pickle.Unpickler):
         self._numbers: dict[str, float] = {}
 
     def persistent_load(self, pid: Any) -> DriverPlugin | UplinkPlugin | float:
-        kind, name = pid
+        kind, *rest = pid
         if kind == "float":
-            return self._numbers.setdefault(name, float.fromhex(name))
-        return load_driver(name) if kind == "driver" else load_uplink(name)
+            return self._numbers.setdefault(rest[0], float.fromhex(rest[0]))
+        return load_driver(*rest) if kind == DRIVERS else load_uplink(*rest)
 
 
 if __name__ == "__main__":

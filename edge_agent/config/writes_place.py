@@ -59,8 +59,9 @@ class WritePlace:
             self.add("tag", c.WRITE_TYPE, tag=tag.name, type=tag.type)
             return False
         plugin, settings = self.draft.plugin, self.draft.settings
-        ask = getattr(plugin, "unwritable", None)  # an ability that a driver may have
-        reason = ask(settings, tag) if ask is not None and settings is not None else None
+        if plugin is None or plugin.unwritable is None or settings is None:
+            return True
+        reason = plugin.unwritable(settings, tag)
         if reason is not None:
             self.add("tag", c.WRITE_DRIVER, tag=tag.name, reason=reason)
         return reason is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from edge_agent.config.process import Priority, TagRef
@@ -52,7 +52,7 @@ class Writable:
     verify_tolerance: float = 0.0
     per_day: int = 100
     approve: bool = False
-    place: str = ""
+    place: str = field(default="", compare=False)  # a line that moved is no other entry
 
 
 @dataclass(frozen=True, slots=True)

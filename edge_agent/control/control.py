@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edge_agent.config.model import TagRef, Window
@@ -138,26 +138,23 @@ class Control:
         events += self.alarms.configure(windows, config_version, at)
         return events
 
+    @property
+    def windows(self) -> Mapping[str, Window]:
+        """Those in force, by name; a view."""
+        return _Windows(self._watchers)
+
     def rows(self, mono_ns: int) -> Rows:
         """One plain row per window, with the times up to ``mono_ns``. Changes no state."""
         return Rows(list(self._watchers.values()), mono_ns, max(mono_ns, self._now_ns))
 
-    def times(self, mono_ns: int) -> list[Times]:
-        """Of every window, up to ``mono_ns``: sums since ever."""
-        for watcher in self._watchers.values():
+    def times(self, mono_ns: int) -> Iterator[Times]:
+        """Of every window, up to ``mono_ns``: sums since ever. One at a time: there may be thousands."""
+        for name, watcher in self._watchers.items():
             watcher.account(mono_ns)
-        return [
-            Times(
-                name,
-                w.spent.in_ns,
-                w.spent.out_ns,
-                w.spent.unknown_ns,
-                w.spent.suppressed_ns,
-                w.excursions,
-                w.spent.by_reason(),
-            )
-            for name, w in self._watchers.items()
-        ]
+            spent = watcher.spent
+            in_ns, out_ns, unknown_ns, suppressed_ns = spent.by_state().values()
+            by_reason = spent.by_reason()
+            yield Times(name, in_ns, out_ns, unknown_ns, suppressed_ns, watcher.excursions, by_reason)
 
     def snapshot(self, names: Iterable[str] | None = None) -> dict[str, Any]:
         """JSON-able state by window name, of all or of those named (unknown names are left out), with the
@@ -288,6 +285,22 @@ class Control:
         watcher.inherit(old)
         self._outbox.touched[window.name] = None
         return event
+
+
+class _Windows(Mapping[str, Window]):
+    __slots__ = ("_watchers",)
+
+    def __init__(self, watchers: Mapping[str, Watcher]) -> None:
+        self._watchers = watchers
+
+    def __getitem__(self, name: str) -> Window:
+        return self._watchers[name].window
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._watchers)
+
+    def __len__(self) -> int:
+        return len(self._watchers)
 
 
 def _mind(watcher: Watcher, step: Callable[[Moment], Event | None], at: Moment) -> Event | None:

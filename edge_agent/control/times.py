@@ -7,6 +7,8 @@ are those at which the sums were really taken.
 
 from __future__ import annotations
 
+import base64
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -51,53 +53,58 @@ class _Open:
     def __init__(self, span: _Span, since_ns: int, times: Iterable[Times]) -> None:
         self.span = span
         self.since_ns = since_ns
-        self.names: dict[str, int] = {}
+        self.names: list[str] = []
         self.sums = array("q")
-        self.reasons: dict[str, dict[str, int]] = {}
+        self.reasons: dict[str, array[int]] = {}  # as far as windows had any: a number each
         self.take(times)
 
     def take(self, times: Iterable[Times]) -> None:
         """Windows that are not yet known begin here."""
+        known = set(self.names)
         for each in times:
-            if each.window not in self.names:
-                self.names[each.window] = len(self.names)
+            if each.window not in known:
+                for reason, ns in each.unknown_by.items():
+                    held = self.reasons.setdefault(reason, array("q"))
+                    held.frombytes(bytes(8 * (len(self.names) - len(held))))  # those before had none of it
+                    held.append(ns)
+                self.names.append(each.window)
                 self.sums.extend(each[1:6])
-                if each.unknown_by:
-                    self.reasons[each.window] = dict(each.unknown_by)
 
     def since(self, times: Iterable[Times]) -> Iterator[tuple[str, dict[str, Any]]]:
+        places = {name: place for place, name in enumerate(self.names)}
         for each in times:
-            place = self.names.get(each.window)
+            place = places.get(each.window)
             if place is None:
                 continue
             base = self.sums[place * _WIDTH : (place + 1) * _WIDTH]
             spent = [max(0, now - then) for now, then in zip(each[1:6], base, strict=True)]
             row: dict[str, Any] = {name: ns / 1e9 for name, ns in zip(_SUMS, spent, strict=False)}
             row["excursions"] = spent[-1]
-            before = self.reasons.get(each.window, {})
+            before = {reason: held[place] for reason, held in self.reasons.items() if place < len(held)}
             why = {r: (ns - before.get(r, 0)) / 1e9 for r, ns in each.unknown_by.items()}
             if why := {reason: seconds for reason, seconds in why.items() if seconds > 0}:
                 row["unknown_by"] = why
             yield each.window, row
 
     def as_dict(self) -> dict[str, Any]:
+        """Packed: the store keeps rows in memory, and thousands of numbers in a list are a megabyte."""
         return {
             "span": list(self.span),
             "since_ns": self.since_ns,
-            "names": list(self.names),
-            "sums": self.sums.tolist(),
-            "reasons": self.reasons,
+            "names": _packed("\n".join(self.names).encode()),
+            "sums": _packed(self.sums),
+            "reasons": {reason: _packed(held) for reason, held in self.reasons.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> _Open:
         kind, name, start_ns, end_ns = data["span"]
         self = cls(_Span(str(kind), str(name), int(start_ns), int(end_ns)), int(data["since_ns"]), ())
-        self.names = {str(name): place for place, name in enumerate(data["names"])}
-        self.sums = array("q", data["sums"])
+        self.names = _unpacked(data["names"]).decode().splitlines()
+        self.sums = array("q", _unpacked(data["sums"]))
         if len(self.sums) != _WIDTH * len(self.names):
             raise ValueError("sums and names do not fit")
-        self.reasons = {str(k): {str(r): int(ns) for r, ns in v.items()} for k, v in data["reasons"].items()}
+        self.reasons = {str(r): array("q", _unpacked(text)) for r, text in data["reasons"].items()}
         return self
 
 
@@ -183,8 +190,16 @@ class TimeBook:
                 continue
             try:
                 self._open[kind] = _Open.from_dict(saved)
-            except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+            except (KeyError, TypeError, ValueError, OverflowError, AttributeError, zlib.error):
                 continue
+
+
+def _packed(data: bytes | array[int]) -> str:
+    return base64.b64encode(zlib.compress(data, 1)).decode()
+
+
+def _unpacked(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
 
 
 def _detail(held: _Open, until_ns: int, windows: Mapping[str, Any]) -> dict[str, Any]:

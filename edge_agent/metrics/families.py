@@ -43,6 +43,7 @@ def snapshot(
             (names.SERIES_DROPPED, [((), selection.dropped)]),
             *_windows(windows[: selection.windows]),
             *_alarms(board.alarms().get("kpi", {})),
+            *_writes(board.writes()),
             *_buffer(board.buffer()),
             *_uplinks(list(board.uplinks.values())),
         )
@@ -156,6 +157,18 @@ def _alarms(figures: Mapping[str, Any]) -> Iterator[Family]:
     yield names.ALARMS_CHATTERING, [((), len(figures["chattering"]))]
     yield names.ALARM_FLOOD, [((), int(figures["flood"]))]
     yield names.ALARM_FLOOD_SECONDS, [((), figures["flood_s"])]
+
+
+def _writes(status: Mapping[str, Any]) -> Iterator[Family]:
+    """Nothing where nothing may be written."""
+    rows = status.get("writables")
+    if not rows:
+        return
+    locked = {row["device"] for row in status["locked"]}
+    devices = {row["tag"].partition(".")[0] for row in rows}
+    yield names.WRITES, [((outcome,), count) for outcome, count in status["outcomes"].items()]
+    yield names.WRITES_LOCKED, [((device,), int(device in locked)) for device in sorted(devices)]
+    yield names.WRITES_MISMATCHED, [((), sum(row["mismatch"] is not None for row in rows))]
 
 
 def _buffer(numbers: Mapping[str, Any]) -> Iterator[Family]:

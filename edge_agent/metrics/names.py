@@ -131,6 +131,10 @@ ALARMS_CHATTERING = _gauge("alarms_chattering", "Alarms that came at least three
 ALARM_FLOOD = _gauge("alarm_flood", "1 from more than ten annunciations in ten minutes to fewer than five.")
 ALARM_FLOOD_SECONDS = _counter("alarm_flood_seconds", "Time spent in alarm floods since start.")
 
+WRITES = _counter("writes", "Requests to write by how they ended, since start; no heartbeats.", "outcome")
+WRITES_LOCKED = _gauge("writes_locked", "Whether the device is locked out for writing.", "device")
+WRITES_MISMATCHED = _gauge("writes_outputs_mismatched", "Outputs that do not hold what was written.")
+
 BUFFER = {  # key of the buffer's own report -> metric
     "segments": _gauge("buffer_segments", "Segments on disk."),
     "samples": _gauge("buffer_samples", "Samples on disk."),

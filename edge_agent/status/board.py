@@ -12,9 +12,10 @@ from edge_agent.status.rows import DeviceRow, GroupRow, Histogram, UplinkRow
 
 
 class Board:
-    """All rows. ``windows``, ``alarms`` and ``buffer`` are asked for at the moment of a snapshot. ``alarms``:
-    ``rows``, one plain row per alarm that is not normal, the most urgent first, and ``kpi``, figures of alarm
-    management; empty where there are no alarms at all."""
+    """All rows. ``windows``, ``alarms``, ``writes`` and ``buffer`` are asked for at the moment of a snapshot.
+    ``alarms``: ``rows``, one plain row per alarm that is not normal, the most urgent first, and ``kpi``,
+    figures of alarm management; empty where there are no alarms at all. ``writes``: as ``writes status``
+    tells it."""
 
     def __init__(self) -> None:
         self.line = ""
@@ -36,6 +37,7 @@ class Board:
         self.events_total: Counter[str] = Counter()  # by kind
         self.windows: Callable[[], Sequence[Mapping[str, Any]]] = tuple
         self.alarms: Callable[[], Mapping[str, Any]] = dict
+        self.writes: Callable[[], Mapping[str, Any]] = dict
         self.buffer: Callable[[], Mapping[str, Any]] = dict
 
     def record(self, driver: str, batch: Batch) -> None:
@@ -89,6 +91,7 @@ class Board:
             "windows": [dict(w) for w in self.windows()] if windows else [],
             "alarms": [dict(a) for a in alarms.get("rows", ())] if windows else [],
             "alarm_figures": dict(alarms.get("kpi", {})),
+            "writes": dict(self.writes()),
             "uplinks": [_uplink(u) for u in self.uplinks.values()],
             "buffer": dict(self.buffer()),
         }

@@ -45,6 +45,18 @@ class WriterContract(PluginContract):
                     f"{tag.name} ({tag.address}): wrote {value!r}, read back {after!r}"
                 )
 
+    def test_what_is_written_is_not_called_unwritable(self) -> None:
+        """Of a link that cannot write at all, nothing may be called writable."""
+        ask, settings = self.plugin.unwritable, self.settings()
+        if ask is None:
+            return
+        for tag, _ in self.writes:
+            reason = ask(settings, tag)
+            assert reason is None, f"{tag.name} ({tag.address}) is in writes, but unwritable says: {reason}"
+        if not isinstance(self.plugin.open_link(settings), Writer):
+            free = [tag.name for tag in self.tags if ask(settings, tag) is None]
+            assert not free, f"the link has no write(), but unwritable has nothing against {free}"
+
     async def test_a_write_leaves_the_other_tags_alone(self, device: ServedDevice) -> None:
         async with connected(self, device) as (link, plan):
             for tag, value in self.writes:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from edge_agent.driver import API_VERSION, DeviceSettings, DriverPlugin, Plan, Reserved
 from edge_agent.model import Quality, Tag, ValueType
+from edge_agent.settings import Text
 from edge_agent.testing.driver_checks import assert_served, assert_shape, assert_speaks
 
 MANY = 70_000
@@ -205,6 +206,20 @@ class PluginContract:
         assert not self.plugin.reserve(settings, []).counts, (
             "counts of a station that is never asked anything"
         )
+
+    # unwritable
+
+    def test_unwritable_answers_for_every_tag(self) -> None:
+        """It never raises, not even for addresses that ``check`` refuses."""
+        if self.plugin.unwritable is None:
+            return
+        odd = [replace(tag, address=address) for tag in self.tags for address in _ODD_ADDRESSES]
+        for tag in (*self.tags, *self.mistakes, *odd):
+            reason = self.plugin.unwritable(self.settings(), tag)
+            assert reason is None or isinstance(reason, Text), f"unwritable gave {reason!r} for {tag.name}"
+            assert reason is None or (reason.en and reason.zh), (
+                f"{tag.name}: the reason is missing in one language"
+            )
 
     def test_subscribed_names_groups(self) -> None:
         groups = self.plugin.subscribed(self.settings())

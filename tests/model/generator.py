@@ -13,7 +13,8 @@ from typing import Any
 
 from edge_agent.config.model import Alarming, Limit, LimitKind, Output, Plausible, Priority, TagRef, Window
 from edge_agent.model import Quality, Scaling, Tag, Value, ValueType
-from tests.model.naive import Naive, written
+from tests.model.naive import Naive
+from tests.model.status import written
 from tests.model.story import Clock, GroupKey, Line, Order, Poll, Reload, Restart, Step, Tick
 
 SECOND_NS = 1_000_000_000

@@ -3,171 +3,27 @@ are the decimal fractions a person would write. Shares no code with ``edge_agent
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cache
 from itertools import takewhile
 
 from edge_agent.config.model import Limit, LimitKind, TagRef, Window
-from edge_agent.model import Batch, Quality, Scaling, Value, ValueType
+from edge_agent.model import Batch
 from tests.model.alarms import Alarms, Journal, Told
+from tests.model.inputs import Inputs
+from tests.model.status import SECOND_NS, Machine, Said, Status, Stored, ns, written
 
 NEVER_OUT = (LimitKind.BAD_INPUT,)
 HIGHS = (LimitKind.HIGH, LimitKind.HIHI)
 RATES = (LimitKind.RISE, LimitKind.FALL)
-SECOND_NS = 1_000_000_000
-NOTHING = object()  # equal to no value
-
-Meant = Decimal | bool | str | None
 
 
-@cache
-def written(number: float) -> Decimal:
-    """0.1 means one tenth here, not the binary number next to it."""
-    return Decimal(repr(number))
-
-
-def ns(seconds: float) -> int:
-    return round(seconds * SECOND_NS)
-
-
-def meant(raw: Value, type_: ValueType, scaling: Scaling | None) -> Meant:
-    if raw is None or isinstance(raw, (bool, str)):
-        return raw
-    if not math.isfinite(raw):
-        return None
-    plain = written(float(f"{raw:.6g}")) if type_ is ValueType.FLOAT32 else written(raw)
-    return plain if scaling is None else plain * written(scaling.scale) + written(scaling.offset)
-
-
-def is_number(value: Meant) -> bool:
-    return isinstance(value, Decimal)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a tag said last; ``mono_ns`` and ``batch``: of the last one that said or vouched for it."""
-
-    quality: int
-    raw: Value
-    value: Meant
-    mono_ns: int
-    scaling: Scaling | None
-    batch: Batch
-
-    @property
-    def usable(self) -> bool:
-        return self.quality < Quality.UNCERTAIN or self.quality == Quality.UNCERTAIN_SOURCE_TIME
-
-
-@dataclass
-class Machine:
-    """One limit of a window."""
-
-    limit: Limit
-    active: bool = False
-    outside_ns: int | None = None
-    clear_ns: int | None = None
-
-    def hold(self) -> None:
-        self.outside_ns = self.clear_ns = None
-
-    def judge(self, outside: bool, clear: bool, since_ns: int, until_ns: int) -> bool:
-        """Whether ``active`` changed. A delay that begins now begins at ``since_ns`` and has run until
-        ``until_ns``."""
-        if outside:
-            self.clear_ns = None
-            if self.outside_ns is None:
-                self.outside_ns = since_ns
-            delay_ns = ns(self.limit.on_delay_s)
-            if not self.active and (delay_ns == 0 or until_ns - self.outside_ns >= delay_ns):
-                self.active = True
-                return True
-            return False
-        self.outside_ns = None
-        if not clear:
-            self.clear_ns = None
-            return False
-        if not self.active:
-            return False
-        if self.clear_ns is None:
-            self.clear_ns = since_ns
-        delay_ns = ns(self.limit.off_delay_s)
-        if delay_ns == 0 or until_ns - self.clear_ns >= delay_ns:
-            self.active, self.clear_ns = False, None
-            return True
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the state row of a window has to tell a later process."""
-
-    told: str | None
-    active: tuple[str, ...]
-    excursion: bool
-    excursions: int
-    suppression: bool
-    spent: dict[str, int]
-    unknown_by: dict[str, int]
-    wall_ns: int
-
-
-@dataclass
-class Status:
-    """One window: what it is, what its source has said since it exists, and what was told of it."""
-
-    window: Window
-    upto_ns: int
-    version: str
-    machines: list[Machine] = field(default_factory=list)
-    state: str = "unknown"
-    reason: str = "waiting"
-    starting: bool = True
-    told: str | None = None
-    excursion: bool = False
-    excursions: int = 0
-    suppression: bool = False  # stands also while unknown after suppressed
-    target: Decimal | None = None
-    judged_scaling: Scaling | None = None
-    source_scaling: Scaling | None = None
-    heard_source: Batch | None = None
-    raw: object = NOTHING
-    heard: list[tuple[int, Decimal]] = field(default_factory=list)  # usable numbers, plausible or not
-    trusted: list[tuple[int, Decimal]] = field(default_factory=list)  # what a rate may be taken from
-    moved_ns: int = 0
-    implausible: str = ""
-    spent: dict[str, int] = field(default_factory=lambda: {"in": 0, "out": 0, "unknown": 0, "suppressed": 0})
-    unknown_by: dict[str, int] = field(default_factory=dict)
-    touched: bool = False
-    stored: Stored | None = None
-
-    @property
-    def refs(self) -> list[TagRef]:
-        w = self.window
-        return [r for r in (w.source, w.target, w.when) if isinstance(r, TagRef)]
-
-    @property
-    def active(self) -> list[str]:
-        return [str(m.limit.kind) for m in self.machines if m.active]
-
-    @property
-    def discrete_only(self) -> bool:
-        kinds = {m.limit.kind for m in self.machines}
-        return kinds <= {LimitKind.STATE, LimitKind.BAD_INPUT}
-
-
-class Naive:
+class Naive(Inputs):
     def __init__(self, windows: Sequence[Window], version: str, mono_ns: int, time_ns: int) -> None:
-        self.now_ns = mono_ns
+        super().__init__(mono_ns)
         self.ahead_ns = time_ns - mono_ns  # wall time minus monotonic time, as of the last tick
         self.version = version
-        self.said: dict[TagRef, Said] = {}
-        self.risen: dict[TagRef, int] = {}  # conditions that are true: since when
         self.newest: dict[tuple[str, str], int] = {}
-        self.all: dict[str, Status] = {}
         self.out: list[Told] = []
         self.pending: list[tuple[str, str, LimitKind | None]] = []  # for the alarms
         self.alarms = Alarms()
@@ -319,8 +175,6 @@ class Naive:
         windows, self.out = self.out, []
         return Journal(windows, self.alarms.told())
 
-    # ---- what is said -------------------------------------------------------------------------------------
-
     def tell_alarms(self) -> None:
         """Window by window, in the order of the configuration."""
         places = list(self.all)
@@ -330,136 +184,7 @@ class Naive:
         ):
             self.alarms.hear(change, window, kind)
 
-    def keep(self, tag: TagRef, batch: Batch, index: int) -> None:
-        """What the batch says of the tag, if it says anything and if a window reads it."""
-        quality = batch.quality[index]
-        if quality == Quality.NOT_REPORTED:
-            return
-        if quality == Quality.UNCHANGED:
-            if tag in self.said:
-                self.said[tag] = replace(self.said[tag], mono_ns=batch.mono_ns, batch=batch)
-            return
-        if any(tag in status.refs for status in self.all.values()):
-            type_, scaling = batch.schema.types[index], batch.schema.scaling[index]
-            value = meant(batch.values[index], type_, scaling)
-            said = Said(quality, batch.values[index], value, batch.mono_ns, scaling, batch)
-            self.said[tag] = said
-            if said.usable and value is True:
-                self.risen.setdefault(tag, said.mono_ns)
-            elif said.usable and value is False:
-                self.risen.pop(tag, None)
-
-    def interpret(self, tag: TagRef, type_: ValueType, scaling: Scaling | None) -> None:
-        """After a reload the raw value that was said may mean something else."""
-        said = self.said.get(tag)
-        if said is not None and said.scaling != scaling:
-            self.said[tag] = replace(said, value=meant(said.raw, type_, scaling), scaling=scaling)
-
-    def hear(self, status: Status) -> None:
-        """What the source said last, each statement once."""
-        source = self.said.get(status.window.source)
-        if source is not None and source.batch is not status.heard_source:
-            status.heard_source = source.batch
-            self.hear_source(status, source)
-
-    def hear_source(self, status: Status, said: Said) -> None:
-        t, plausible = said.mono_ns, status.window.plausible
-        if said.scaling != status.source_scaling:  # values before and after cannot be compared
-            status.source_scaling = said.scaling
-            status.heard, status.trusted, status.raw = [], [], NOTHING
-        status.implausible = ""
-        if not said.usable:
-            status.moved_ns, status.trusted = t, []
-            return
-        if status.raw is NOTHING or status.raw != said.raw:
-            status.moved_ns = t
-        status.raw = said.raw
-        if not self.fits(status, said.value):
-            status.trusted = []
-            return
-        before = status.heard[-1] if status.heard else None
-        if isinstance(said.value, Decimal):
-            status.heard.append((t, said.value))
-        if plausible is not None:
-            status.implausible = self.doubt(status, said, before)
-        if status.implausible:
-            status.trusted = []
-        elif isinstance(said.value, Decimal):
-            status.trusted.append((t, said.value))
-
-    def doubt(self, status: Status, said: Said, before: tuple[int, Decimal] | None) -> str:
-        plausible = status.window.plausible
-        assert plausible is not None
-        v, t = said.value, said.mono_ns
-        if isinstance(v, Decimal):
-            if plausible.low is not None and v < written(plausible.low):
-                return "implausible_range"
-            if plausible.high is not None and v > written(plausible.high):
-                return "implausible_range"
-            if plausible.slope is not None and before is not None:
-                step, took_ns = abs(v - before[1]), t - before[0]
-                if took_ns > 0 and step * SECOND_NS > written(plausible.slope) * took_ns:
-                    return "implausible_slope"
-        if plausible.frozen_s is not None and t - status.moved_ns >= ns(plausible.frozen_s):
-            return "frozen"
-        return ""
-
-    def fits(self, status: Status, value: Meant) -> bool:
-        if status.discrete_only:
-            return value is not None
-        return is_number(value)
-
     # ---- where the window is ------------------------------------------------------------------------------
-
-    def trouble(self, ref: TagRef, status: Status) -> str:
-        said = self.said.get(ref)
-        if said is None:
-            return "waiting"
-        if not said.usable:
-            return Quality(said.quality).name.lower()
-        return "stale" if self.now_ns - said.mono_ns > ns(status.window.max_age_s) else ""
-
-    def source_trouble(self, status: Status) -> str:
-        source, target = status.window.source, status.window.target
-        why = self.trouble(source, status)
-        if not why and not self.fits(status, self.said[source].value):
-            why = "not_a_number"
-        if why or status.implausible:
-            return why or status.implausible
-        if isinstance(target, TagRef):
-            why = self.trouble(target, status)
-            if not why and not is_number(self.said[target].value):
-                why = "not_a_number"
-            if why:
-                return f"target {why}"
-        return ""
-
-    def when_trouble(self, status: Status) -> str:
-        when = status.window.when
-        if when is None:
-            return ""
-        why = self.trouble(when, status)
-        if not why and not isinstance(self.said[when].value, bool):
-            why = "not_a_boolean"
-        return f"when {why}" if why else ""
-
-    def suppressed(self, status: Status) -> bool:
-        """The condition is without trouble."""
-        when = status.window.when
-        if when is None:
-            return False
-        since_ns = self.risen.get(when)
-        graced = since_ns is not None and self.now_ns - since_ns < ns(status.window.grace_s)
-        return graced or not self.said[when].value
-
-    def verdict(self, status: Status) -> tuple[str, str]:
-        why = self.when_trouble(status)
-        if why:
-            return "unknown", why
-        if self.suppressed(status):
-            return "suppressed", "suppressed"
-        why = self.source_trouble(status)
-        return ("unknown", why) if why else ("", "")
 
     def lapse(self, status: Status) -> None:
         """At ticks, and before anything new is heard: what has become too old is noticed."""

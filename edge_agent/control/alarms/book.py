@@ -360,6 +360,15 @@ class AlarmBook:
         """What each horn and lamp should be now."""
         return self._horns.demand(outputs, self._alarms.values())
 
+    @property
+    def silent(self) -> bool:
+        """Whether people have silenced the outputs; it ends with the next annunciation."""
+        return self._horns.silent
+
+    def end_silence(self) -> None:
+        """Something is annunciated that is no alarm of a window."""
+        self._horns.silent = False
+
     def kpi(self, at: Moment | None = None) -> dict[str, Any]:
         """Figures of alarm management as plain data: how many alarms are in which state (by name of state and
         of priority; those at rest are left out), and rates since the start of the agent."""

@@ -10,8 +10,9 @@ The executor's part, for one request at a time and device:
     read back until guard.matches(permit, raw) or permit.verify_within_s are over, if permit.verify
     verdict = guard.verified(permit, raw, at)           commit its audit
 
-Whatever goes wrong on the way is told with ``guard.failed``; a permit that comes to no end is closed as
-after a minute. Each Permit replaces the one it came from.
+Whatever goes wrong on the way is told with ``guard.failed``, or with ``guard.withdrawn`` where nothing was
+sent and the device has no part in it. A permit that comes to no end is closed after a minute. Each Permit
+replaces the one it came from.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from edge_agent.control.guard.arming import Arming, Random
 from edge_agent.control.guard.books import Books
 from edge_agent.control.guard.journal import Journal, stages_before
 from edge_agent.control.guard.ledger import Revert
-from edge_agent.control.guard.operation import Operation
+from edge_agent.control.guard.operation import Mismatch, Operation
 from edge_agent.control.guard.pending import Pending
 from edge_agent.control.guard.raw import same
 from edge_agent.control.guard.refusal import Reason, Stage, sentence
 from edge_agent.control.guard.request import (
+    ANNUNCIATION,
     HEARTBEAT,
     OWN,
     TTL,
@@ -46,6 +48,7 @@ from edge_agent.model import Quality, Tag, Value, engineering
 from edge_agent.settings import Text
 
 _ABANDONED_S = 60.0
+_OWN_PLACE = (HEARTBEAT, ANNUNCIATION)  # what becomes of these says nothing about set-points, and the reverse
 _DONE = Text("written and confirmed", "已写入并确认")
 _UNCONFIRMED = Text("written", "已写入")
 _DRY = Text("dry run: everything but the write", "试运行：除写入外全部执行")
@@ -336,7 +339,7 @@ class Guard(Operation):
         text = Text(f"wrote {wrote}, read back {read}", f"写入 {wrote}，读回 {read}")
         audit = self.journal.ended("write_mismatch", permit, text, at, read_back=raw)
         if permit.request.who == ANNUNCIATION:
-            self._refund(permit)  # it is tried again and again, and must not be out of budget once it is mended
+            self._refund(permit)  # tried again and again, it must not be out of budget once it is mended
             former = self._mismatches.get(permit.ref)
             since_ns, times = (former.since_ns, former.times) if former else (at.time_ns, 0)
             self._mismatches[permit.ref] = Mismatch(wrote, read, since_ns, times + 1)

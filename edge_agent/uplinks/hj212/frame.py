@@ -47,13 +47,12 @@ class FrameReader:
         return segments
 
     def give_up(self) -> list[bytes]:
-        """To be called when the rest does not come: a wrong length must not swallow the frames behind it."""
-        segments: list[bytes] = []
-        while self._buffer:
-            self.faults["garbage"] += 1
-            del self._buffer[0]
-            segments += self._scan()
-        return segments
+        """To be called when the rest does not come: a wrong length must not swallow the frames behind it.
+        Passes over one beginning; what is left may be another."""
+        if not self._buffer:
+            return []
+        self._pass_over("length")
+        return self._scan()
 
     def _scan(self) -> list[bytes]:
         segments = []
@@ -110,7 +109,7 @@ class FrameReader:
         crc = bytes(buffer[end : end + 4])
         if not _CRC.fullmatch(crc) or buffer[end - 2 : end] != _END:
             return "crc"
-        return "" if (crc.upper() if self._lenient else crc) == crc_text(buffer[head:end]) else "crc"
+        return "" if (crc.upper() if self._lenient else crc) == crc_text(bytes(buffer[head:end])) else "crc"
 
     def _pass_over(self, fault: str) -> None:
         self.faults[fault] += 1

@@ -32,9 +32,9 @@ class Format:
     def write(self, value: int | float | Decimal) -> str:
         """Rounded half to even, once, from the shortest decimal that means this float (what a person reads on
         the page). DoesNotFit; ValueError for what is no number."""
-        number = value if isinstance(value, Decimal) else Decimal(repr(value) if value is not True else "1")
-        if value is False:
-            number = Decimal(0)
+        if isinstance(value, bool):
+            value = int(value)
+        number = value if isinstance(value, Decimal) else Decimal(repr(value))
         if not number.is_finite():
             raise ValueError("not a number")
         if number.adjusted() > self.digits:  # by far; spares the long arithmetic

@@ -73,6 +73,8 @@ def parse_segment(raw: bytes, *, lenient: bool = True) -> Segment:
         raise BadSegment("no CP=&&...&&")
     fields = _fields(head, lenient)
     data = _tidy(rest[:-2]) if lenient else rest[:-2]
+    if not lenient and data != _tidy(data):
+        raise BadSegment("blanks or a ; at the edge of the data")
     if not lenient and len(data.encode()) + 7 > MAX_CP:
         raise BadSegment(f"CP is longer than {MAX_CP} bytes")
     return _segment(fields, data, lenient)
@@ -117,6 +119,8 @@ def _segment(fields: dict[str, str], data: str, lenient: bool) -> Segment:
     if not lenient:
         if split != ("PNUM" in fields) or split != ("PNO" in fields):
             raise BadSegment("Flag and PNUM/PNO contradict each other")
+        if part and not 1 <= part.number <= part.total:
+            raise BadSegment("PNO is outside of 1..PNUM")
         if "RF" in fields and not version.marks_backfill:
             raise BadSegment("RF exists only since 2025")
     return Segment(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from edge_agent.config.apart import load_apart
 from edge_agent.config.model import Configuration
 from edge_agent.config.process import Priority, TagRef
 from edge_agent.config.writing import Heartbeat, Output, Writable, WriteLevel, Writing
-from edge_agent.driver import DriverPlugin
 from edge_agent.model import Tag
 from edge_agent.settings import Text
 from tests.unit.config.good import FAKE, FakePlugins, write
@@ -103,6 +102,8 @@ def test_everything_arrives(tmp_path: Path) -> None:
     assert by_name["horn"] == Writable(
         ref("horn"), WriteLevel.ALARM, 0.0, 1.0, who=("annunciation",), place=f"{where}29"
     )
+    places = {name: by_name[name].place for name in ("setpoint", "start", "horn")}
+    assert places == {"setpoint": f"{where}8", "start": f"{where}23", "horn": f"{where}29"}, "not compared"
     assert by_name["beat"].who == ("heartbeat",) and by_name["beat"].high == 65_535
 
 
@@ -145,17 +146,13 @@ def test_a_reload_is_told_of_it(tmp_path: Path) -> None:
     assert "writing" in describe_changes(one, two).agent
 
 
-@dataclass(frozen=True)
-class Choosy(DriverPlugin):
-    """A driver that says which tags cannot be written alone."""
-
-    def unwritable(self, settings: Any, tag: Tag) -> Text | None:
-        assert settings.link
-        return Text("its byte is shared", "该字节为共用") if tag.name in ("start", "beat") else None
+def _choosy(settings: Any, tag: Tag) -> Text | None:
+    assert settings.link
+    return Text("its byte is shared", "该字节为共用") if tag.name in ("start", "beat") else None
 
 
 def test_a_driver_may_say_what_cannot_be_written(tmp_path: Path) -> None:
-    plugin = Choosy(FAKE.settings, FAKE.link_key, FAKE.check, FAKE.plan, FAKE.open_link)
+    plugin = replace(FAKE, unwritable=_choosy)
     with pytest.raises(ConfigurationError) as caught:
         load(write(tmp_path, FILES), plugins=FakePlugins(plugin), environ={})
     found = places_of(caught.value)

@@ -86,7 +86,13 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [[], {"span": 1}, {"span": ["day", "", 0, 1], "since_ns": 0, "names": ["a"]}]
+    "broken",
+    [
+        [],
+        {"span": 1},
+        {"span": ["day", "", 0, 1], "since_ns": 0, "names": "a", "sums": "AAAA"},
+        {"span": ["day", "", 0, 1], "since_ns": 0, "names": "a", "sums": ""},
+    ],
 )
 def test_a_broken_row_begins_anew(broken: object) -> None:
     kept = book()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from typing import Any
 
@@ -11,9 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from drivers.modbus import PLUGIN
+from drivers.modbus.address import AddressError, parse
 from drivers.modbus.kinds import KINDS, ByteOrder
 from drivers.modbus.settings import ModbusSettings
-from drivers.modbus.write import Write, write_request
+from drivers.modbus.write import Write, unwritable, write_request
 from edge_agent.errors import Refused
 from edge_agent.model import Tag, Value, ValueType
 
@@ -140,6 +142,43 @@ def test_text_has_both_notations() -> None:
     assert written(tag("40005.2", "bool"), True).text == "FC22 hr:4.2 = 400005.2 := True"
     with pytest.raises(Refused, match=r"300001 = ir:0"):
         written(tag("ir:0", "int16"), 1)
+
+
+@given(
+    st.sampled_from(
+        ["co:3", "di:3", "hr:3", "ir:3", "hr:3.4", "ir:3.4", "hr:3.h", "ir:3.l", "40004", "co:3.1"]
+    ),
+    st.sampled_from(sorted(KINDS)),
+    st.sampled_from(["single", "multiple", "readback"]),
+    st.sampled_from([0, 1, 17]),
+    st.sampled_from([1, 4, 242, 243, 246, 247, 300]),
+)
+@settings(database=None, print_blob=True, max_examples=600, deadline=None)
+def test_what_cannot_be_written_is_known_offline(
+    address: str, kind: str, write_with: str, station: int, length: int
+) -> None:
+    """Exactly that which the link would refuse whatever the value: a value that fits is tried."""
+    target = tag(address, kind, length=length)
+    device = made(station=station, write_with=write_with)
+    known = unwritable(device, target)
+    harmless: Value = {"bool": False, "string": ""}.get(kind, 0)
+    try:
+        parse(address)
+        write_request(device, target, harmless)
+    except AddressError:
+        assert known is None, "the check tells"
+    except Refused as error:
+        assert known is not None and known.en in str(error)
+        assert re.search(r"[\u4e00-\u9fff]", known.zh)
+    else:
+        assert known is None
+
+
+def test_a_table_that_is_only_read_is_named_with_the_other() -> None:
+    found = unwritable(made(), tag("ir:3", "int16"))
+    assert found is not None and "300004 = ir:3" in found.en and "hr:" in found.en
+    found = unwritable(made(), tag("di:3", "bool"))
+    assert found is not None and "100004 = di:3" in found.en and "co:" in found.en
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

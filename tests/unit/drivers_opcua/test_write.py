@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 
+from drivers.opcua.check import unwritable
 from drivers.opcua.link import OpcuaLink
 from edge_agent.driver import Writer
 from edge_agent.errors import Refused, StationError, StationSilent
@@ -19,6 +20,17 @@ T = ua.VariantType
 
 def tag(name: str, kind: ValueType = ValueType.FLOAT64) -> Tag:
     return Tag(name, f"nsu={URI};s={name}", kind)
+
+
+def test_an_element_and_a_status_are_known_offline() -> None:
+    settings = settings_for(1)
+    element = Tag("e", f"element=2,0;nsu={URI};s=a", ValueType.FLOAT64)
+    found = unwritable(settings, element)
+    assert found is not None and "element 2,0" in found.en and "数组" in found.zh
+    found = unwritable(settings, Tag("s", f"nsu={URI};s=a", ValueType.UINT32, wire="statuscode"))
+    assert found is not None and "statuscode" in found.zh
+    assert unwritable(settings, tag("a")) is None
+    assert unwritable(settings, Tag("x", "no node id", ValueType.FLOAT64)) is None, "the check tells"
 
 
 def writable(server: UaServer, name: str, variant: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from drivers.s7 import PLUGIN
 from drivers.s7.link import S7Link
 from drivers.s7.plan import Limits
-from drivers.s7.write import write_pdu
+from drivers.s7.write import unwritable, write_pdu
 from edge_agent.driver import Writer
 from edge_agent.errors import BadReply, LinkLost, Refused, StationError
 from edge_agent.model import Quality, Value
@@ -64,6 +64,39 @@ REFUSED: list[tuple[str, str, Value, str]] = [
     ("bool", "M9.1", 1, "not a bool"),
     ("int", "DB3.X", 1, "not an S7 address"),
 ]
+
+
+@pytest.mark.parametrize(("kind", "address"), [(kind, address) for kind, address, _, _ in GOOD])
+def test_nothing_is_said_offline_against_what_can_be_written(kind: str, address: str) -> None:
+    assert unwritable(settings_for(1), tag_for(kind, address)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "en", "zh"),
+    [
+        ("int", "IW0", "input", "输入区"),
+        ("bool", "E3.1", "input", "输入区"),
+        ("string", "DB3.DBB0", "texts", "文本"),
+        ("bool", "DB3.DBX0.1", "add DB3.DBB0 to exclusive_bytes", "DB3.DBB0"),
+        ("bool", "%M10.1", "add MB10 to exclusive_bytes", "MB10"),
+    ],
+)
+def test_what_cannot_be_written_alone_is_known_offline(kind: str, address: str, en: str, zh: str) -> None:
+    settings = settings_for(1, exclusive_bytes=["MB9", "DB3.DBB1"])
+    found = unwritable(settings, tag_for(kind, address, 8 if kind == "string" else 1))
+    assert found is not None and en in found.en and zh in found.zh
+
+
+def test_an_exclusive_byte_makes_its_bits_writable() -> None:
+    settings = settings_for(1, exclusive_bytes=["MB9", "DB3.DBB1"])
+    for address in ("M9.1", "DB3.DBX1.7"):
+        assert unwritable(settings, tag_for("bool", address)) is None
+
+
+def test_mistakes_are_left_to_the_check() -> None:
+    settings = settings_for(1, exclusive_bytes=["MW9"])
+    assert unwritable(settings, tag_for("bool", "M9.1")) is None
+    assert unwritable(settings, tag_for("int", "DB3.X")) is None
 
 
 def held(server: S7Server, address: str, length: int) -> bytes:

@@ -3,6 +3,8 @@ uplink."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from edge_agent.model import Batch, Quality, Scaling, Schema, Tag, ValueType
 from edge_agent.status import Board, DeviceRow, GroupRow, UplinkRow
 
@@ -103,6 +105,16 @@ BUFFER = {
 }
 
 
+WRITES: dict[str, Any] = {
+    "outcomes": {"done": 7, "reverted": 1, "dry_run": 0, "refused": 12, "failed": 0, "mismatch": 2},
+    "writables": [
+        {"tag": "press-1.setpoint", "mismatch": None},
+        {"tag": "press-1.horn", "mismatch": {"wrote": True, "read_back": False, "since_ns": 1, "times": 3}},
+    ],
+    "locked": [{"device": "press-1", "reason": "wrote 5, read back 4", "since_ns": 1}],
+}
+
+
 def make_board() -> Board:
     """As it is at MONO_NS / TIME_NS."""
     board = Board()
@@ -118,6 +130,7 @@ def make_board() -> Board:
     board.uplinks = {"park": _uplink()}
     board.windows = lambda: [dict(WINDOW)]
     board.alarms = lambda: {"rows": [dict(ALARM)], "kpi": dict(ALARM_FIGURES)}
+    board.writes = lambda: dict(WRITES)
     board.buffer = lambda: dict(BUFFER)
     return board
 

@@ -1,0 +1,146 @@
+"""What a person writes under ``uplinks:`` for ``type: hj212``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, LiteralString, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from edge_agent.settings import ConfigPath, Delay, Duration, Secret, Settings
+from edge_agent.uplink import UplinkSettings
+from edge_agent.uplinks.hj212.address import parse
+from edge_agent.uplinks.hj212.factors import format_of
+from edge_agent.uplinks.hj212.number import Format
+
+_PW = re.compile(r"[!-%'-+\--:<>-~]{6}")  # six visible characters; no & , ; =
+_CODE = re.compile(r"[A-Za-z][0-9A-Za-z]{1,9}", re.ASCII)
+
+
+def _mistake(code: LiteralString, en: str, zh: str, cure_en: str, cure_zh: str) -> PydanticCustomError:
+    """The loader shows message and cure in the technician's language from the context."""
+    context = {"en": en, "zh": zh, "cure_en": cure_en, "cure_zh": cure_zh}
+    return PydanticCustomError(code, "{en}", context)
+
+
+def _checked_address(text: str) -> str:
+    try:
+        parse(text)
+    except ValueError:
+        raise _mistake(
+            "hj212_address", "not an address of the form tcp://host:port", "地址格式应为 tcp://主机:端口",
+            "Write for example tcp://park.example:9001", "例如写成 tcp://park.example:9001",
+        ) from None  # fmt: skip
+    return text.strip()
+
+
+def _checked_mn(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Z]{1,27}", text):
+        raise _mistake(
+            "hj212_mn", "an MN has digits and capital letters only (24 of 0-9 A-F by the standard)",
+            "MN 只能包含数字和大写字母（标准为 24 位 0-9 A-F）",
+            "Copy it from the platform's letter, in quotes.", "请按平台下发的内容填写，并加引号。",
+        )  # fmt: skip
+    return text
+
+
+def _checked_password(secret: Secret) -> Secret:
+    if not _PW.fullmatch(secret.get_secret_value()):
+        raise _mistake(
+            "hj212_pw", "PW must be six visible characters, without & , ; =",
+            "PW 必须是 6 个可见字符，不能含 & , ; =",
+            "Put exactly the six characters into the secret file.", "请在密钥文件中只写这 6 个字符。",
+        )  # fmt: skip
+    return secret
+
+
+def _checked_code(code: str) -> str:
+    if not _CODE.fullmatch(code):
+        raise _mistake(
+            "hj212_code", f"{code[:20]!r} is no factor code", f"{code[:20]!r} 不是因子编码",
+            "Write for example a21026 or w01018.", "例如写成 a21026 或 w01018。",
+        )  # fmt: skip
+    return code
+
+
+def _checked_format(text: str) -> str:
+    try:
+        return str(Format.parse(text))
+    except ValueError:
+        raise _mistake(
+            "hj212_format", f"{text[:20]!r} is no number format", f"{text[:20]!r} 不是数值格式",
+            "Write for example N5.2: five digits, then two.", "例如写成 N5.2：五位整数、两位小数。",
+        ) from None  # fmt: skip
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class FactorSettings(Settings):
+    """One line of the table of factors."""
+
+    tag: Annotated[str, Field(pattern=r"^[^.\s]+\..+$", description="device.tag")]
+    code: Annotated[str, AfterValidator(_checked_code)] = Field(description="the factor, such as a21026")
+    unit: str = Field("", description="what the platform expects; sending stops when the tag has another")
+    format: Annotated[str, AfterValidator(_checked_format)] | None = Field(
+        None, description="such as N5.2; needed for factors that the standard gives none for"
+    )
+
+
+class Hj212Settings(UplinkSettings):
+    """A field device of HJ 212 towards one platform. Not a certified data logger."""
+
+    address: Annotated[str, AfterValidator(_checked_address)] = Field(description="tcp://host:port")
+    mn: Annotated[str, AfterValidator(_checked_mn)] = Field(description="the device number the platform gave")
+    pw: Annotated[Secret, AfterValidator(_checked_password)] = Field(
+        description="its password, six characters"
+    )
+    st: Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^[0-9A-Z]{2}$")] = Field(
+        description="system code: 31 exhaust gas, 32 waste water, 51 and 52 process"
+    )
+    version: Annotated[Literal["2017", "2025"], BeforeValidator(_as_text)] = Field(
+        "2017", description="the edition of HJ 212 that the platform speaks"
+    )
+    factors: list[FactorSettings] = Field(
+        min_length=1, max_length=500, description="which tag is which factor"
+    )
+    real_time: Annotated[Duration, Field(ge=1, le=3600)] = Field(
+        60.0, description="one real-time packet (2011) in this time; the standard has 30s to 3600s"
+    )
+    over_time: Annotated[Duration, Field(ge=0.2, le=99)] = Field(
+        10.0, description="an acknowledgement is waited for this long (OverTime)"
+    )
+    re_count: Annotated[int, Field(ge=1, le=99)] = Field(3, description="repetitions after that (ReCount)")
+    window: Annotated[int, Field(ge=1, le=32)] = Field(
+        1, description="packets that may wait for their acknowledgement at the same time"
+    )
+    heartbeat: Annotated[Delay, Field(ge=0, le=3600)] = Field(
+        60.0, description="2025 only: a 9015 in this time; 0s for none"
+    )
+    strict: bool = Field(False, description="take only frames that follow the standard to the letter")
+    allow_remote_time: bool = Field(
+        False, description="hand 1012 to the guarded pipeline; otherwise only its offset is put on record"
+    )
+    qn_file: ConfigPath | None = Field(
+        None, description="keeps QNs increasing over a restart, even when the clock was set back"
+    )
+
+    @model_validator(mode="after")
+    def _factors_fit(self) -> Self:
+        seen: set[str] = set()
+        for factor in self.factors:
+            if factor.code in seen:
+                raise _mistake(
+                    "hj212_code_twice", f"factor {factor.code} is given twice", f"因子 {factor.code} 重复",
+                    "A packet can hold one value of it: delete one of the lines.", "请删除其中一行。",
+                )  # fmt: skip
+            seen.add(factor.code)
+            if not (factor.format or format_of(factor.code, edition_2025=self.version == "2025")):
+                raise _mistake(
+                    "hj212_no_format", f"no number format is known for factor {factor.code}",
+                    f"因子 {factor.code} 没有已知的数值格式",
+                    "Add format, for example N5.2.", "请补充 format，例如 N5.2。",
+                )  # fmt: skip
+        return self

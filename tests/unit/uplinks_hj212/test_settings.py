@@ -1,0 +1,120 @@
+"""What may be written in the configuration, and what the running agent is spared."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from edge_agent.settings import Record, Sealed
+from edge_agent.uplinks.hj212 import PLUGIN
+from edge_agent.uplinks.hj212.address import parse
+from edge_agent.uplinks.hj212.settings import Hj212Settings
+from edge_agent.uplinks.hj212.uplink import mapping
+
+from .vectors import MN
+
+GOOD: dict[str, Any] = {
+    "address": "tcp://park.example:9001",
+    "mn": MN,
+    "pw": "123456",
+    "st": "31",
+    "factors": [
+        {"tag": "stack.so2", "code": "a21026", "unit": "mg/m3"},
+        {"tag": "stack.x", "code": "p99", "format": "N3.1"},
+    ],
+}
+
+
+def made(**changes: Any) -> Hj212Settings:
+    return Hj212Settings.model_validate({**GOOD, **changes})
+
+
+def test_defaults() -> None:
+    settings = made()
+    assert (settings.version, settings.over_time, settings.re_count, settings.allow_remote_time) == (
+        "2017",
+        10,
+        3,
+        False,
+    )
+    assert [str(f.format) for f in mapping(settings)] == ["N5.2", "N3.1"]
+    assert "123456" not in repr(settings)
+
+
+def test_numbers_without_quotes_are_understood() -> None:
+    assert made(st=31, version=2025).st == "31"
+
+
+def test_the_edition_decides_the_format() -> None:
+    factors = [{"tag": "a.b", "code": "a34013"}]
+    assert str(mapping(made(factors=factors))[0].format) == "N4"
+    assert str(mapping(made(factors=factors, version="2025"))[0].format) == "N4.1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"address": "park.example"}, "hj212_address"),
+        ({"address": "http://park.example:80"}, "hj212_address"),
+        ({"address": "tcp://park.example:0"}, "hj212_address"),
+        ({"address": "tcp://park.example:70000"}, "hj212_address"),
+        ({"mn": "abc"}, "hj212_mn"),
+        ({"mn": ""}, "hj212_mn"),
+        ({"mn": "A;B"}, "hj212_mn"),
+        ({"pw": "12345"}, "hj212_pw"),
+        ({"pw": "12;456"}, "hj212_pw"),
+        ({"pw": "12 456"}, "hj212_pw"),
+        ({"pw": "12&456"}, "hj212_pw"),
+        ({"st": "3"}, "string_pattern_mismatch"),
+        ({"version": "2005"}, "literal_error"),
+        ({"factors": []}, "too_short"),
+        ({"factors": [{"tag": "so2", "code": "a21026"}]}, "string_pattern_mismatch"),
+        ({"factors": [{"tag": "a.b", "code": "a2;"}]}, "hj212_code"),
+        ({"factors": [{"tag": "a.b", "code": "a21026", "format": "5.2"}]}, "hj212_format"),
+        ({"factors": [{"tag": "a.b", "code": "d20105"}]}, "hj212_no_format"),
+        (
+            {"factors": [{"tag": "a.b", "code": "a21026"}, {"tag": "a.c", "code": "a21026"}]},
+            "hj212_code_twice",
+        ),
+        ({"over_time": "100s"}, "less_than_equal"),
+        ({"real_time": "2h"}, "less_than_equal"),
+        ({"re_count": 0}, "greater_than_equal"),
+        ({"flag": 5}, "extra_forbidden"),
+    ],
+)
+def test_mistakes(changes: dict[str, Any], code: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        made(**changes)
+    assert [error["type"] for error in caught.value.errors()] == [code]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("tcp://10.0.0.1:9001", ("10.0.0.1", 9001)),
+        ("tcp://[fe80::1]:5", ("fe80::1", 5)),
+        ("tcp://a-b.example:1/", ("a-b.example", 1)),
+    ],
+)
+def test_addresses(text: str, parts: tuple[str, int]) -> None:
+    assert parse(text) == parts
+
+
+def test_the_running_agent_does_not_import_pydantic() -> None:
+    code = "import sys, edge_agent.uplinks.hj212; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_plain_records_do_as_settings() -> None:
+    """What a running agent holds in place of the model."""
+    model = made()
+    keys = {name: getattr(model, name) for name in type(model).model_fields}
+    keys["pw"] = Sealed("123456")
+    keys["factors"] = [Record({n: getattr(f, n) for n in type(f).model_fields}) for f in model.factors]
+    record: Any = Record(keys)
+    assert PLUGIN.endpoint(record) == "tcp://park.example:9001"
+    assert mapping(record) == mapping(model)
