@@ -154,7 +154,7 @@ class DriverPlugin:
     ``subscribed``: names of the poll groups that are to be subscribed instead of polled.
     ``scan``: for commissioning; None where there is nothing to look for.
     ``unwritable``: offline, (settings, tag) -> why the tag cannot be written alone and what would help, or
-    None. Asked of tags that are to be written; what ``check`` has found wrong is not said again. Never raises.
+    None. Asked of tags that are to be written; what ``check`` finds wrong is not said again. Never raises.
     None as a whole: nothing is known before a value is written.
     """
 

@@ -59,10 +59,13 @@ class Exchange:
 class Hj212Host:
     """``port`` is the real one after ``start``. ``packets``: all; ``records``: no repetitions."""
 
-    def __init__(self, mn: str, pw: str, st: str, *, edition: int = 2017) -> None:
+    def __init__(
+        self, mn: str, pw: str, st: str, *, edition: int = 2017, sm4_key: bytes | None = None
+    ) -> None:
         self.mn, self.pw, self.st = mn, pw, st
         self.plain_flag = 8 if edition == 2025 else 4
         self.port = 0
+        self.sm4_key = sm4_key
         self.manners = Manners()
         self.packets: list[Packet] = []
         self.records: dict[tuple[str, ...], Packet] = {}
@@ -129,7 +132,7 @@ class Hj212Host:
         self._tasks.add(task)
         self._writers.add(writer)
         self.connections += 1
-        cutter = Cutter()
+        cutter = Cutter(self.sm4_key)
         try:
             while data := await reader.read(4096):
                 for packet in cutter.cut(data):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from edge_agent.control.times import TimeBook
     from edge_agent.status import Board
 
-TOGETHER = 500
+TOGETHER = 500  # queued transactions that are written as one
+CHECKPOINT_NS = 300_000_000_000
 
 
 class Hearer(Protocol):
@@ -76,6 +77,7 @@ class Flow:
         self._clock = clock
         self._version = version
         self._virtual = virtual
+        self._saved_ns = clock.mono_ns()
         self._writing = False
         self._commits = self._commits_seen = 0
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
@@ -115,8 +117,19 @@ class Flow:
             events += self.times.tick(at, lambda: self._control.times(mono_ns))
         if events:
             self.announce(events)
-        elif self._virtual is not None and self._virtual.due():
-            self._queue.put_nowait(_Entry((), self._virtual.changed()))
+        self._save(mono_ns, time_ns)
+
+    def _save(self, mono_ns: int, time_ns: int) -> None:
+        """What grows while nothing happens, now and then: so much is lost by an unclean stop."""
+        states: dict[str, Any] = {}
+        if self._virtual is not None and self._virtual.due():
+            states |= self._virtual.changed()
+        if self.times is not None and mono_ns - self._saved_ns >= CHECKPOINT_NS:
+            self._saved_ns = mono_ns
+            at = Moment(mono_ns, time_ns, mono_ns)
+            states |= self.times.changed() | self.times.checkpoint(at, self._control.times(mono_ns))
+        if states:
+            self._queue.put_nowait(_Entry((), states))
 
     # Events
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_agent.config.model import TagRef, Window
+from edge_agent.config.model import LimitKind, TagRef, Window
 from edge_agent.control.alarms import AlarmBook, AlarmCommand
 from edge_agent.control.excursion import Moment
 from edge_agent.control.group import Group
@@ -13,18 +13,21 @@ from edge_agent.control.inputs import UNCHANGED, Input
 from edge_agent.control.outbox import Outbox
 from edge_agent.control.shown import Rows
 from edge_agent.control.terms import Terms, terms_of
-from edge_agent.control.times import Times
+from edge_agent.control.times import Times, kept
 from edge_agent.control.window import Watcher
 from edge_agent.model import Batch, Event, Schema
 
-_NO_WINDOWS = ("alarm:", "write:", "times:")  # rows of others in the same store
+if TYPE_CHECKING:
+    from edge_agent.control.early import Advisor
+
+_NO_WINDOWS = ("alarm:", "write:", "times:", "evidence:", "accounting:")  # rows of others in the same store
 
 
 class Control:
     """The windows of one configuration. Pure: no clock, no task, no log; call it from one thread.
 
-    The agent calls ``on_batch`` for every batch, in the order in which they come, and ``tick`` about four
-    times a second with the present. What a call changes in the limits of windows goes to the alarms
+    The agent calls ``on_batch`` for every batch, in the order in which they come, and ``tick`` about twice
+    a second with the present. What a call changes in the limits of windows goes to the alarms
     (``alarms``) within it. Each call returns the windows' events and then the alarms', both in the order in
     which they happened; ``changed`` gives the state rows to be committed with them.
 
@@ -42,15 +45,21 @@ class Control:
         self._groups: dict[tuple[str, str], Group] = {}
         self._by_digest: dict[str, Group] = {}
         self._watchers: dict[str, Watcher] = {}
+        self._advisors: dict[str, Advisor] = {}
         self._homeless: list[Watcher] = []  # no batch of their source has come yet
         self._due: list[Event] = []
         self._outbox = Outbox(config_version)
         at = Moment(mono_ns, time_ns, mono_ns)
         self._arrange(windows, at)
         self._due += self.alarms.configure(windows, config_version, at)
+        self._hire(at)
 
     def on_batch(self, batch: Batch) -> list[Event]:
         """The events this batch causes. A batch in which nothing happens costs one comparison per window."""
+        events = self._judge(batch)
+        return events + self._advise(batch) if self._advisors else events
+
+    def _judge(self, batch: Batch) -> list[Event]:
         group = self._by_digest.get(batch.schema.digest)
         if group is None:
             group = self._bind(batch.schema)
@@ -83,6 +92,17 @@ class Control:
             return self._look(group, batch, group.loud, [*hits, *group.loud])
         group.batch, group.mono_ns, group.fresh_ns = batch, mono_ns, mono_ns
         return []
+
+    def _advise(self, batch: Batch) -> list[Event]:
+        """Early warnings: after the windows were judged, of those that wish to be warned."""
+        group = self._by_digest.get(batch.schema.digest)
+        if group is None or group.mono_ns != batch.mono_ns:
+            return []  # it was ignored
+        at = Moment(batch.mono_ns, batch.time_ns, self._now_ns)
+        for advisor in self._advisors.values():
+            if advisor.watcher.source.group is group:
+                advisor.hear(batch, at)
+        return self._alarm()
 
     def tick(self, mono_ns: int, time_ns: int) -> list[Event]:
         """Notices what has become stale. Time in state is booked when asked for, and exact all the same."""
@@ -136,7 +156,27 @@ class Control:
         events = self._arrange(windows, at)
         events += self._alarm()
         events += self.alarms.configure(windows, config_version, at)
+        self._hire(at)
         return events
+
+    def _hire(self, at: Moment) -> None:
+        """An advisor for each window that wants one; those of windows that are the same go on."""
+        before, self._advisors = self._advisors, {}
+        for name, watcher in self._watchers.items():
+            early = watcher.window.early
+            if early is None:
+                continue
+            from edge_agent.control.early import Advisor  # with statistics: only where it is wanted
+
+            old = before.get(name)
+            if old is None or old.watcher is not watcher:
+                kinds = (LimitKind.EARLY, LimitKind.PATTERN)
+                old = Advisor(watcher, early, [kind for kind in kinds if self._warns(name, kind, at)])
+            self._advisors[name] = old
+
+    def _warns(self, window: str, kind: LimitKind, at: Moment) -> bool:
+        row = self.alarms.get(f"{window}.{kind}", at)
+        return row is not None and bool(row["active"])
 
     @property
     def windows(self) -> Mapping[str, Window]:
@@ -145,7 +185,7 @@ class Control:
 
     def rows(self, mono_ns: int) -> Rows:
         """One plain row per window, with the times up to ``mono_ns``. Changes no state."""
-        return Rows(list(self._watchers.values()), mono_ns, max(mono_ns, self._now_ns))
+        return Rows(list(self._watchers.values()), mono_ns, max(mono_ns, self._now_ns), self._advisors)
 
     def times(self, mono_ns: int) -> Iterator[Times]:
         """Of every window, up to ``mono_ns``: sums since ever. One at a time: there may be thousands."""
@@ -196,8 +236,21 @@ class Control:
                     self._bury(name, saved, at)
             except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
                 continue  # a state of another version must not keep the agent from starting
+        self._recount(states, at)
         suppressed = [name for name, watcher in self._watchers.items() if watcher.suppressed]
         self.alarms.restore(states, at, suppressed)
+        self._advisors = {}
+        self._hire(at)
+
+    def _recount(self, states: Mapping[str, Any], at: Moment) -> None:
+        """Sums of time from the last checkpoint, of windows whose own row is older: a quiet window has not
+        written any since."""
+        time_ns, counted = kept(states)
+        for times in counted:
+            watcher, saved = self._watchers.get(times.window), states.get(times.window)
+            own_ns = saved.get("time_ns", 0) if isinstance(saved, Mapping) else 0
+            if watcher is not None and isinstance(own_ns, int) and own_ns < time_ns:
+                watcher.recount(times, max(0, at.time_ns - time_ns), at)
 
     def _bury(self, name: str, saved: Mapping[str, Any], at: Moment) -> None:
         """The window was removed while the agent was not running."""

@@ -21,6 +21,8 @@ from edge_agent.model import Event
 DAY_S = 86_400
 BEIJING_S = 28_800
 PER_EVENT = 200  # windows in one record
+NOW = "times:now"
+_MALFORMED = (KeyError, TypeError, ValueError, OverflowError, AttributeError, zlib.error)
 _SUMS = ("in", "out", "unknown", "suppressed")
 _WIDTH = len(_SUMS) + 1
 
@@ -86,6 +88,14 @@ class _Open:
                 row["unknown_by"] = why
             yield each.window, row
 
+    def times(self) -> Iterator[Times]:
+        """As they were taken."""
+        for place, name in enumerate(self.names):
+            sums = self.sums[place * _WIDTH : (place + 1) * _WIDTH]
+            in_ns, out_ns, unknown_ns, suppressed_ns, excursions = sums
+            reasons = {r: held[place] for r, held in self.reasons.items() if place < len(held)}
+            yield Times(name, in_ns, out_ns, unknown_ns, suppressed_ns, excursions, reasons)
+
     def as_dict(self) -> dict[str, Any]:
         """Packed: the store keeps rows in memory, and thousands of numbers in a list are a megabyte."""
         return {
@@ -137,6 +147,11 @@ class TimeBook:
         """The periods under way, in the form of the records' detail."""
         taken = list(times)
         return [_detail(held, at.time_ns, dict(held.since(taken))) for held in self._open.values()]
+
+    def checkpoint(self, at: Moment, times: Iterable[Times]) -> dict[str, Any]:
+        """A state row with all sums as of now: what an unclean stop then costs is the time since. ``kept``
+        reads it."""
+        return {NOW: _Open(_Span("now", "", at.time_ns, at.time_ns), at.time_ns, times).as_dict()}
 
     def arrange(self, times: Iterable[Times]) -> None:
         """After a reload: new windows count from here on."""
@@ -190,8 +205,17 @@ class TimeBook:
                 continue
             try:
                 self._open[kind] = _Open.from_dict(saved)
-            except (KeyError, TypeError, ValueError, OverflowError, AttributeError, zlib.error):
+            except _MALFORMED:
                 continue
+
+
+def kept(states: Mapping[str, Any]) -> tuple[int, list[Times]]:
+    """The sums of the newest ``checkpoint`` among state rows, and its wall time; none where there is none."""
+    try:
+        held = _Open.from_dict(states[NOW])
+    except _MALFORMED:
+        return 0, []
+    return held.since_ns, list(held.times())
 
 
 def _packed(data: bytes | array[int]) -> str:

@@ -34,6 +34,7 @@ from edge_agent.control.outbox import Outbox
 from edge_agent.control.shown import facts, kind_of, row, why_out
 from edge_agent.control.sight import Sight
 from edge_agent.control.terms import PROCESS, Number, Rule, Terms
+from edge_agent.control.times import Times
 from edge_agent.control.transition import Change, Transition
 from edge_agent.model import Event
 
@@ -374,6 +375,14 @@ class Watcher(Sight):
             "limits": [str(kind) for kind in self.active_kinds],
             "suppressed": self.suppressed,
         }
+
+    def recount(self, times: Times, down_ns: int, at: Moment) -> None:
+        """Takes up sums of time that are newer than those of ``restore``; so long ago they were taken."""
+        spent = Spent(at.now_ns)
+        by_state = {"in": times.in_ns, "out": times.out_ns, "unknown": times.unknown_ns}
+        spent.restore(by_state | {"suppressed": times.suppressed_ns}, times.unknown_by)
+        spent.add_unknown(WAITING, down_ns)
+        self.spent, self.excursions = spent, max(self.excursions, times.excursions)
 
     def restore(self, saved: Mapping[str, Any], at: Moment) -> None:
         """Takes up what ``as_dict`` gave. The state stays unknown until its inputs are read again; the time

@@ -408,6 +408,29 @@ async def test_a_read_back_that_lasts_does_not_hold_up_the_horn(plant: Plant) ->
     assert (await asking).kind == "write_mismatch"
 
 
+async def test_a_horn_in_between_takes_nobody_the_turn(plant: Plant) -> None:
+    token, go_on, read = plant.arm(), asyncio.Event(), plant.spy.read
+    await plant.until(lambda: plant.frames(32) == 1 and plant.frames(33) == 1, "asserted at the start")
+
+    async def slow(device: str, tag_name: str) -> Any:
+        if tag_name == "setpoint" and plant.frames(17):
+            await go_on.wait()
+        return await read(device, tag_name)
+
+    plant.spy.read = slow  # type: ignore[method-assign]
+    loop = asyncio.get_running_loop()
+    first = loop.create_task(plant.ask("setpoint", 0.41, token))
+    await plant.until(lambda: plant.frames(17) == 1, "it is on the wire")
+    plant.alarm(LimitKind.HIGH, on=True)
+    rows = plant.writes.outputs.rows
+    await plant.until(lambda: all(row["wanted"] and row["told"] for row in rows()), "horn and lamp are on")
+    second = loop.create_task(plant.ask("setpoint", 0.42, token))
+    await asyncio.sleep(0.1)
+    assert not second.done(), "it waits for the first"
+    go_on.set()
+    assert (await first).ok and (await second).ok
+
+
 # Other drivers, by single reads and writes of their links
 
 

@@ -87,6 +87,12 @@ class Connection:
                     self._changed.clear()
                     await self._changed.wait()
 
+    async def room(self, packets: int) -> None:
+        """Returns when no more than so many packets wait, or when the connection is over."""
+        while not self._over and self.session.waiting > packets:
+            self._changed.clear()
+            await self._changed.wait()
+
     async def close(self) -> None:
         """Idempotent, never raises."""
         self._end("closed")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from edge_agent.uplink import Key, Lane
 from edge_agent.uplinks.hj212 import fields, letter
+from edge_agent.uplinks.hj212.cipher import is_secret
 from edge_agent.uplinks.hj212.frame import build_frame
 from edge_agent.uplinks.hj212.letter import Identity, Letter
 from edge_agent.uplinks.hj212.segment import Segment
@@ -57,13 +58,23 @@ class _Flight:
 
 
 class Session:
-    def __init__(self, identity: Identity, limits: Limits, next_qn: Callable[[], str], now_ns: int) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        limits: Limits,
+        next_qn: Callable[[], str],
+        now_ns: int,
+        *,
+        seal: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """``seal`` encrypts the frames of data."""
         self.lost = ""
         self.denied = ""
         self.counts: Counter[str] = Counter()
         self._identity = identity
         self._limits = limits
         self._next_qn = next_qn
+        self._seal = seal
         self._replies: deque[Segment] = deque()
         self._queues: dict[Lane, deque[tuple[Letter, Segment]]] = {lane: deque() for lane in Lane}
         self._flights: dict[str, _Flight] = {}
@@ -150,6 +161,8 @@ class Session:
     def _fly(self, packet: Segment, item: Letter | None, now_ns: int) -> bytes:
         packet = replace(packet, qn=self._next_qn())
         frame = build_frame(packet.encode())
+        if self._seal is not None and is_secret(packet.cn):
+            frame = self._seal(frame)
         due_ns = now_ns + round(self._limits.over_time_s * 1e9)
         self._flights[packet.qn] = _Flight(item, packet.cn, frame, due_ns)
         self.counts["sent"] += 1

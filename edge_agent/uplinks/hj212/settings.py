@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from edge_agent.settings import ConfigPath, Delay, Duration, Secret, Settings
 from edge_agent.uplink import UplinkSettings
 from edge_agent.uplinks.hj212.address import parse
+from edge_agent.uplinks.hj212.cipher import key_of
 from edge_agent.uplinks.hj212.factors import format_of
 from edge_agent.uplinks.hj212.number import Format
 
@@ -52,6 +53,20 @@ def _checked_password(secret: Secret) -> Secret:
             "PW 必须是 6 个可见字符，不能含 & , ; =",
             "Put exactly the six characters into the secret file.", "请在密钥文件中只写这 6 个字符。",
         )  # fmt: skip
+    return secret
+
+
+def _checked_key(secret: Secret | None) -> Secret | None:
+    try:
+        if secret is not None:
+            key_of(secret.get_secret_value())
+    except ValueError:
+        raise _mistake(
+            "hj212_sm4_key", "an SM4 key is 16 characters or 32 hex digits",
+            "SM4 密钥为 16 个字符或 32 位十六进制数",
+            "Copy the key from the platform into the secret file.",
+            "请将平台下发的密钥写入密钥文件。",
+        ) from None  # fmt: skip
     return secret
 
 
@@ -119,6 +134,9 @@ class Hj212Settings(UplinkSettings):
     heartbeat: Annotated[Delay, Field(ge=0, le=3600)] = Field(
         60.0, description="2025 only: a 9015 in this time; 0s for none"
     )
+    sm4_key: Annotated[Secret | None, AfterValidator(_checked_key)] = Field(
+        None, description="2025 only: encrypts what is sent; 16 characters or 32 hex digits"
+    )
     strict: bool = Field(False, description="take only frames that follow the standard to the letter")
     allow_remote_time: bool = Field(
         False, description="hand 1012 to the guarded pipeline; otherwise only its offset is put on record"
@@ -129,6 +147,11 @@ class Hj212Settings(UplinkSettings):
 
     @model_validator(mode="after")
     def _factors_fit(self) -> Self:
+        if self.sm4_key is not None and self.version != "2025":
+            raise _mistake(
+                "hj212_sm4", "sm4_key has no effect with version 2017", "version 为 2017 时 sm4_key 不起作用",
+                "Write version: 2025, or delete sm4_key.", "请改为 version: 2025，或删除 sm4_key。",
+            )  # fmt: skip
         seen: set[str] = set()
         for factor in self.factors:
             if factor.code in seen:

@@ -12,6 +12,7 @@ from edge_agent.clock import Clock
 from edge_agent.errors import Denied, Unreachable
 from edge_agent.uplink import Answer, Envelope, Host, Key, Verdict
 from edge_agent.uplinks.hj212 import address
+from edge_agent.uplinks.hj212.cipher import Sm4, key_of
 from edge_agent.uplinks.hj212.clerk import Clerk
 from edge_agent.uplinks.hj212.connection import Connection
 from edge_agent.uplinks.hj212.drafting import Drafter, verdict_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 BRIEFLY_S = 0.25
 """Acknowledgements that come this soon are verdicts of ``send``; later ones are reported to the host."""
+
+MAX_WAITING = 32
+"""Packets: what is put behind more than that would be missed by forwarding before it was even sent."""
 
 MAX_REFUSED = 4096
 
@@ -58,8 +62,15 @@ class Hj212Uplink:
         except OSError as error:
             raise Denied(f"qn_file {self._settings.qn_file} cannot be read: {error.strerror}") from error
         numbers = QuestionNumbers(self._clock.time_ns, last_ms)
+        seal = self._sealing()
         streams = await self._open()
-        session = Session(self._identity, self._limits(), numbers.next, self._clock.mono_ns())
+        session = Session(
+            self._identity,
+            self._limits(),
+            numbers.next,
+            self._clock.mono_ns(),
+            seal=seal.seal if seal else None,
+        )
         clerk = Clerk(
             self._identity, self._host, self._recorder, self._clock, source=self._endpoint,
             real_time_s=self._settings.real_time, allow_remote_time=self._settings.allow_remote_time,
@@ -84,6 +95,7 @@ class Hj212Uplink:
         await asyncio.sleep(0)  # lets an end of the connection that has already come be seen
         keys = {key for letter in draft.letters for key in letter.keys}
         await connection.settled(keys, BRIEFLY_S if self._proven else self._settings.over_time)
+        await connection.room(MAX_WAITING)
         self._working()
         said = {fresh[place].key: verdict for place, verdict in draft.verdicts.items()} | rejected
         return [
@@ -123,6 +135,14 @@ class Hj212Uplink:
         own = streams[1].get_extra_info("socket")
         own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return streams
+
+    def _sealing(self) -> Sm4 | None:
+        if self._settings.sm4_key is None:
+            return None
+        try:
+            return Sm4(key_of(self._settings.sm4_key.get_secret_value()))
+        except ValueError as error:
+            raise Denied(f"{self._endpoint}: sm4_key: {error}") from error
 
     def _limits(self) -> Limits:
         own = self._settings

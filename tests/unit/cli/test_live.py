@@ -59,6 +59,7 @@ async def test_status_as_tables(scene: Scene) -> None:
     device = next(line for line in out.splitlines() if line.startswith("oven-1"))
     assert "not connected" in device and "no connection" in device
     assert any("press-1.pressure" in line and "inside" in line for line in out.splitlines())
+    assert any(line.startswith("press-1 ") and "wrote 5, read back 4" in line for line in out.splitlines())
     assert any(line.startswith("park") and " 4000 " in line and " 800 " in line for line in out.splitlines())
 
 
@@ -74,7 +75,9 @@ async def test_status_in_chinese_is_aligned(scene: Scene) -> None:
 async def test_status_as_json(scene: Scene) -> None:
     code, out, _ = await scene.run("status", "--json")
     assert code == 0
-    assert json.loads(out)["uplinks"][0]["acknowledged_samples"] == 4000
+    answer = json.loads(out)
+    assert answer["uplinks"][0]["acknowledged_samples"] == 4000
+    assert answer["writes"]["locked"][0]["device"] == "press-1"
 
 
 async def test_status_says_that_the_configuration_is_not_the_one_on_disk(scene: Scene) -> None:

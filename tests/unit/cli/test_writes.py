@@ -20,9 +20,9 @@ from edge_agent.config.process import TagRef
 from edge_agent.config.writing import WriteLevel
 from edge_agent.console import Console
 from edge_agent.control.excursion import Moment
-from edge_agent.control.guard import Outcome, Refusal, WriteRequest
+from edge_agent.control.guard import Outcome, Permit, Refusal, WriteRequest
 from edge_agent.model import Event
-from tests.unit.control_guard.bench import OVEN, SETPOINT, TAGS, WRITING, Bench, with_writable
+from tests.unit.control_guard.bench import HORN, OVEN, SETPOINT, TAGS, WRITING, Bench, with_writable
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -237,6 +237,19 @@ async def test_a_recommendation_is_closed_by_a_person(
 def test_what_a_person_types(tag: str, text: str, value: object) -> None:
     found = value_of(text, TAGS[TagRef("press", tag)])
     assert found == value and type(found) is type(value)
+
+
+def test_status_shows_outputs_that_do_not_do_what_they_are_told() -> None:
+    from edge_agent.cli.write_words import status_tables
+
+    bench = Bench()
+    permit = bench.judge(bench.request(HORN, True, who="annunciation"))
+    assert isinstance(permit, Permit)
+    permit = bench.guard.before(permit, False, bench.now)
+    assert isinstance(permit, Permit)
+    bench.guard.verified(permit, False, bench.now)
+    _, table = status_tables(bench.guard.status(bench.now))
+    assert table.rows[0][:4] == ["press.horn", "1", "0", "1"]
 
 
 def test_status_shows_what_is_to_be_taken_back() -> None:

@@ -52,6 +52,17 @@ def test_the_first_is_told_and_then_how_many() -> None:
     assert counts(bench) == [None, 100, None], "and then the first again"
 
 
+def test_after_a_quiet_minute_the_first_is_told_again_also_without_a_tick() -> None:
+    bench = armed_bench()
+    ask(bench, 1)
+    bench.wait(60)
+    ask(bench, 2)
+    assert counts(bench) == [None, None]
+    bench.wait(60)
+    ask(bench, 1)
+    assert counts(bench) == [None, None, 2]
+
+
 def test_a_flood_of_an_hour() -> None:
     bench = armed_bench()
     bench.arm(3600.0)

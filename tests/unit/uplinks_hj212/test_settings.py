@@ -84,6 +84,9 @@ def test_the_edition_decides_the_format() -> None:
         ({"real_time": "2h"}, "less_than_equal"),
         ({"re_count": 0}, "greater_than_equal"),
         ({"flag": 5}, "extra_forbidden"),
+        ({"sm4_key": "0" * 16}, "hj212_sm4"),
+        ({"sm4_key": "0" * 15, "version": "2025"}, "hj212_sm4_key"),
+        ({"sm4_key": "x" * 32, "version": "2025"}, "hj212_sm4_key"),
     ],
 )
 def test_mistakes(changes: dict[str, Any], code: str) -> None:
@@ -105,7 +108,7 @@ def test_addresses(text: str, parts: tuple[str, int]) -> None:
 
 
 def test_the_running_agent_does_not_import_pydantic() -> None:
-    code = "import sys, edge_agent.uplinks.hj212; sys.exit('pydantic' in sys.modules)"
+    code = "import sys, edge_agent.uplinks.hj212; sys.exit(bool({'pydantic', 'cryptography'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

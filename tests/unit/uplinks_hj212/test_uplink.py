@@ -128,6 +128,15 @@ async def test_backlog_of_2025_is_marked(platform: Hj212Host, connected: Opened)
     assert marks == {"0100": "1", "0200": None}
 
 
+async def test_encrypted_data_of_2025(platform: Hj212Host, connected: Opened) -> None:
+    platform.sm4_key = b"0" * 16
+    platform.plain_flag = 8
+    async with connected(version="2025", sm4_key="0" * 16, heartbeat="50ms") as uplink:
+        assert (await uplink.send([minute(1), minute(2, 3.25)]))[1].answer is Answer.ACKNOWLEDGED
+        await until(lambda: platform.heartbeats, "heartbeats stay plain")
+    assert [p.data["a21026-Avg"] for p in platform.records.values()] == ["18.50", "3.25"]
+
+
 async def test_heartbeats_of_2025(platform: Hj212Host, connected: Opened) -> None:
     platform.plain_flag = 8
     async with connected(version="2025", heartbeat="50ms") as uplink:
