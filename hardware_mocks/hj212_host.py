@@ -30,6 +30,7 @@ class Manners:
     corrupt: int = 0
     hang_up_after: int | None = None
     refuse: int | None = None
+    refuse_after_s: float = 0.0
     poison: Callable[[Packet], bool] = lambda _: False
     poison_code: int = 6
 
@@ -165,7 +166,8 @@ class Hj212Host:
         if code is None and manners.poison(packet):
             code = manners.poison_code
         if code is not None:
-            writer.write(self._frame(packet.qn, "9011", f"QnRtn={code}"))
+            refusal = self._frame(packet.qn, "9011", f"QnRtn={code}")
+            asyncio.get_running_loop().call_later(manners.refuse_after_s, writer.write, refusal)
             return True
         self._keep(packet)
         if packet.wants_ack and manners.answer:

@@ -119,6 +119,11 @@ class Accounting:
         events = heard.events + self._periods.hear(name, heard, time_ns, mono_ns)
         return Result(events=events)
 
+    def withdraw(self, name: str) -> tuple[Replacement, ...]:
+        """Takes back what was declared of a counter and not yet seen in its readings. Raises KeyError for an
+        unknown counter."""
+        return self.counters[name].withdraw()
+
     def _count(self, batch: Batch) -> dict[str, Heard]:
         readers = self._readers.get(batch.schema.digest)
         if readers is None:

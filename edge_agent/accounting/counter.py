@@ -148,6 +148,23 @@ class Counter:
             self._declared_late(replacement, heard)
         return heard
 
+    def withdraw(self) -> tuple[Replacement, ...]:
+        """Takes back what was declared and not yet seen in the readings."""
+        withdrawn, self._declared = self._declared, []
+        return tuple(withdrawn)
+
+    def old_final_range(self, at_ns: int, time_ns: int, mono_ns: int) -> tuple[Decimal, Decimal] | None:
+        """What the display of a meter that is replaced at ``at_ns`` may have shown last, at the moment
+        ``time_ns``: the last accepted reading, less its noise, up to what the nameplate allows. None where no
+        reading says anything about it, or a later one has been counted already."""
+        base, spec = self.base, self.spec
+        if base is None or at_ns < base.time_ns:
+            return None
+        silent_ns = _between_ns(base, Reading(time_ns, mono_ns, base.raw)) + max(0, at_ns - time_ns)
+        most = EXACT.divide(self._most(base, silent_ns), self._factor(base.time_ns))
+        least = EXACT.multiply(EXACT.subtract(base.raw, spec.noise), spec.scale)
+        return least, EXACT.add(EXACT.multiply(base.raw, spec.scale), most)
+
     # --- one reading -------------------------------------------------------------------------------------
 
     def _take(self, reading: Reading, heard: Heard, mark: str) -> None:
@@ -195,11 +212,15 @@ class Counter:
         return None, False
 
     def _plausible(self, counts: Decimal, before: Reading, after: Reading) -> bool:
+        amount = EXACT.multiply(counts, self._worth(before))
+        return amount <= self._most(before, _between_ns(before, after))
+
+    def _most(self, before: Reading, between_ns: int) -> Decimal:
+        """The amount that the nameplate allows, multiplier included."""
         spec = self.spec
-        worth = EXACT.multiply(spec.scale, self._factor(before.time_ns))
-        seconds = EXACT.add(EXACT.divide(Decimal(_between_ns(before, after)), _SECOND), spec.lag_s)
-        most = EXACT.add(EXACT.multiply(spec.max_rate, seconds), EXACT.multiply(spec.step, worth))
-        return EXACT.multiply(counts, worth) <= most
+        seconds = EXACT.add(EXACT.divide(Decimal(between_ns), _SECOND), spec.lag_s)
+        step = EXACT.multiply(spec.step, self._worth(before))
+        return EXACT.add(EXACT.multiply(spec.max_rate, seconds), step)
 
     def _count(self, base: Reading, reading: Reading, counts: Decimal, heard: Heard, mark: str) -> None:
         factor, later = self._factor(base.time_ns), self._factor(reading.time_ns)
@@ -292,10 +313,12 @@ class Counter:
         return True
 
     def _parts(self, declared: Replacement, before: Decimal, after: Decimal) -> tuple[Decimal, Decimal]:
-        """Raw counts on the old meter and on the new one."""
+        """Raw counts on the old meter and on the new one. The last reading may have been noise above the
+        display of the old one."""
         old_final = EXACT.divide(declared.old_final, self.spec.scale)
         new_start = EXACT.divide(declared.new_start, self.spec.scale)
-        return EXACT.subtract(old_final, before), EXACT.subtract(after, new_start)
+        old = EXACT.subtract(old_final, before)
+        return (ZERO if -self.spec.noise <= old < 0 else old), EXACT.subtract(after, new_start)
 
     def _declared_late(self, declared: Replacement, heard: Heard) -> None:
         jump = self._jump

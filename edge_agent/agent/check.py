@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 WRITE_VERBS = tuple(
     f"writes.{verb}" for verb in ("status", "arm", "disarm", "kill", "unlock", "approve", "log", "write")
 )
-COUNTER_VERBS = ("counters.list", "counters.declare")
+COUNTER_VERBS = ("counters.list", "counters.declare", "counters.withdraw")
 
 
 class Check:

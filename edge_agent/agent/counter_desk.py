@@ -1,4 +1,4 @@
-"""``counters.list`` and ``counters.declare`` of the console: what counters stand at, and meters replaced."""
+"""``counters.list``, ``declare`` and ``withdraw`` of the console: what counters stand at, and meters replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from edge_agent.model import Event
 from edge_agent.settings import Text
 
 if TYPE_CHECKING:
-    from edge_agent.accounting import Accounting
+    from edge_agent.accounting import Accounting, Replacement
+    from edge_agent.accounting.counter import Counter
     from edge_agent.clock import Clock
 
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
@@ -37,7 +38,11 @@ def counter_handlers(
     must commit the events in one transaction with ``Accounting.changed``: a declaration is kept like a
     reading."""
     desk = _Desk(accounting, clock, announce)
-    return {"counters.list": desk.list, "counters.declare": desk.declare}
+    return {
+        "counters.list": desk.list,
+        "counters.declare": desk.declare,
+        "counters.withdraw": desk.withdraw,
+    }
 
 
 class _Desk:
@@ -52,14 +57,16 @@ class _Desk:
         self.announce = announce
 
     async def list(self, user: str, args: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """One row per counter. Amounts are exact decimals as text, in ``unit``."""
+        """One row per counter. Amounts are exact decimals as text, in ``unit``, without trailing zeros."""
         present = self._present()
         return [_row(present, key) for key in present.counters]
 
     async def declare(self, user: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """``counter`` (its name or DEVICE.TAG), ``old_final`` and ``new_start`` as the displays showed them,
-        ``at`` (a date and time; default: now), ``comment``. The answer's ``outcome``: ``counted``,
-        ``refused`` (with ``reason``) or ``waiting`` for the first reading of the new meter."""
+        ``at`` (a date and time; default: now), ``comment``, ``replace`` (true: in place of the one that is
+        waiting). The answer's ``outcome``: ``counted``, ``refused`` (with ``reason``) or ``waiting`` for the
+        first reading of the new meter; ``withdrawn``: how many it replaced. Raises ``DeclarationRefused``
+        where the last reading cannot have led to ``old_final``, or another one is waiting."""
         present = self._present()
         key = self._key(present, _text(args, "counter"))
         comment = _text(args, "comment")
@@ -68,16 +75,46 @@ class _Desk:
         from edge_agent.accounting import Replacement  # with decimals and calendars: only where one counts
 
         replacement = Replacement(at_ns, _amount(args, "old_final"), _amount(args, "new_start"))
+        _fits_the_last_reading(present, key, replacement, time_ns, mono_ns)
+        told = []
+        if args.get("replace") is True:
+            told = self._withdrawn(present, key, user, comment)
+        elif present.counters[key].declared:
+            raise _waiting_already(present, key)
         caused = present.declare(key, replacement, mono_ns, time_ns).events
+        declared = self._event("counter_declared", present, key, replacement, user, comment)
+        self.announce([*told, declared, *caused])
+        answer = {"counter": present.names[key], "at_ns": at_ns, **_outcome(caused)}
+        return answer | {"withdrawn": len(told)} if told else answer
+
+    async def withdraw(self, user: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes back what waits for the first reading of a new meter: ``counter``, ``comment``. What has been
+        counted cannot be taken back. The answer's ``withdrawn``: how many."""
+        present = self._present()
+        key = self._key(present, _text(args, "counter"))
+        told = self._withdrawn(present, key, user, _text(args, "comment"))
+        name = present.names[key]
+        if not told:
+            raise DeclarationRefused(
+                f"no declaration of '{name}' is waiting: nothing was changed",
+                f"'{name}' 没有等待中的换表登记：未作任何更改",
+            )
+        self.announce(told)
+        return {"counter": name, "withdrawn": len(told)}
+
+    def _withdrawn(self, present: Accounting, key: str, user: str, comment: str) -> Sequence[Event]:
+        kind = "counter_declaration_withdrawn"
+        return [self._event(kind, present, key, one, user, comment) for one in present.withdraw(key)]
+
+    def _event(
+        self, kind: str, present: Accounting, key: str, of: Replacement, user: str, comment: str
+    ) -> Event:
         counter = present.counters[key]
         detail = {
-            "name": present.names[key], "at_ns": at_ns, "old_final": str(replacement.old_final),
-            "new_start": str(replacement.new_start), "unit": counter.spec.unit, "user": user,
-            "comment": comment,
+            "name": present.names[key], "at_ns": of.at_ns, "old_final": str(of.old_final),
+            "new_start": str(of.new_start), "unit": counter.spec.unit, "user": user, "comment": comment,
         }  # fmt: skip
-        version = counter.config_version
-        self.announce([Event("counter_declared", key, time_ns, mono_ns, version, detail), *caused])
-        return {"counter": present.names[key], "at_ns": at_ns, **_outcome(caused)}
+        return Event(kind, key, self.clock.time_ns(), self.clock.mono_ns(), counter.config_version, detail)
 
     def _present(self) -> Accounting:
         found = self.accounting()
@@ -119,28 +156,84 @@ class _Desk:
         return at_ns
 
 
+def _fits_the_last_reading(
+    present: Accounting, key: str, of: Replacement, time_ns: int, mono_ns: int
+) -> None:
+    from edge_agent.accounting.decimals import EXACT, shown
+
+    counter = present.counters[key]
+    found = counter.old_final_range(of.at_ns, time_ns, mono_ns)
+    if found is None or counter.base is None or found[0] <= of.old_final <= found[1]:
+        return
+    name, unit = present.names[key], counter.spec.unit
+    last, final = f"{_display(counter)} {unit}".strip(), f"{shown(of.old_final)} {unit}".strip()
+    at = _local(present, counter.base.time_ns)
+    most = shown(found[1].quantize(Decimal("0.001"), context=EXACT))
+    if of.old_final < found[0]:
+        en, zh = f"{final} is below it", f"{final} 低于该读数"
+    else:
+        en = f"by the nameplate at most {most} can have been reached, and {final} is above that"
+        zh = f"按铭牌至多可达 {most}，{final} 超出该值"
+    raise DeclarationRefused(
+        f"nothing was recorded: the last reading of '{name}' is {last} ({at}); {en}. Write what the display of "
+        "the old meter showed last; if it was replaced before that reading, say when (--at)",
+        f"未作登记：'{name}' 的最后读数是 {last}（{at}）；{zh}。请填写旧表显示的最后读数；"
+        "若换表早于该读数，请填写换表时间（--at）",
+    )
+
+
+def _waiting_already(present: Accounting, key: str) -> DeclarationRefused:
+    from edge_agent.accounting.decimals import shown
+
+    name, one = present.names[key], present.counters[key].declared[0]
+    old, new, at = shown(one.old_final), shown(one.new_start), _local(present, one.at_ns)
+    return DeclarationRefused(
+        f"nothing was recorded: a declaration of '{name}' is waiting already (old meter {old}, new meter {new}, "
+        f"{at}). Replace it (--replace), or take it back: counters withdraw {name}",
+        f"未作登记：'{name}' 已有一条等待中的换表登记（旧表 {old}，新表 {new}，{at}）。"
+        f"可用 --replace 取而代之，或先撤回：counters withdraw {name}",
+    )
+
+
+def _local(present: Accounting, time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, present.zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _display(counter: Counter) -> str:
+    """The last accepted reading as the meter shows it."""
+    from edge_agent.accounting.decimals import EXACT, as_displayed, shown
+
+    assert counter.base is not None
+    return shown(EXACT.multiply(as_displayed(counter.base.raw), counter.spec.scale))
+
+
 def _row(present: Accounting, key: str) -> dict[str, Any]:
+    from edge_agent.accounting.decimals import shown
+
     counter = present.counters[key]
     base, spec = counter.base, counter.spec
     return {
         "name": present.names[key],
         "tag": key,
         "unit": spec.unit,
-        "total": str(counter.total),
-        "display": None if base is None else str(base.raw * spec.scale),
+        "total": shown(counter.total),
+        "display": None if base is None else _display(counter),
         "time_ns": None if base is None else base.time_ns,
         "held": counter.is_held,
         "declared": [
-            {"at_ns": r.at_ns, "old_final": str(r.old_final), "new_start": str(r.new_start)}
+            {"at_ns": r.at_ns, "old_final": shown(r.old_final), "new_start": shown(r.new_start)}
             for r in counter.declared
         ],
     }
 
 
 def _outcome(events: Sequence[Event]) -> dict[str, Any]:
+    from edge_agent.accounting.decimals import shown
+
     for event in events:
         if event.kind == "counter_replaced":
-            return {"outcome": "counted", "amount": event.detail["amount"], "unit": event.detail["unit"]}
+            amount = shown(Decimal(event.detail["amount"]))
+            return {"outcome": "counted", "amount": amount, "unit": event.detail["unit"]}
         if event.kind == "counter_replacement_refused":
             return {"outcome": "refused", "reason": event.detail["reason"]}
     return {"outcome": "waiting"}

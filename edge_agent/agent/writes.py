@@ -367,8 +367,6 @@ class Writes:
 
     def _ended(self, way: _Way, verdict: Verdict) -> Outcome:
         self._say(verdict.audit)
-        if verdict.locked:
-            self.look()
         return Outcome.of(way.permit, verdict)
 
     def _say(self, audit: Audit) -> None:

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # Not click's standalone mode: it answers an interrupt with "Aborted!" and 1.
-        code = ROOT.main(words, prog_name=PROGRAM, standalone_mode=False)
+        code = ROOT.main(words, prog_name=PROGRAM, standalone_mode=False, obj=arguments is None)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as error:
@@ -36,13 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     except Exception as error:  # noqa: BLE001 - the outermost edge: a person reads what leaves it
-        if os.environ.get("EDGE_AGENT_TRACEBACK") == "1":
-            traceback.print_exc()
-        return _tell(error)
+        return tell(error)
     return code if isinstance(code, int) else 0
 
 
-def _tell(error: Exception) -> int:
+def tell(error: Exception) -> int:
+    """Says to a person what went wrong; the exit code. In an ``except`` block."""
+    if os.environ.get("EDGE_AGENT_TRACEBACK") == "1":
+        traceback.print_exc()
     if isinstance(error, ConfigurationError):
         from edge_agent.cli.problems import show
 

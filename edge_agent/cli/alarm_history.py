@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import click
 from edge_agent.cli import console_client
 from edge_agent.cli.alarm_words import letter_word, priority_word
 from edge_agent.cli.console_client import socket_option
-from edge_agent.cli.lengths import moment_ns
+from edge_agent.cli.moments import moment
 from edge_agent.cli.output import local_time, print_tables, value_text
 from edge_agent.cli.say import Verb, config_option, json_option, option, say, verb
 from edge_agent.cli.table import Table
@@ -25,8 +25,9 @@ OVERLAP_NS = 10_000_000_000
 COLUMNS = (
     "time", "time_ns", "kind", "alarm", "window", "priority", "before", "after", "active", "annunciated",
     "first_out", "value", "limit", "deadband", "unit", "quality", "user", "comment", "reason", "until",
-    "standards", "config_version",
+    "standards", "config_version", "before_state", "after_state",
 )  # fmt: skip
+"""New ones are added at the end. The last two are ``before`` and ``after`` in words."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -36,8 +37,8 @@ def span_options(function: Any) -> Any:
         default="24h",
         show_default=True,
         metavar="TIME",
-        en="From when: 8h, 7d, or 2026-01-31, 2026-01-31T06:00.",
-        zh="起始时间：8h、7d，或 2026-01-31、2026-01-31T06:00。",
+        en="From when: 8h, 7d, or in Beijing time 06:00, 2026-01-31, 2026-01-31T06:00.",
+        zh="起始时间：8h、7d，或北京时间 06:00、2026-01-31、2026-01-31T06:00。",
     )
     until = option("--until", metavar="TIME", en="Until when; now if not given.", zh="结束时间，默认为现在。")
     return since(until(config_option(socket_option(function))))
@@ -57,7 +58,12 @@ def history(
     socket_path: Path | None,
     as_json: bool,
 ) -> int:
-    events = _fitting(_events(context, since, until, config_dir, socket_path), pattern)
+    span = _span(since, until)
+    found = _events(context, span, config_dir, socket_path)
+    events = _fitting(found, pattern)
+    if not events:
+        click.echo(_none(span, pattern, found), err=as_json)
+        return 0
     if as_json:
         for event in events:
             click.echo(json.dumps(event, ensure_ascii=False))
@@ -95,7 +101,14 @@ def export(
     socket_path: Path | None,
 ) -> int:
     form = form or ("csv" if file.suffix.lower() == ".csv" else "jsonl")
-    events = _events(context, since, until, config_dir, socket_path)
+    if not file.absolute().parent.is_dir():
+        raise click.UsageError(
+            say(
+                f"there is no directory {file.parent}: make it first, or name another",
+                f"没有目录 {file.parent}：请先建立，或另指定目录",
+            )
+        )
+    events = _events(context, _span(since, until), config_dir, socket_path)
     with file.open("w", encoding="utf-8-sig" if form == "csv" else "utf-8", newline="") as out:
         if form == "csv":
             csv.writer(out).writerow(COLUMNS)
@@ -124,6 +137,8 @@ def csv_line(event: Mapping[str, Any]) -> str:
         "until": local_time(detail.get("until_ns")),
         "standards": " ".join(map(str, detail.get("standards") or ())),
         "config_version": event["config_version"],
+        "before_state": letter_word(detail.get("before") or ""),
+        "after_state": letter_word(detail.get("after") or ""),
     }
     row = [cells[name] if name in cells else _cell(detail.get(name)) for name in COLUMNS]
     line = io.StringIO()
@@ -146,6 +161,35 @@ def harmless(text: str) -> str:
     except ValueError:
         return f"'{text}"
     return text
+
+
+def _span(since: str, until: str | None) -> tuple[int, int]:
+    """Raises UsageError for a span in which nothing can have happened."""
+    now_ns = time.time_ns()
+    start_ns, end_ns = moment(since, now_ns), now_ns + 1 if until is None else moment(until, now_ns)
+    begin, end = local_time(start_ns), local_time(end_ns)
+    if start_ns > now_ns:
+        raise click.UsageError(say(f"--since {begin} is still to come", f"--since {begin} 尚未到来"))
+    if end_ns <= start_ns:
+        raise click.UsageError(
+            say(
+                f"--until {end} is not after --since {begin}",
+                f"--until {end} 不晚于 --since {begin}",
+            )
+        )
+    return start_ns, end_ns
+
+
+def _none(span: tuple[int, int], pattern: str, others: Sequence[Mapping[str, Any]]) -> str:
+    begin, end = map(local_time, span)
+    if not others:
+        return say(f"nothing happened from {begin} to {end}", f"{begin} 至 {end} 没有事件")
+    names = sorted({str(event["source"]) for event in others})
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return say(
+        f"nothing of a name that fits {pattern!r} happened from {begin} to {end}; other events were of: {shown}",
+        f"{begin} 至 {end} 没有名称符合 {pattern!r} 的事件；其他事件属于：{shown}",
+    )
 
 
 def _fitting(events: list[dict[str, Any]], pattern: str) -> list[dict[str, Any]]:
@@ -186,11 +230,11 @@ def kind_word(kind: str) -> str:
 
 
 def _events(
-    context: click.Context, since: str, until: str | None, config_dir: Path, socket_path: Path | None
+    context: click.Context, span: tuple[int, int], config_dir: Path, socket_path: Path | None
 ) -> list[dict[str, Any]]:
     """Oldest first, fetched from the newest page backwards. Time stamps are not always in order (a batch may
     be older than a tick before it), so pages overlap; what comes twice is dropped."""
-    start_ns, end_ns = moment_ns(since), time.time_ns() + 1 if until is None else moment_ns(until)
+    start_ns, end_ns = span
     place = console_client.locate(socket_path, config_dir, context)
     pages: list[list[dict[str, Any]]] = []
     known: set[str] = set()

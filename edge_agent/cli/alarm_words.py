@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.cli.output import flat, local_time, value_text
+from edge_agent.cli.output import local_time, quality_word, value_text
 from edge_agent.cli.say import say
 from edge_agent.cli.table import Table
 
@@ -36,10 +36,27 @@ def priority_word(priority: str) -> str:
     return words.get(priority, priority)
 
 
+def limit_word(kind: str) -> str:
+    """A kind of limit, the last part of an alarm's name."""
+    words = {
+        "lolo": say("lolo", "下下限"),
+        "low": say("low", "下限"),
+        "high": say("high", "上限"),
+        "hihi": say("hihi", "上上限"),
+        "rise": say("rise", "上升过快"),
+        "fall": say("fall", "下降过快"),
+        "state": say("state", "状态不允许"),
+        "bad_input": say("bad_input", "输入无效"),
+        "early": say("early", "趋势预警"),
+        "pattern": say("pattern", "异常模式"),
+    }
+    return words.get(kind, kind)
+
+
 def list_table(answer: Mapping[str, Any]) -> Table:
     headings = say(
-        "alarm,state,priority,value,limit,unit,since,until,who,why",
-        "报警,状态,优先级,值,限值,单位,自,至,谁,原因",
+        "alarm,state,priority,last value,limit,unit,since,until,who,why",
+        "报警,状态,优先级,最近值,限值,单位,自,至,谁,原因",
     )
     shown = {row["name"] for row in answer["alarms"]}
     rows = [_row(row) for row in answer["alarms"]]
@@ -68,9 +85,56 @@ def _row(row: Mapping[str, Any]) -> list[str]:
 
 
 def show_table(row: Mapping[str, Any]) -> Table:
-    told = dict(row) | {"state": letter_word(row["letter"]), "priority": priority_word(row["priority"])}
-    rows = [[name, text] for name, text in flat(told) if text]
-    return Table(str(row["name"]), (say("what", "项目"), say("value", "值")), rows)
+    """Everything there is to say of one alarm; lines without anything to say are left out."""
+    return Table(
+        str(row["name"]),
+        (say("what", "项目"), say("value", "值")),
+        [[name, text] for name, text in (*_what(row), *_standing(row), *_history(row)) if text],
+    )
+
+
+def _what(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (say("meaning", "说明"), row["description"]),
+        (say("window", "窗口"), row["window"]),
+        (say("limit watched", "监视的限值"), limit_word(row["kind"])),
+        (say("tag", "变量"), f"{row['device']}.{row['tag']}"),
+        (say("priority", "优先级"), priority_word(row["priority"])),
+        (say("standards", "标准"), say(", ", "，").join(map(str, row["standards"]))),
+    ]
+
+
+def _standing(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (say("state", "状态"), letter_word(row["letter"])),
+        (say("in this state since", "此状态自"), local_time(row["since_ns"])),
+        (say("last value", "最近值"), _amount(row["value"], row["unit"])),
+        (say("limit", "限值"), _amount(row["limit"], row["unit"])),
+        (say("deadband", "死区"), _amount(row["deadband"] or None, row["unit"])),
+        (say("quality", "质量"), quality_word(row["quality"])),
+        (say("acknowledged", "已确认"), _yes(row["acked"])),
+        (say("latched", "已锁存"), _yes(row["latched"])),
+        (say("first of its group", "首出"), _yes(row["first_out"])),
+    ]
+
+
+def _history(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (say("came last", "最近一次出现"), local_time(row["active_ns"])),
+        (say("announced last", "最近一次提示"), local_time(row["annunciated_ns"])),
+        (say("acknowledged by", "确认人"), row["acked_by"]),
+        (say("put aside by", "搁置或停用人"), row["user"]),
+        (say("put aside because", "搁置或停用原因"), row["comment"]),
+        (say("put aside until", "搁置至"), local_time(row["until_ns"])),
+    ]
+
+
+def _yes(flag: bool) -> str:
+    return say("yes", "是") if flag else say("no", "否")
+
+
+def _amount(value: Any, unit: str) -> str:
+    return f"{value_text(value)} {unit}".strip() if value is not None else ""
 
 
 def done_table(answer: Mapping[str, Any]) -> Table:

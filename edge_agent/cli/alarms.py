@@ -10,8 +10,8 @@ import click
 
 from edge_agent.cli import console_client
 from edge_agent.cli.alarm_words import done_table, list_table, show_table
-from edge_agent.cli.console_client import socket_option
-from edge_agent.cli.lengths import seconds
+from edge_agent.cli.console_client import Refused, socket_option
+from edge_agent.cli.lengths import no_length, seconds
 from edge_agent.cli.output import print_json, print_tables
 from edge_agent.cli.say import Family, Verb, config_option, json_option, option, say, verb
 
@@ -61,12 +61,31 @@ def list_(
 @click.pass_context
 def show(context: click.Context, name: str, config_dir: Path, socket_path: Path | None, as_json: bool) -> int:
     place = console_client.locate(socket_path, config_dir, context)
-    row = console_client.ask(place, "alarms.show", {"name": name})
+    row = _ask(place, "show", {"name": name})
     if as_json:
         print_json(row)
     else:
         print_tables([show_table(row)])
     return 0
+
+
+def _ask(place: Path, name: str, args: Mapping[str, Any]) -> Any:
+    """As the console, which knows alarms only: of a window, the refusal names its alarms."""
+    try:
+        return console_client.ask(place, f"alarms.{name}", args)
+    except Refused:
+        window = str(args["name"])
+        known = console_client.ask(place, "alarms.list", {"all": True})["names"]
+        own = [alarm for alarm in known if alarm.rpartition(".")[0] == window]
+        if not own:
+            raise
+    names = ", ".join(own)
+    raise Refused(
+        say(
+            f"{window!r} is a window. Each of its limits is an alarm: {names}",
+            f"{window!r} 是窗口，其每个限值为一条报警：{names}",
+        )
+    )
 
 
 def _acting(name: str, *, en: str, zh: str, why: bool = False, how_long: bool = False) -> Verb:
@@ -114,9 +133,11 @@ def _which(name: str, everything: bool) -> str:
 
 
 def _seconds(text: str | None) -> float:
-    length_s = None if text is None else seconds(text)
-    if not length_s:
+    if text is None:
         raise click.UsageError(say("say for how long: --for 30min", "请说明时长：--for 30min"))
+    length_s = seconds(text)
+    if not length_s:
+        raise no_length(text)
     return length_s
 
 
@@ -129,7 +150,7 @@ def _run(
     as_json: bool,
 ) -> int:
     place = console_client.locate(socket_path, config_dir, context)
-    answer = console_client.ask(place, f"alarms.{name}", args)
+    answer = _ask(place, name, args)
     if as_json:
         print_json(answer)
     else:

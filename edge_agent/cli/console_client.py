@@ -11,12 +11,17 @@ from typing import Any
 
 import click
 
-from edge_agent.cli.say import option, say
-from edge_agent.errors import ConfigurationError, LinesideError
+from edge_agent.cli.answers import Answer, OtherVersion
+from edge_agent.cli.say import language, option, say
+from edge_agent.cli.whereabouts import Told, look, remember, tell_doubt
+from edge_agent.cli.whereabouts import reason as place_reason
+from edge_agent.errors import LinesideError
+from edge_agent.settings import Text
 
 DEFAULT = Path("/run/edge-agent/console.sock")
 TIMEOUT_S = 15.0
 MAX_ANSWER = 64_000_000
+_NO_ANSWER = Text("that is not an agent's answer", "应答不是代理的")
 
 
 class NoConsole(LinesideError):
@@ -59,13 +64,17 @@ def ask(place: Path, verb: str, args: Mapping[str, Any]) -> Any:
     except OSError as error:
         raise _nobody(place, error.strerror or str(error)) from error
     try:
-        answer = json.loads(line)
-        if answer["ok"]:
-            return answer["result"]
-        why = say(str(answer["error"]), str(answer.get("error_zh") or answer["error"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise _nobody(place, say("that is not an agent's answer", "应答不是代理的")) from error
-    raise Refused(why)
+        answer = json.loads(line, object_hook=Answer)
+    except ValueError as error:
+        raise _nobody(place, _NO_ANSWER.say(language())) from error
+    if not isinstance(answer, Answer) or not ("result" if answer.get("ok") else "error") in answer:
+        raise _nobody(place, _NO_ANSWER.say(language()))
+    tell_doubt()
+    if answer["ok"]:
+        return answer["result"]
+    if f"does not know {verb!r}" in str(answer["error"]):
+        raise OtherVersion(verb)
+    raise Refused(say(str(answer["error"]), str(answer.get("error_zh") or answer["error"])))
 
 
 def _line(connection: socket.socket) -> bytes:
@@ -81,22 +90,26 @@ def _line(connection: socket.socket) -> bytes:
 
 
 def locate(socket_path: Path | None, config_dir: Path, context: click.Context) -> Path:
-    """``--socket``, else what a named configuration says, else the usual place, else beside the state of the
-    usual configuration."""
+    """``--socket``, else the usual place if no configuration is named and something is there, else what the
+    agent's file of the configuration says, else what the last good configuration says, else the usual
+    place."""
     if socket_path is not None:
         return socket_path
     named = context.get_parameter_source("config_dir") is not click.core.ParameterSource.DEFAULT
     if not named and _is_there(DEFAULT):
         return DEFAULT
-    from edge_agent.config import load
+    found, why, doubtful = look(config_dir, _socket, _is_there)
+    remember(context, why, doubtful and named)
+    return found or DEFAULT
 
-    try:
-        configuration = load(config_dir)
-    except (ConfigurationError, OSError):
-        return DEFAULT  # the agent may well be running with the last good one
-    if configuration.console.socket is not None:
-        return configuration.console.socket
-    beside = configuration.state_dir / DEFAULT.name
+
+def _socket(told: Told) -> Path | None:
+    """As configured, else beside the state; the usual place if only there is something: the service's."""
+    if "console" in told.wrong:
+        return None
+    if told.socket is not None or told.state_dir is None:
+        return told.socket
+    beside = told.state_dir / DEFAULT.name
     return beside if _is_there(beside) or not _is_there(DEFAULT) else DEFAULT
 
 
@@ -112,12 +125,13 @@ def _is_there(path: Path) -> bool:
 
 
 def _nobody(place: Path, reason: str) -> NoConsole:
+    tried = place_reason()
     return NoConsole(
         say(
-            f"no agent answers at {place} ({reason}).\n"
+            f"no agent answers at {place} ({reason}).{tried}\n"
             "Is it running? `systemctl status edge-agent` shows it. "
             "If its socket is elsewhere, name it with --socket, or its configuration with --config.",
-            f"{place} 没有代理应答 ({reason})。\n"
+            f"{place} 没有代理应答 ({reason})。{tried}\n"
             "代理是否在运行？用 `systemctl status edge-agent` 查看。"
             "套接字在别处时，请用 --socket 指明，或用 --config 指明配置目录。",
         )
@@ -125,12 +139,13 @@ def _nobody(place: Path, reason: str) -> NoConsole:
 
 
 def _not_allowed(place: Path) -> NotAllowed:
+    tried = place_reason()
     return NotAllowed(
         say(
-            f"you may not use {place}.\n"
+            f"you may not use {place}.{tried}\n"
             "Its group is `console.group` in edge-agent.yaml; `sudo usermod -aG GROUP USER` adds somebody "
             "(who then logs in anew). Or run the command with sudo: then root is recorded as the user.",
-            f"您无权使用 {place}。\n"
+            f"您无权使用 {place}。{tried}\n"
             "其用户组见 edge-agent.yaml 的 `console.group`；"
             "用 `sudo usermod -aG 组 用户` 加入(重新登录后生效)。"
             "也可用 sudo 执行，此时记录的操作者是 root。",

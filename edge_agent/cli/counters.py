@@ -1,8 +1,11 @@
-"""``counters``: what the meters' counters stand at; declaring that a meter was replaced."""
+"""``counters``: what the meters' counters stand at; declaring that a meter was replaced, and taking that
+back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,9 @@ def _line(row: Mapping[str, Any]) -> list[str]:
 @option(
     "--reason", "comment", required=True, en="Why, meter numbers; is recorded.", zh="原因、表号，会被记录。"
 )
+@option(
+    "--replace", is_flag=True, en="In place of the declaration that is waiting.", zh="取代等待中的登记。"
+)
 @config_option
 @socket_option
 @json_option
@@ -81,11 +87,17 @@ def declare(
     new_start: str,
     at: str | None,
     comment: str,
+    replace: bool,
     config_dir: Path,
     socket_path: Path | None,
     as_json: bool,
 ) -> int:
-    args = {"counter": name, "old_final": old_final, "new_start": new_start, "comment": comment}
+    _check(old_final, new_start, at)
+    args: dict[str, Any] = {
+        "counter": name, "old_final": old_final, "new_start": new_start, "comment": comment,
+    }  # fmt: skip
+    if replace:
+        args["replace"] = True
     if at is not None:
         args["at"] = at
     place = console_client.locate(socket_path, config_dir, context)
@@ -93,8 +105,69 @@ def declare(
     if as_json:
         print_json(answer)
     else:
+        if answer.get("withdrawn"):
+            click.echo(_withdrawn(answer))
         click.echo(_outcome(answer))
     return 1 if answer["outcome"] == "refused" else 0
+
+
+@counters.command(
+    "withdraw",
+    cls=Verb,
+    help="Take back a declaration that waits for the first reading of the new meter.",
+    zh="撤回等待新表读数的换表登记。",
+)
+@click.argument("name", metavar="COUNTER")
+@option("--reason", "comment", required=True, en="Why; is recorded.", zh="原因，会被记录。")
+@config_option
+@socket_option
+@json_option
+@click.pass_context
+def withdraw(
+    context: click.Context,
+    name: str,
+    comment: str,
+    config_dir: Path,
+    socket_path: Path | None,
+    as_json: bool,
+) -> int:
+    place = console_client.locate(socket_path, config_dir, context)
+    answer = console_client.ask(place, "counters.withdraw", {"counter": name, "comment": comment})
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(_withdrawn(answer))
+    return 0
+
+
+def _withdrawn(answer: Mapping[str, Any]) -> str:
+    name = answer["counter"]
+    return say(f"{name}: the waiting declaration is withdrawn.", f"{name}：已撤回等待中的换表登记。")
+
+
+def _check(old_final: str, new_start: str, at: str | None) -> None:
+    """What the agent would refuse whatever stands in it. Raises UsageError."""
+    for name, text in (("--old-final", old_final), ("--new-start", new_start)):
+        try:
+            sound = Decimal(text.strip()).is_finite() and Decimal(text.strip()) >= 0
+        except InvalidOperation:
+            sound = False
+        if not sound:
+            raise click.UsageError(
+                say(
+                    f"{name} is {text!r}: write what the display showed, such as 48213.7",
+                    f"{name} 是 {text!r}：请填写表计显示的读数，例如 48213.7",
+                )
+            )
+    try:
+        datetime.fromisoformat((at or "2026-01-31").strip())
+    except ValueError:
+        raise click.UsageError(
+            say(
+                f"--at {at!r} is no date and time: write 2026-01-31T08:00 or 2026-01-31T08:00+08:00",
+                f"--at {at!r} 不是日期时间：请写 2026-01-31T08:00 或 2026-01-31T08:00+08:00",
+            )
+        ) from None
 
 
 def _outcome(answer: Mapping[str, Any]) -> str:

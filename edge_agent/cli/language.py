@@ -1,5 +1,5 @@
-"""The language of the command line: ``--lang``, else that of the environment (LC_ALL, LC_MESSAGES, LANG),
-else English."""
+"""The language of the command line: ``--lang``, else that of the environment (EDGE_AGENT_LANGUAGE, LC_ALL,
+LC_MESSAGES, LANG), else English."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import click
 
+LANGUAGE = "EDGE_AGENT_LANGUAGE"
 _KEY = "edge_agent.language"
 
 
@@ -33,7 +34,7 @@ def language_in(words: Sequence[str]) -> str:
 
 
 def _of_environment() -> str:
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+    for name in (LANGUAGE, "LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name):
             return "zh" if value.lower().startswith("zh") else "en"
     return "en"

@@ -1,10 +1,8 @@
-"""Lengths of time and moments as a person types them."""
+"""Lengths of time as a person types and reads them."""
 
 from __future__ import annotations
 
 import re
-import time
-from datetime import datetime
 
 import click
 
@@ -20,18 +18,33 @@ def seconds(text: str) -> float | None:
     return float(found[1]) * _SECONDS[found[2]] if found else None
 
 
-def moment_ns(text: str) -> int:
-    """A length of time back from now, or a date, with a time if need be, in the time zone of this machine.
-    Raises UsageError."""
-    back_s = seconds(text)
-    if back_s is not None:
-        return max(0, time.time_ns() - round(back_s * 1e9))
-    try:
-        return max(0, round(datetime.fromisoformat(text).astimezone().timestamp() * 1e9))
-    except (ValueError, OverflowError, OSError):
-        raise click.UsageError(
+def no_length(text: str) -> click.UsageError:
+    """Why ``text`` is no length of time."""
+    number = text.strip()
+    if number.replace(".", "", 1).isdigit():
+        return click.UsageError(
             say(
-                f"{text!r} is no time: 8h, 7d, 2026-01-31 or 2026-01-31T06:00",
-                f"{text!r} 不是时间：8h、7d、2026-01-31 或 2026-01-31T06:00",
+                f"{text!r} has no unit: write {number}min, {number}h or {number}s",
+                f"{text!r} 没有单位：请写 {number}min、{number}h 或 {number}s",
             )
-        ) from None
+        )
+    return click.UsageError(
+        say(
+            f"{text!r} is no length of time: write 30min, 8h or 7d",
+            f"{text!r} 不是时长：请写 30min、8h 或 7d",
+        )
+    )
+
+
+def length_text(length_s: float) -> str:
+    """``8 h``, ``30 min``, ``1 h 30 min``, ``2.5 s``: in units as people say them, the two largest."""
+    if length_s < 60:
+        return f"{length_s:.3g} s"
+    left_s, parts = round(length_s), []
+    for unit, size_s in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        number, left_s = divmod(left_s, size_s)
+        if number:
+            parts.append(f"{number} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])

@@ -1,4 +1,8 @@
-"""Moments as a person types them for a look back, in the plant's zone: +08:00 unless configured."""
+"""Moments as a person types and reads them: Beijing time, whatever the zone of the machine.
+
+The days and shifts of reports are Beijing days, so are the budgets of writes; gateways mostly run in UTC. One
+form everywhere, and always with its ``+08:00``.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,21 @@ from datetime import datetime, timedelta, timezone, tzinfo
 
 import click
 
-from edge_agent.cli.lengths import seconds
+from edge_agent.cli.lengths import no_length, seconds
 from edge_agent.cli.say import say
 
-ZONE_S = 28_800
+BEIJING = timezone(timedelta(hours=8))
 
 
-def zone(zone_s: int = ZONE_S) -> tzinfo:
-    return timezone(timedelta(seconds=zone_s))
-
-
-def moment(text: str, now_ns: int, where: tzinfo) -> int:
-    """``now``, ``2h ago``, ``06:00`` (the last one), ``2026-11-22`` or ``2026-11-22T06:00``, with another
-    zone if one stands there. Raises UsageError."""
+def moment(text: str, now_ns: int, where: tzinfo = BEIJING) -> int:
+    """``now``, ``2h ago`` or ``2h``, ``06:00`` (the last one), ``2026-11-22`` or ``2026-11-22T06:00``, with
+    another zone if one stands there. Raises UsageError."""
     words = text.strip()
     if words == "now":
         return now_ns
-    if words.endswith("ago"):
-        back_s = seconds(words.removesuffix("ago"))
-        if back_s is not None:
-            return now_ns - round(back_s * 1e9)
+    back_s = seconds(words.removesuffix("ago"))
+    if back_s is not None:
+        return max(0, now_ns - round(back_s * 1e9))
     now = datetime.fromtimestamp(now_ns // 1_000_000_000, where)
     try:
         if len(words) == 5 and words[2] == ":":
@@ -36,10 +35,12 @@ def moment(text: str, now_ns: int, where: tzinfo) -> int:
             found = found if found.tzinfo else found.replace(tzinfo=where)
         return max(0, round(found.timestamp() * 1000) * 1_000_000)
     except (ValueError, OverflowError, OSError):
+        if words.replace(".", "", 1).isdigit():
+            raise no_length(text) from None
         raise click.UsageError(
             say(
-                f"{text!r} is no time. Write 2026-11-22T06:00, 06:00, 2h ago or now.",
-                f"{text!r} 不是时间。请写 2026-11-22T06:00、06:00、2h ago 或 now。",
+                f"{text!r} is no time. Write 8h, 06:00, 2026-11-22 or 2026-11-22T06:00 (Beijing time), or now.",
+                f"{text!r} 不是时间。请写 8h、06:00、2026-11-22、2026-11-22T06:00(北京时间)或 now。",
             )
         ) from None
 
@@ -48,14 +49,9 @@ def length_ns(text: str) -> int:
     """``8h``. Raises UsageError."""
     found = seconds(text)
     if found is None or found <= 0:
-        raise click.UsageError(
-            say(
-                f"{text!r} is no length of time. Write 8h, 30min or 7d.",
-                f"{text!r} 不是时长。请写 8h、30min 或 7d。",
-            )
-        )
+        raise no_length(text)
     return round(found * 1e9)
 
 
-def moment_text(time_ns: int, where: tzinfo) -> str:
+def moment_text(time_ns: int, where: tzinfo = BEIJING) -> str:
     return datetime.fromtimestamp(time_ns / 1e9, where).isoformat(sep=" ", timespec="seconds")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_agent.cli.lengths import length_text
+from edge_agent.cli.moments import moment_text
 from edge_agent.cli.say import say
 from edge_agent.cli.table import Table, plain, printable
 
@@ -108,9 +109,10 @@ def value_text(value: Any) -> str:
 
 
 def local_time(time_ns: int | None) -> str:
+    """Beijing time with its offset; nothing for none."""
     if not time_ns:
         return ""
-    return datetime.fromtimestamp(time_ns / 1e9).astimezone().isoformat(sep=" ", timespec="seconds")
+    return moment_text(time_ns)
 
 
 def age_text(age_s: float | None) -> str:
@@ -126,7 +128,8 @@ def age_text(age_s: float | None) -> str:
 
 
 def flat(report: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested plain data as (dotted name, text) lines; times as local time."""
+    """Nested plain data as (dotted name, text) lines; times as Beijing time, lengths in
+    units of people."""
     for key, value in report.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -134,5 +137,7 @@ def flat(report: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
             yield from flat({str(position): item for position, item in enumerate(value)}, f"{prefix}{key}.")
         elif key.endswith("_ns") and isinstance(value, int):
             yield f"{prefix}{key.removesuffix('_ns')}", local_time(value)
+        elif key.endswith("_s") and isinstance(value, (int, float)):
+            yield f"{prefix}{key.removesuffix('_s')}", length_text(value)
         else:
             yield f"{prefix}{key}", value_text(value)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.moments import ZONE_S, length_ns, moment, moment_text, zone
+from edge_agent.cli.moments import length_ns, moment, moment_text
 from edge_agent.cli.output import print_json, print_tables
 from edge_agent.cli.say import config_option, json_option, option, say, verb
 from edge_agent.cli.table import Table
+from edge_agent.cli.whereabouts import DEFAULT_STATE, of_directory
 from edge_agent.errors import ConfigurationError, LinesideError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edge_agent.cli.replay_sides import Choice, Compared, Replay
     from edge_agent.config.model import Configuration
 
+STORE = "buffer.db"
 _MOMENTS = 3
 _PROGRESS_S = 0.5
 
@@ -50,8 +52,8 @@ _PROGRESS_S = 0.5
     "--from",
     "begin",
     metavar="TIME",
-    en="From when: 2026-11-22T06:00, 06:00 or 2h ago.",
-    zh="起始时间：2026-11-22T06:00、06:00 或 2h ago。",
+    en="From when, Beijing time: 2026-11-22T06:00, 06:00 or 2h ago.",
+    zh="起始时间(北京时间)：2026-11-22T06:00、06:00 或 2h ago。",
 )
 @option("--to", "end", metavar="TIME", default="now", show_default=True, en="Until when.", zh="结束时间。")
 @option("--last", metavar="LENGTH", en="Instead of --from: 8h, 7d.", zh="代替 --from：8h、7d。")
@@ -77,17 +79,39 @@ def replay(
     from edge_agent.config import load
 
     new = load(config_dir)
-    directory = state_dir or new.state_dir
-    old = load(old_dir) if old_dir is not None else _in_use(directory)
-    where = zone(new.derivation.zone_s if new.derivation is not None else ZONE_S)
-    span = _span(begin, end, last, where)
+    named = load(old_dir) if old_dir is not None else None
+    span = _span(begin, end, last)
+    directory = state_dir or _store(new, named)
+    old = named or _in_use(directory)
     with open_history(directory) as history:
         report = _run(old, new, span, history, everything=everything)
     if as_json:
         print_json(report)
     else:
-        _show(report, where)
+        _show(report)
     return 0
+
+
+def _store(new: Configuration, named: Configuration | None) -> Path:
+    """Where readings are stored: what ``new`` says, if a store is there; a configuration that is only tried
+    out has none of its own. Then that of the one to compare with, else that of the agent of this machine."""
+    tried = [new.state_dir]
+    if named is not None:
+        tried.append(named.state_dir)
+    else:
+        usual = Path(os.environ.get("EDGE_AGENT_CONFIG") or "/etc/edge-agent")
+        tried += [of_directory(usual).state_dir or DEFAULT_STATE, DEFAULT_STATE]
+    for directory in tried:
+        if (directory / STORE).exists():
+            return directory
+    shown = ", ".join(str(directory) for directory in dict.fromkeys(tried))
+    raise LinesideError(
+        say(
+            f"no readings are stored in {shown}: nothing has been stored there yet, or the store is elsewhere. "
+            "Name its directory with --state-dir DIRECTORY",
+            f"{shown} 中没有已存储的数据：尚未存储，或缓存在别处。请用 --state-dir DIRECTORY 指明缓存目录",
+        )
+    )
 
 
 def _in_use(state_dir: Path) -> Configuration:
@@ -101,18 +125,20 @@ def _in_use(state_dir: Path) -> Configuration:
         raise LinesideError(
             say(
                 f"the configuration in use cannot be read from {state_dir}: {said}. "
-                "Name one to compare with: --old DIRECTORY",
-                f"无法从 {state_dir} 读取现用配置：{said}。请用 --old DIRECTORY 指定对照配置",
+                "Name one to compare with: --old DIRECTORY; or the directory of the running agent's store: "
+                "--state-dir DIRECTORY",
+                f"无法从 {state_dir} 读取现用配置：{said}。请用 --old DIRECTORY 指定对照配置，"
+                "或用 --state-dir DIRECTORY 指明运行中代理的缓存目录",
             )
         ) from None
 
 
-def _span(begin: str | None, end: str, last: str | None, where: tzinfo) -> tuple[int, int]:
+def _span(begin: str | None, end: str, last: str | None) -> tuple[int, int]:
     now_ns = time.time_ns()
-    end_ns = moment(end, now_ns, where)
+    end_ns = moment(end, now_ns)
     if begin is not None and last is not None:
         raise click.UsageError(say("Give --from or --last, not both.", "--from 与 --last 只能给一个。"))
-    start_ns = moment(begin, now_ns, where) if begin is not None else end_ns - length_ns(last or "24h")
+    start_ns = moment(begin, now_ns) if begin is not None else end_ns - length_ns(last or "24h")
     if start_ns >= end_ns:
         raise click.UsageError(say("--from is not before --to.", "--from 不早于 --to。"))
     return start_ns, end_ns
@@ -201,13 +227,13 @@ def _summary(report: dict[str, Any]) -> str:
     )
 
 
-def _show(report: dict[str, Any], where: tzinfo) -> None:
-    start, end = (moment_text(report[key], where) for key in ("from_ns", "to_ns"))
+def _show(report: dict[str, Any]) -> None:
+    start, end = (moment_text(report[key]) for key in ("from_ns", "to_ns"))
     click.echo(say(f"From {start} to {end}", f"自 {start} 至 {end}"))
     tables = [
-        _table(say("Different", "有差异"), report["changed"], where),
-        _table(say("Only with the new configuration", "仅新配置"), report["only_new"], where),
-        _table(say("Only with the old configuration", "仅旧配置"), report["only_old"], where),
+        _table(say("Different", "有差异"), report["changed"]),
+        _table(say("Only with the new configuration", "仅新配置"), report["only_new"]),
+        _table(say("Only with the old configuration", "仅旧配置"), report["only_old"]),
     ]
     if shown := [table for table in tables if table.rows]:
         click.echo()
@@ -218,10 +244,10 @@ def _show(report: dict[str, Any], where: tzinfo) -> None:
     click.echo(report["summary"])
 
 
-def _table(title: str, alarms: list[dict[str, Any]], where: tzinfo) -> Table:
+def _table(title: str, alarms: list[dict[str, Any]]) -> Table:
     headings = say(
-        "alarm,raised old,new,active old,new,first differences",
-        "报警,触发次数 旧,新,持续 旧,新,最早的差异",
+        "alarm,raised old,new,active old,new,first differences (+08:00)",
+        "报警,触发次数 旧,新,持续 旧,新,最早的差异 (+08:00)",
     )
     rows = [
         [
@@ -230,19 +256,19 @@ def _table(title: str, alarms: list[dict[str, Any]], where: tzinfo) -> Table:
             str(alarm["new"]["raised"]),
             _seconds(alarm["old"]["active_s"]),
             _seconds(alarm["new"]["active_s"]),
-            _moments(alarm, where),
+            _moments(alarm),
         ]
         for alarm in alarms
     ]
     return Table(title, tuple(headings.split(",")), rows, frozenset({1, 2, 3, 4}))
 
 
-def _moments(alarm: dict[str, Any], where: tzinfo) -> str:
+def _moments(alarm: dict[str, Any]) -> str:
     shown = []
     for one in alarm["differs"][:_MOMENTS]:
         only = say("only new", "仅新") if one["active_in"] == "new" else say("only old", "仅旧")
         length = _seconds((one["to_ns"] - one["from_ns"]) / 1e9)
-        shown.append(f"{moment_text(one['from_ns'], where)[:19]} {only} {length}")
+        shown.append(f"{moment_text(one['from_ns'])[:19]} {only} {length}")
     left = len(alarm["differs"]) + alarm["more_differences"] - len(shown)
     return "; ".join(shown) + (say(f"; {left} more", f"；另有 {left} 处") if left else "")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edge_agent.cli import console_client
-from edge_agent.cli.console_client import socket_option
+from edge_agent.cli.console_client import Refused, socket_option
 from edge_agent.cli.output import local_time, print_json, print_tables, quality_word, value_text
 from edge_agent.cli.say import Family, Verb, config_option, json_option, option, say
 from edge_agent.cli.table import Table
@@ -28,7 +29,12 @@ def report() -> None:
 
 
 def _options(function: Any) -> Any:
-    day = option("--day", metavar="DATE", en="2026-01-31; default: today.", zh="日期 2026-01-31，默认今天。")
+    day = option(
+        "--day",
+        metavar="DATE",
+        en="2026-01-31, a Beijing day; default: today.",
+        zh="日期 2026-01-31(北京时间)，默认今天。",
+    )
     return day(config_option(socket_option(json_option(function))))
 
 
@@ -50,27 +56,61 @@ def windows(
     as_json: bool,
 ) -> int:
     answer = _ask(context, "report.windows", day, config_dir, socket_path)
-    periods = [p for p in answer["periods"] if shift is None or p["name"] == shift]
+    periods = [p for p in answer["periods"] if shift is None or (_is_shift(p) and p["name"] == shift)]
+    if shift is not None and not periods:
+        _refuse_unknown(shift, answer)
     if as_json:
         print_json({"periods": periods})
         return 0
     if not periods:
-        click.echo(say("nothing was recorded for that time", "该时段没有记录"))
+        of = "" if shift is None else say(f" of shift {shift}", f"班次 {shift} ")
+        click.echo(say(f"nothing was recorded{of} on {answer['day']}", f"{answer['day']} 没有{of}记录"))
         return 0
     print_tables([_period(period) for period in periods])
     return 0
 
 
+def _is_shift(period: Mapping[str, Any]) -> bool:
+    return bool(period["period"] == "shift")
+
+
+def _refuse_unknown(shift: str, answer: Mapping[str, Any]) -> None:
+    recorded = [p["name"] for p in answer["periods"] if _is_shift(p)]
+    known = list(dict.fromkeys([*answer["shifts"], *recorded]))
+    if shift in known:
+        return
+    names = ", ".join(known)
+    there = say(f"there are: {names}", f"现有：{names}")
+    if not known:
+        there = say(
+            "none is configured (`shifts` in edge-agent.yaml)", "没有配置班次 (edge-agent.yaml 的 `shifts`)"
+        )
+    raise Refused(say(f"there is no shift {shift!r}; {there}", f"没有班次 {shift!r}；{there}"))
+
+
 def _ask(
     context: click.Context, verb: str, day: str | None, config_dir: Path, socket_path: Path | None
 ) -> Mapping[str, Any]:
+    if day is not None:
+        _check_day(day)
     place = console_client.locate(socket_path, config_dir, context)
     answer: Mapping[str, Any] = console_client.ask(place, verb, {} if day is None else {"day": day})
     return answer
 
 
+def _check_day(text: str) -> None:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(
+            say(f"{text!r} is no day: write 2026-01-31", f"{text!r} 不是日期：请写 2026-01-31")
+        ) from None
+
+
 def _period(period: Mapping[str, Any]) -> Table:
-    name = period["name"] or say("day", "全天")
+    name = say("whole day", "全天")
+    if _is_shift(period):
+        name = say(f"shift {period['name']}", f"班次 {period['name']}")
     until = say("until now", "至今") if period["running"] else local_time(period["until_ns"])
     title = f"{name}  {local_time(period['since_ns'])} - {until}"
     headings = say(
@@ -113,7 +153,11 @@ def totals(
         return 0
     rows = [line for total in answer["totals"] for line in _total(total)]
     if not rows:
-        click.echo(say("no period of that day has ended yet", "当日尚无已结束的统计时段"))
+        day = answer["day"]
+        none = say(f"nothing was recorded on {day}", f"{day} 没有记录")
+        if not answer["over"]:
+            none = say(f"no period of {day} has ended yet", f"{day} 尚无已结束的统计时段")
+        click.echo(none)
         return 0
     headings = say(
         "period,from,value of,amount,unit,quality,known,revision", "时段,开始,项目,数值,单位,质量,有效率,修订"

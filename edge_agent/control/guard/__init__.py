@@ -3,7 +3,8 @@
 ``guard`` is the pipeline (its docstring shows the executor's part), ``refusal`` every reason in the order
 in which it is judged, ``checks`` the conditions, ``found`` those after the controller was read, ``raw`` the
 way from engineering units to the raw value, ``reverts`` what a TTL takes back, ``books`` and ``ledger`` what
-is remembered, ``arming`` the token, ``operation`` what people may do, ``beats`` heartbeats.
+is remembered, ``journal`` and ``repeats`` what is told, ``arming`` the token, ``operation`` what people may
+do, ``beats`` heartbeats.
 
 It is a supervisory client's caution, no safety function.
 """

@@ -86,8 +86,9 @@ class Clerk:
             self._answered.popitem(last=False)
 
         def say(segment: Segment) -> None:
-            said.append(segment)
-            post.reply(segment)
+            if request.qn:  # without one nobody could tell what the answer is to
+                said.append(segment)
+                post.reply(segment)
 
         ruling = requests.judge(request, self._identity)
         say(letter.accepted(self._identity, request.qn, ruling.code))
@@ -118,7 +119,9 @@ class Clerk:
         say(letter.executed(self._identity, request.qn, code))
 
     async def _tell_time(self, request: Segment, say: Callable[[Segment], None]) -> int:
-        pol_id = fields.values(request.data).get("PolId", "")[:32]
+        pol_id = fields.values(request.data).get("PolId", "")
+        if not (pol_id.isascii() and pol_id.isalnum() and len(pol_id) <= 32):
+            pol_id = ""
         now = moment.stamp(self._clock.time_ns())
         say(letter.system_time(self._identity, request.qn, now, pol_id))
         return requests.DONE

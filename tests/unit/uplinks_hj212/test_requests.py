@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge_agent.clock import SystemClock
 from edge_agent.model import Batch
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Answer, Command, Verdict
-from edge_agent.uplinks.hj212.moment import read_stamp, stamp
+from edge_agent.uplinks.hj212.moment import QuestionNumbers, read_stamp, stamp
+from edge_agent.uplinks.hj212.requests import for_the_record, judge, period_asked
+from edge_agent.uplinks.hj212.segment import BadSegment, parse_segment
+from edge_agent.uplinks.hj212.session import Limits, Session
 from hardware_mocks.hj212_host import Exchange, Hj212Host
 
 from .conftest import Agent, Opened
-from .made import EIGHT, SECOND, batch, minute, schema
+from .made import EIGHT, IDENTITY, SECOND, batch, minute, schema
 
 QN = "20260101080000000"
 HOUR = "BeginTime=20260101080000;EndTime=20260101080300"
@@ -106,6 +114,47 @@ async def test_a_stranger_is_refused(
     async with connected():
         assert (await asked(platform, "1011", **changes)).accepted == code
         await until(lambda: agent.asked, "no record")
+
+
+async def test_a_request_without_a_number_is_recorded_and_not_answered(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    async with connected() as uplink:
+        await until(lambda: platform.connections, "never connected")
+        platform.ask("", "1011")
+        await until(lambda: agent.asked, "no record")
+        await uplink.send([minute(1)])
+    assert [p.cn for p in platform.packets] == ["2051"]
+
+
+@pytest.mark.parametrize("data", ["PolId=a&&b", "PolId=a\r\n##0087", "PolId=维护", "PolId=" + "x" * 33])
+async def test_what_is_echoed_cannot_bend_the_answer(
+    platform: Hj212Host, connected: Opened, data: str
+) -> None:
+    async with connected():
+        exchange = await asked(platform, "1011", data)
+    assert set(exchange.answers[1].data) == {"SystemTime"}
+
+
+@given(
+    st.text(max_size=60), st.text(max_size=12), st.sampled_from(["2051", "1012", "9011", "9014", "3021"]),
+    st.sampled_from(["", QN]), st.sampled_from(["123456", "x", "é"]),
+)  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_no_request_makes_anything_raise(data: str, odd: str, cn: str, qn: str, pw: str) -> None:
+    """Whatever a stranger writes between the ; of a well-formed frame."""
+    raw = f"QN={qn};ST={odd};CN={cn};PW={pw};MN=x{odd};Flag=5;CP=&&{data}&&".encode()
+    try:
+        segment = parse_segment(raw)
+    except BadSegment:
+        return
+    session = Session(IDENTITY, Limits(), QuestionNumbers(lambda: EIGHT).next, 0)
+    session.hear(segment)
+    for request in (segment, replace(segment, mn=IDENTITY.mn, pw=IDENTITY.pw, st=IDENTITY.st)):
+        assert judge(request, IDENTITY).code in (1, 2, 3, 4, 5, 7)
+        assert for_the_record(request)["cn"] == cn
+        with contextlib.suppress(ValueError):
+            period_asked(request)
 
 
 async def test_history_by_minutes(platform: Hj212Host, agent: Agent, connected: Opened) -> None:

@@ -256,3 +256,20 @@ def test_every_unit_is_confirmed_exactly_once_and_only_when_acknowledged(
         post()
     assert set(confirmed) == put
     assert one.waiting == 0
+
+
+def test_only_data_are_sealed() -> None:
+    sealed: list[bytes] = []
+
+    def seal(frame: bytes) -> bytes:
+        sealed.append(frame)
+        return frame.replace(b"a2", b"xx")
+
+    one = Session(IDENTITY_2025, LIMITS, QuestionNumbers(lambda: EIGHT).next, 0, seal=seal)
+    one.notify(letter.calibration_wanted(IDENTITY_2025, "w01018"), 0)
+    assert sealed == []
+    one.hear(ack(read([next(iter(one._flights.values())).frame])[0], cn="9013"))
+    one.put(record(1))
+    (frame,) = one.due(0)
+    assert b"xx0000-Avg" in frame
+    assert one.due(10 * SECOND) == [frame]

@@ -10,12 +10,13 @@ import pytest
 from edge_agent.errors import Denied, Unreachable
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Answer, Lane
+from edge_agent.uplinks.hj212 import connection
 from edge_agent.uplinks.hj212.mark import FileMark
 from edge_agent.uplinks.hj212.moment import read_qn
 from hardware_mocks.hj212_host import Hj212Host
 
 from .conftest import Agent, Opened
-from .made import EIGHT, SECOND, batch, envelope, mapped, minute, schema  # noqa: F401
+from .made import batch, envelope, minute, schema
 
 
 async def test_what_is_acknowledged_soon_is_a_verdict(platform: Hj212Host, connected: Opened) -> None:
@@ -93,6 +94,28 @@ async def test_wrong_credentials(platform: Hj212Host, connected: Opened) -> None
     async with connected() as uplink:
         with pytest.raises(Denied, match=r"password \(PW\)"):
             await uplink.send([minute(1)])
+
+
+async def test_credentials_that_are_refused_slowly_are_still_seen_by_the_first_message(
+    platform: Hj212Host, connected: Opened
+) -> None:
+    platform.manners.refuse = 4
+    platform.manners.refuse_after_s = 0.6
+    async with connected() as uplink:
+        with pytest.raises(Denied, match=r"device number \(MN\)"):
+            await uplink.send([minute(1)])
+
+
+async def test_a_beginning_without_an_end_does_not_swallow_the_acknowledgement(
+    platform: Hj212Host, agent: Agent, connected: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PARTIAL_S", 0.1)
+    async with connected(over_time="5s") as uplink:
+        await until(lambda: platform.connections, "never connected")
+        platform.send(b"##1000QN=2026")
+        (verdict,) = await uplink.send([minute(1)])
+    assert verdict.answer is Answer.ACKNOWLEDGED
+    assert platform.duplicates == 0
 
 
 async def test_a_refused_record_is_rejected_with_its_code(
