@@ -91,7 +91,9 @@ PENDING = Verdict(Answer.PENDING)
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request that came in through an uplink (write a set-point, set the time, start a pump)."""
+    """A request that came in through an uplink (write a set-point, set the time, start a pump). ``source``:
+    who asks, as the uplink knows it. ``detail`` of kind ``write``: ``tag`` (DEVICE.TAG), ``value`` in
+    engineering units, and where the asker has them ``token`` and ``comment``."""
 
     kind: str
     source: str

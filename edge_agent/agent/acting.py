@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.agent.write_desk import write_handlers
 from edge_agent.agent.write_facts import moment
 from edge_agent.agent.writes import Writes, tags_of
-from edge_agent.control.guard import Guard
+from edge_agent.config.model import TagRef
+from edge_agent.control.guard import Guard, WriteRequest
+from edge_agent.uplink import ACKNOWLEDGED, Answer, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from edge_agent.console import Handler
     from edge_agent.control import Control
     from edge_agent.status import Board
+    from edge_agent.uplink import Command
 
 
 class Acting:
@@ -53,10 +56,27 @@ class Acting:
             commit=flow.commit,
         )
         self.handlers: Mapping[str, Handler] = write_handlers(
-            guard, self.writes.execute, clock, flow.announce
+            guard, self.writes.execute, clock, flow.announce, self.writes.facts
         )
         flow.hearers.append(self.writes)
         self.writes.configure(configuration)
+
+    async def ask(self, command: Command, uplink: str) -> Verdict:
+        """The whole way of one request of a destination. A command that names no tag or no value is refused
+        by the guard like any other that fits nothing."""
+        detail = command.detail
+        device, _, tag = str(detail.get("tag", "")).partition(".")
+        outcome = await self.writes.execute(
+            WriteRequest(
+                TagRef(device, tag),
+                detail.get("value"),
+                f"uplink:{uplink}",
+                command.source,
+                str(detail.get("token", "")),
+                str(detail.get("comment", "")),
+            )
+        )
+        return ACKNOWLEDGED if outcome.ok else Verdict(Answer.REJECTED, outcome.text.en)
 
     def status(self) -> Mapping[str, Any]:
         """As ``edge-agent writes status`` shows it."""

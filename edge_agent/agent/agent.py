@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from edge_agent.agent.tasks import Tasks
 from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
 from edge_agent.agent.virtual import DERIVED
 from edge_agent.buffer import Buffer, EventStore
+from edge_agent.errors import LinesideError
 from edge_agent.log import fields
 from edge_agent.status import Board
 from edge_agent.systemd import Progress
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from edge_agent.clock import Clock
     from edge_agent.config.model import Configuration
     from edge_agent.log import Once
-    from edge_agent.model import Event
+    from edge_agent.model import Batch, Event
     from edge_agent.systemd import Notifier
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,14 @@ class Agent:
         self._links = Links(host, tasks, self._progress)
         self._check.start(tasks, self._links)
         self._destinations = Destinations(
-            tasks, (self._journal, self._buffer), self._flow, self.board, self._clock, self._speaker
+            tasks,
+            (self._journal, self._buffer),
+            self._flow,
+            self.board,
+            self._clock,
+            self._speaker,
+            ask=self._check.ask,
+            history=self._history,
         )
         upkeep = self._start_upkeep(tasks)
         await self._start_web()
@@ -158,6 +166,12 @@ class Agent:
         if derived is not None:
             found |= {(derived.device, tag.name) for tag in derived.derived if tag.metric}
         return found
+
+    def _history(self, stream: str, start_ns: int, end_ns: int) -> AsyncIterator[Batch]:
+        """For destinations: of the samples. What else there is are events, and told by kind."""
+        if stream != self._buffer.stream:
+            raise LinesideError(f"there is no history of {stream}")
+        return self._buffer.history(None, None, start_ns, end_ns)
 
     async def _recent(self, limit: int) -> Sequence[Event]:
         return [event for _, event in self._journal.recent(limit)]

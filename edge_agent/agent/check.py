@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.console import Handler
     from edge_agent.model import Event
     from edge_agent.status import Board
+    from edge_agent.uplink import Command, Verdict
 
 
 WRITE_VERBS = tuple(
@@ -159,6 +160,10 @@ class Check:
         from edge_agent.agent.counter_desk import counter_handlers
 
         return counter_handlers(lambda: self.virtual.accounting, self._clock, self.flow.announce)
+
+    async def ask(self, command: Command, uplink: str) -> Verdict:
+        """A destination's request to write: judged like anybody's, as ``uplink:NAME``."""
+        return await self._act().ask(command, uplink)
 
     # A reload
 

@@ -1,4 +1,4 @@
-"""``counters.list``, ``declare`` and ``withdraw`` of the console: what counters stand at, and meters replaced."""
+"""The verbs ``counters.list``, ``declare`` and ``withdraw``: what counters stand at, and meters replaced."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class _Desk:
 
         replacement = Replacement(at_ns, _amount(args, "old_final"), _amount(args, "new_start"))
         _fits_the_last_reading(present, key, replacement, time_ns, mono_ns)
-        told = []
+        told: Sequence[Event] = ()
         if args.get("replace") is True:
             told = self._withdrawn(present, key, user, comment)
         elif present.counters[key].declared:
@@ -175,8 +175,8 @@ def _fits_the_last_reading(
         en = f"by the nameplate at most {most} can have been reached, and {final} is above that"
         zh = f"按铭牌至多可达 {most}，{final} 超出该值"
     raise DeclarationRefused(
-        f"nothing was recorded: the last reading of '{name}' is {last} ({at}); {en}. Write what the display of "
-        "the old meter showed last; if it was replaced before that reading, say when (--at)",
+        f"nothing was recorded: the last reading of '{name}' is {last} ({at}); {en}. Write what the display "
+        "of the old meter showed last; if it was replaced before that reading, say when (--at)",
         f"未作登记：'{name}' 的最后读数是 {last}（{at}）；{zh}。请填写旧表显示的最后读数；"
         "若换表早于该读数，请填写换表时间（--at）",
     )
@@ -188,8 +188,8 @@ def _waiting_already(present: Accounting, key: str) -> DeclarationRefused:
     name, one = present.names[key], present.counters[key].declared[0]
     old, new, at = shown(one.old_final), shown(one.new_start), _local(present, one.at_ns)
     return DeclarationRefused(
-        f"nothing was recorded: a declaration of '{name}' is waiting already (old meter {old}, new meter {new}, "
-        f"{at}). Replace it (--replace), or take it back: counters withdraw {name}",
+        f"nothing was recorded: a declaration of '{name}' is waiting already (old meter {old}, "
+        f"new meter {new}, {at}). Replace it (--replace), or take it back: counters withdraw {name}",
         f"未作登记：'{name}' 已有一条等待中的换表登记（旧表 {old}，新表 {new}，{at}）。"
         f"可用 --replace 取而代之，或先撤回：counters withdraw {name}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from edge_agent.forwarding import Forwarder, Hooks
@@ -18,15 +18,25 @@ if TYPE_CHECKING:
     from edge_agent.log import Once
     from edge_agent.model import Batch
     from edge_agent.status import Board
+    from edge_agent.uplink import Command, Verdict
 
 
 class Destinations:
     def __init__(
-        self, tasks: Tasks, stores: Sequence[Store], flow: Flow, board: Board, clock: Clock, speaker: Once
+        self,
+        tasks: Tasks,
+        stores: Sequence[Store],
+        flow: Flow,
+        board: Board,
+        clock: Clock,
+        speaker: Once,
+        *,
+        ask: Callable[[Command, str], Awaitable[Verdict]],
+        history: Callable[[str, int, int], AsyncIterator[Batch]],
     ) -> None:
         self._tasks = tasks
         self._stores = stores
-        self._hooks = Hooks(event=flow.event, current=self._current)
+        self._hooks = Hooks(event=flow.event, current=self._current, history=history, ask=ask)
         self._board = board
         self._clock = clock
         self._speaker = speaker

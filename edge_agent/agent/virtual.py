@@ -34,6 +34,7 @@ class VirtualDevice:
         self._clock = clock
         self._derivation: Derivation | None = None
         self._row: DeviceRow | None = None
+        self._hidden: frozenset[str] = frozenset()
         self._groups_s: dict[str, float] = {}
         self._saved_ns = 0
 
@@ -53,6 +54,7 @@ class VirtualDevice:
         elif states is not None:
             for name in self.accounting.restore_rows(states, *now):
                 log.error("a stored state cannot be used: this part begins anew", extra=fields(state=name))
+        self._hidden = frozenset(tag.name for tag in wanted.derived if tag.hidden)
         self._groups_s = {name: group.period_s for name, group in groups_of(wanted).items()}
         self._row = DeviceRow(wanted.device, DERIVED, "")
         self._row.turn("up", "", self._clock.time_ns())
@@ -96,6 +98,7 @@ class VirtualDevice:
         if group is None or group.schema is not batch.schema:
             period_s = self._groups_s.get(batch.schema.group, 1.0)
             group = self._row.groups[batch.schema.group] = GroupRow(batch.schema, period_s)
+            group.hidden = frozenset(i for i, name in enumerate(batch.schema.names) if name in self._hidden)
         self._board.record_derived(group, batch)
 
     def changed(self) -> dict[str, Any]:

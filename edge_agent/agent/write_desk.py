@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.config.process import TagRef
 from edge_agent.control.excursion import Moment
-from edge_agent.control.guard import Audit, Guard, GuardRefused, Outcome, WriteRequest
+from edge_agent.control.guard import Audit, Facts, Guard, GuardRefused, Outcome, WriteRequest, both, lock_text
 from edge_agent.model import Tag, ValueType
 from edge_agent.settings import Text
 
@@ -25,10 +25,12 @@ Announce = Callable[["Sequence[Event]", Mapping[str, Any]], None]
 """Says events now, and queues them with state rows for one transaction of the journal."""
 
 
-def write_handlers(guard: Guard, execute: Execute, clock: Clock, announce: Announce) -> dict[str, Handler]:
+def write_handlers(
+    guard: Guard, execute: Execute, clock: Clock, announce: Announce, facts: Facts | None = None
+) -> dict[str, Handler]:
     """The console's verbs ``writes.*``. The user is the one whom the socket proved; every verb that changes
-    anything leaves an event."""
-    desk = _Desk(guard, execute, clock, announce)
+    anything leaves an event. With ``facts`` the status tells what could be written now."""
+    desk = _Desk(guard, execute, clock, announce, facts)
     return {
         "writes.status": desk.status,
         "writes.arm": desk.arm,
@@ -42,14 +44,17 @@ def write_handlers(guard: Guard, execute: Execute, clock: Clock, announce: Annou
 
 
 class _Desk:
-    def __init__(self, guard: Guard, execute: Execute, clock: Clock, announce: Announce) -> None:
+    def __init__(
+        self, guard: Guard, execute: Execute, clock: Clock, announce: Announce, facts: Facts | None
+    ) -> None:
         self._guard = guard
+        self._facts = facts
         self._execute = execute
         self._clock = clock
         self._announce = announce
 
     async def status(self, _user: str, _args: Mapping[str, Any]) -> Any:
-        return self._guard.status(self._now())
+        return self._guard.status(self._now(), self._facts)
 
     async def arm(self, user: str, args: Mapping[str, Any]) -> Any:
         """``seconds``; default: as long as the configuration permits. The token is told here and nowhere
@@ -104,10 +109,19 @@ class _Desk:
                 "kind": event.kind,
                 "source": event.source,
                 "detail": dict(event.detail),
+                "text": self._text(event),
             }
             for event in events
         ]
         return {"events": rows}
+
+    def _text(self, event: Event) -> dict[str, str]:
+        """What happened, or why, as a sentence."""
+        detail = event.detail
+        if event.kind in ("write_locked", "write_unlocked"):
+            return both(lock_text(str(detail.get("reason", ""))))
+        en = str(detail.get("text") or detail.get("reason") or "")
+        return {"en": en, "zh": self._guard.journal.chinese(en)}
 
     async def write(self, user: str, args: Mapping[str, Any]) -> Any:
         """``tag`` is DEVICE.TAG, ``value`` text as a person types it. A refusal is an outcome, no error."""

@@ -68,6 +68,19 @@ class WriteFacts:
         age_s = max(0, self._clock.mono_ns() - at_ns) / 1e9
         return latest.values[index], _named(latest.quality[index]), age_s
 
+    def held(self, tag: TagRef, sent_ns: int) -> Value:
+        """The newest good value of a tag, raw, by a statement that began after ``sent_ns``, when it was
+        written; None as long as there is none."""
+        found = self.reading(tag)
+        if found is None or found[1] != Quality.GOOD:
+            return None
+        return found[0] if self._clock.mono_ns() - round(found[2] * 1e9) > sent_ns else None
+
+    def period_s(self, tag: TagRef) -> float:
+        """How often it is read; 0 for one that is not."""
+        place = self._place(tag)
+        return 0.0 if place is None else place[1].period_s
+
     def device_up(self, device: str) -> bool:
         row = self._board.devices.get(device)
         return row is not None and row.up

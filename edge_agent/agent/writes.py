@@ -107,7 +107,7 @@ class Writes:
     ) -> None:
         self.guard = guard
         self.facts = WriteFacts(board, alarms, clock)
-        self.outputs = Outputs(board)
+        self.outputs = Outputs(board, self.facts)
         self._wire = wire
         self._clock = clock
         self._alarms = alarms
@@ -185,7 +185,10 @@ class Writes:
             work = [self._beat(request) for request in self.facts.beats.due(at)]
             work += [self._revert(request) for request in self.guard.due(at)]
             self.look()
-            work += [self._sound(tag, value) for tag, value in self.outputs.due(at.mono_ns)]
+            sounds = self.outputs.due(at.mono_ns)
+            for tag, value in self.outputs.dropped():
+                self._say(self.guard.dropped(tag, value, at))
+            work += [self._sound(tag, value) for tag, value in sounds]
         except Exception:  # outermost loop: a mistake here must not end the heartbeat
             log.exception("writes: a turn failed")
             return
@@ -222,7 +225,8 @@ class Writes:
             outcome = await self.execute(WriteRequest(tag, value, ANNUNCIATION))
         finally:
             written = outcome is not None and outcome.ok
-            self.outputs.done(tag, value, self._clock.mono_ns(), written=written)
+            dry_run = outcome is not None and outcome.kind == "write_dry_run"
+            self.outputs.done(tag, value, self._clock.mono_ns(), written=written, dry_run=dry_run)
 
     # One request
 

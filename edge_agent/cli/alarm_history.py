@@ -187,7 +187,8 @@ def _none(span: tuple[int, int], pattern: str, others: Sequence[Mapping[str, Any
     names = sorted({str(event["source"]) for event in others})
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return say(
-        f"nothing of a name that fits {pattern!r} happened from {begin} to {end}; other events were of: {shown}",
+        f"nothing of a name that fits {pattern!r} happened from {begin} to {end}; "
+        f"other events were of: {shown}",
         f"{begin} 至 {end} 没有名称符合 {pattern!r} 的事件；其他事件属于：{shown}",
     )
 

@@ -137,7 +137,7 @@ def _seconds(text: str | None) -> float:
         raise click.UsageError(say("say for how long: --for 30min", "请说明时长：--for 30min"))
     length_s = seconds(text)
     if not length_s:
-        raise no_length(text)
+        raise no_length(text, "--for")
     return length_s
 
 

@@ -67,7 +67,7 @@ def ask(place: Path, verb: str, args: Mapping[str, Any]) -> Any:
         answer = json.loads(line, object_hook=Answer)
     except ValueError as error:
         raise _nobody(place, _NO_ANSWER.say(language())) from error
-    if not isinstance(answer, Answer) or not ("result" if answer.get("ok") else "error") in answer:
+    if not isinstance(answer, Answer) or ("result" if answer.get("ok") else "error") not in answer:
         raise _nobody(place, _NO_ANSWER.say(language()))
     tell_doubt()
     if answer["ok"]:

@@ -13,6 +13,7 @@ import click
 
 from edge_agent.cli import console_client
 from edge_agent.cli.console_client import socket_option
+from edge_agent.cli.moments import BEIJING
 from edge_agent.cli.output import local_time, print_json, print_tables
 from edge_agent.cli.say import Family, Verb, config_option, json_option, option, say
 from edge_agent.cli.table import Table
@@ -69,13 +70,16 @@ def _line(row: Mapping[str, Any]) -> list[str]:
 @click.argument("name", metavar="COUNTER")
 @option("--old-final", required=True, en="Last reading of the old meter.", zh="旧表最后读数。")
 @option("--new-start", required=True, en="First reading of the new meter.", zh="新表起始读数。")
-@option("--at", "at", en="When: 2026-01-31T08:00; default: now.", zh="时间：2026-01-31T08:00，默认现在。")
+@option(
+    "--at",
+    "at",
+    en="When, Beijing time: 2026-01-31T08:00; default: now.",
+    zh="北京时间：2026-01-31T08:00，默认现在。",
+)
 @option(
     "--reason", "comment", required=True, en="Why, meter numbers; is recorded.", zh="原因、表号，会被记录。"
 )
-@option(
-    "--replace", is_flag=True, en="In place of the declaration that is waiting.", zh="取代等待中的登记。"
-)
+@option("--replace", is_flag=True, en="In place of the declaration that is waiting.", zh="取代等待中的登记。")
 @config_option
 @socket_option
 @json_option
@@ -92,14 +96,14 @@ def declare(
     socket_path: Path | None,
     as_json: bool,
 ) -> int:
-    _check(old_final, new_start, at)
+    _check_amounts(old_final, new_start)
     args: dict[str, Any] = {
         "counter": name, "old_final": old_final, "new_start": new_start, "comment": comment,
     }  # fmt: skip
     if replace:
         args["replace"] = True
     if at is not None:
-        args["at"] = at
+        args["at"] = _moment(at)
     place = console_client.locate(socket_path, config_dir, context)
     answer = console_client.ask(place, "counters.declare", args)
     if as_json:
@@ -145,7 +149,7 @@ def _withdrawn(answer: Mapping[str, Any]) -> str:
     return say(f"{name}: the waiting declaration is withdrawn.", f"{name}：已撤回等待中的换表登记。")
 
 
-def _check(old_final: str, new_start: str, at: str | None) -> None:
+def _check_amounts(old_final: str, new_start: str) -> None:
     """What the agent would refuse whatever stands in it. Raises UsageError."""
     for name, text in (("--old-final", old_final), ("--new-start", new_start)):
         try:
@@ -159,8 +163,12 @@ def _check(old_final: str, new_start: str, at: str | None) -> None:
                     f"{name} 是 {text!r}：请填写表计显示的读数，例如 48213.7",
                 )
             )
+
+
+def _moment(at: str) -> str:
+    """With its zone: Beijing time unless another stands there. Raises UsageError."""
     try:
-        datetime.fromisoformat((at or "2026-01-31").strip())
+        found = datetime.fromisoformat(at.strip())
     except ValueError:
         raise click.UsageError(
             say(
@@ -168,6 +176,7 @@ def _check(old_final: str, new_start: str, at: str | None) -> None:
                 f"--at {at!r} 不是日期时间：请写 2026-01-31T08:00 或 2026-01-31T08:00+08:00",
             )
         ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=BEIJING)).isoformat()
 
 
 def _outcome(answer: Mapping[str, Any]) -> str:

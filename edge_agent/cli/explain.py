@@ -33,7 +33,9 @@ def explain(name: str, as_window: bool, config_dir: Path, as_json: bool) -> int:
 
     loaded = load_explained(config_dir)
     windows = _windows(loaded.configuration, name)
-    is_device = any(device.name == name for device in loaded.configuration.devices)
+    derivation = loaded.configuration.derivation
+    is_virtual = derivation is not None and derivation.device == name
+    is_device = is_virtual or any(device.name == name for device in loaded.configuration.devices)
     if as_window or (windows and not is_device):
         window = _one(loaded.configuration, windows, name)
         from edge_agent.cli.explain_window import show_window
@@ -41,7 +43,12 @@ def explain(name: str, as_window: bool, config_dir: Path, as_json: bool) -> int:
 
         show_window(story(loaded.configuration, window, loaded.notes[window.name]), as_json)
         return 0
-    _device(loaded.configuration, name, as_json)
+    if derivation is not None and is_virtual:
+        from edge_agent.cli.explain_virtual import show_virtual
+
+        show_virtual(derivation, as_json)
+    else:
+        _device(loaded.configuration, name, as_json)
     if windows and not as_json:
         click.echo()
         click.echo(
@@ -68,6 +75,17 @@ def _one(configuration: Configuration, windows: Sequence[Window], name: str) -> 
             say(
                 f"several windows are named {name!r}; say which: {names}",
                 f"有多个窗口名为 {name!r}，请指明：{names}",
+            )
+        )
+    from edge_agent.config.process import LimitKind
+
+    of_alarm = _windows(configuration, name.rpartition(".")[0])
+    if len(of_alarm) == 1 and name.rpartition(".")[2] in frozenset(LimitKind):
+        window = of_alarm[0].name
+        raise click.UsageError(
+            say(
+                f"{name!r} is an alarm; its limit is one of the window {window}: edge-agent explain {window}",
+                f"{name!r} 是报警；其限值属于窗口 {window}：edge-agent explain {window}",
             )
         )
     from difflib import get_close_matches

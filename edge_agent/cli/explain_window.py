@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_agent.cli.alarm_words import limit_word, priority_word
 from edge_agent.cli.output import print_json, print_tables
 from edge_agent.cli.say import say
 from edge_agent.cli.table import Table
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 
 def show_window(story: WindowStory, as_json: bool) -> None:
+    from edge_agent.config.process import LimitKind
+
+    order = list(LimitKind)  # lolo, low, high, hihi, then the others
+    story = replace(story, limits=tuple(sorted(story.limits, key=lambda told: order.index(told.limit.kind))))
     if as_json:
         print_json(_report(story))
         return
@@ -72,11 +78,12 @@ def _limits(story: WindowStory) -> Table:
     rows = []
     for told in story.limits:
         limit, origin = told.limit, told.origin
+        priority = priority_word(limit.alarming.priority.name.lower())
         rows.append(
             [
-                str(limit.kind), _value(story.window, limit), _unit(story.window, limit),
+                limit_word(limit.kind), _value(story.window, limit), _unit(story.window, limit),
                 _n(limit.deadband) if limit.deadband else "", _s(limit.on_delay_s), _s(limit.off_delay_s),
-                limit.alarming.priority.name.lower(), _alarm(limit), _who(origin), origin.place,
+                priority, _alarm(limit), _who(origin), origin.place,
             ]
         )  # fmt: skip
     title = say("Limits in force; each is one alarm", "生效的限值，每个对应一个报警")
@@ -89,8 +96,10 @@ def _limits(story: WindowStory) -> Table:
 
 def _levels(story: WindowStory) -> Table:
     rows = [
-        [str(told.limit.kind), _who(said), _level_value(story, told, said), _effect(told, said), said.place,
-         said.source]
+        [
+            limit_word(told.limit.kind), _who(said), _level_value(story, told, said), _effect(told, said),
+            said.place, said.source,
+        ]
         for told in story.limits
         if len(told.said) > 1 or told.origin.standard
         for said in told.said

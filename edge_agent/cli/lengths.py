@@ -18,20 +18,21 @@ def seconds(text: str) -> float | None:
     return float(found[1]) * _SECONDS[found[2]] if found else None
 
 
-def no_length(text: str) -> click.UsageError:
-    """Why ``text`` is no length of time."""
+def no_length(text: str, option: str = "") -> click.UsageError:
+    """Why ``text``, given with that option, is no length of time."""
     number = text.strip()
+    of = f"{option}: " if option else ""
     if number.replace(".", "", 1).isdigit():
         return click.UsageError(
             say(
-                f"{text!r} has no unit: write {number}min, {number}h or {number}s",
-                f"{text!r} 没有单位：请写 {number}min、{number}h 或 {number}s",
+                f"{of}{text!r} has no unit: write {number}min, {number}h or {number}s",
+                f"{of}{text!r} 没有单位：请写 {number}min、{number}h 或 {number}s",
             )
         )
     return click.UsageError(
         say(
-            f"{text!r} is no length of time: write 30min, 8h or 7d",
-            f"{text!r} 不是时长：请写 30min、8h 或 7d",
+            f"{of}{text!r} is no length of time: write 30min, 8h or 7d",
+            f"{of}{text!r} 不是时长：请写 30min、8h 或 7d",
         )
     )
 

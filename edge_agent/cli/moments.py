@@ -39,8 +39,8 @@ def moment(text: str, now_ns: int, where: tzinfo = BEIJING) -> int:
             raise no_length(text) from None
         raise click.UsageError(
             say(
-                f"{text!r} is no time. Write 8h, 06:00, 2026-11-22 or 2026-11-22T06:00 (Beijing time), or now.",
-                f"{text!r} 不是时间。请写 8h、06:00、2026-11-22、2026-11-22T06:00(北京时间)或 now。",
+                f"{text!r} is no time. Write 8h, now, or in Beijing time 06:00 or 2026-11-22T06:00.",
+                f"{text!r} 不是时间。请写 8h、now，或北京时间 06:00、2026-11-22T06:00。",
             )
         ) from None
 

@@ -91,6 +91,16 @@ def find_device(configuration: Configuration, name: str) -> Device:
     for device in configuration.devices:
         if device.name == name:
             return device
+    virtual = configuration.derivation.device if configuration.derivation is not None else None
+    if name == virtual:
+        raise click.UsageError(
+            say(
+                f"{name!r} is calculated by the agent, there is nothing to read: edge-agent watch {name} "
+                f"shows its values, edge-agent explain {name} its formulas",
+                f"{name!r} 由代理计算，无法直接读取：edge-agent watch {name} 显示数值，"
+                f"edge-agent explain {name} 显示公式",
+            )
+        )
     known = ", ".join(device.name for device in configuration.devices)
     raise click.UsageError(
         say(f"no device {name!r} is configured; there are: {known}", f"没有配置设备 {name!r}，现有：{known}")

@@ -107,8 +107,8 @@ def _store(new: Configuration, named: Configuration | None) -> Path:
     shown = ", ".join(str(directory) for directory in dict.fromkeys(tried))
     raise LinesideError(
         say(
-            f"no readings are stored in {shown}: nothing has been stored there yet, or the store is elsewhere. "
-            "Name its directory with --state-dir DIRECTORY",
+            f"no readings are stored in {shown}: nothing has been stored there yet, or the store is "
+            "elsewhere. Name its directory with --state-dir DIRECTORY",
             f"{shown} 中没有已存储的数据：尚未存储，或缓存在别处。请用 --state-dir DIRECTORY 指明缓存目录",
         )
     )

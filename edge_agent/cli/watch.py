@@ -69,6 +69,10 @@ def _every_second(place: str, first: Any) -> Iterator[Any]:
 
 def _refuse_unknown(devices: Sequence[str], answer: Mapping[str, Any]) -> None:
     known = [row["name"] for row in answer["devices"]]
+    for row in answer["devices"]:
+        if row["name"] in devices and not row["groups"]:
+            name = row["name"]
+            click.echo(say(f"{name} has no value yet", f"{name} 尚无数值"), err=True)
     for name in devices:
         if name not in known:
             raise click.UsageError(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DerivedTag:
-    """``hidden``: made by the loader from a condition, shown nowhere as a tag of its own."""
+    """``hidden``: made by the loader from a condition. It is stored, sent and read by windows like any tag of
+    the virtual device; status, pages and metrics do not list it."""
 
     name: str
     formula: Formula

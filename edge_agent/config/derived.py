@@ -26,7 +26,7 @@ from edge_agent.config.located import Collector, Path
 from edge_agent.config.plugins import Keys
 from edge_agent.config.process import Window
 from edge_agent.config.suggest import NOTHING, hint, listed
-from edge_agent.config.virtual import groups_of
+from edge_agent.config.virtual import PERIODS_S, groups_of, total_name
 from edge_agent.config.window_shapes import WindowFile
 from edge_agent.expression import (
     Compiled,
@@ -44,6 +44,7 @@ from edge_agent.settings import Text
 
 M = TypeVar("M", bound=BaseModel)
 
+DEFAULT_DEVICE = "derived"
 LISTS = ("tags", "counters", "figures", "windows")
 _WANTED = {
     "tags": Text("a derived tag ('name: ...' and 'formula: ...')", "计算点（'name: ...' 和 'formula: ...'）"),
@@ -70,18 +71,20 @@ class _Item:
 
 @dataclass(slots=True)
 class _Parts:
-    """``open``: names of items with a mistake, so that nobody is told there is no such name."""
+    """``open``: names of items with a mistake, so that nobody is told there is no such name;
+    ``open_counters``: those of counters."""
 
     tags: list[_Item] = field(default_factory=list)
     counters: list[tuple[_Item, Counter]] = field(default_factory=list)
     figures: list[_Item] = field(default_factory=list)
     open: set[str] = field(default_factory=set)
+    open_counters: set[str] = field(default_factory=set)
 
 
 class Derived:
     """Everything of ``derived.d``. ``conditions`` takes what other files say of conditions; ``drafts``: one
     for each file, the virtual device as the windows see it; ``derivation``, last of all, is None where there
-    is nothing to calculate."""
+    is nothing to calculate. ``whole``: every file of derived.d could be read."""
 
     def __init__(
         self,
@@ -89,9 +92,12 @@ class Derived:
         devices: Mapping[str, Draft],
         complete: bool,
         collector: Collector,
+        *,
+        whole: bool = True,
     ) -> None:
         self.collector = collector
-        self.device, self.description, self.zone_s = "derived", "", 28_800
+        self._whole = whole
+        self.device, self.description, self.zone_s = DEFAULT_DEVICE, "", 28_800
         self._devices = dict(devices)
         self._complete = complete
         self._names: dict[str, str] = {}
@@ -141,6 +147,8 @@ class Derived:
         for document in documents:
             keys = Keys(document, (), document.data, DerivedFile, DerivedFile, self.collector)
             keys.report_unknown()
+            if keys.typos:  # perhaps of a list, whose items nobody knows
+                self._whole = False
             head, bad = keys.read(DerivedFile, without=LISTS)
             for key in ("device", "zone", "description"):
                 if head is None or key in bad or document.data.get(key) is None:
@@ -151,6 +159,11 @@ class Derived:
                     self._add(document, (key,), c.SAID_TWICE, key=key, other=first[1])
                 elif first[1] == place:
                     self._set(document, key, value)
+        if self.device != DEFAULT_DEVICE:
+            for document in documents:
+                if document.data.get("device") is None:
+                    values: dict[str, object] = {"device": self.device, "other": said["device"][1]}
+                    self._add(document, ("device",), c.DEVICE_UNSAID, **values)
         if documents and self.device in self._devices:
             place = _place(self._devices[self.device].document, ("device",))
             self._add(documents[0], ("device",), c.VIRTUAL_TAKEN, name=self.device, other=place)
@@ -187,11 +200,13 @@ class Derived:
         items = document.data.get(key)
         if items is not None and not isinstance(items, list):
             self._wrong_type(document, (key,), items, _LIST)
+            self._whole = self._whole and key == "windows"
             return
         for number, item in enumerate(items or ()):
             path = (key, number)
             if not isinstance(item, dict):
                 self._wrong_type(document, path, item, _WANTED[key])
+                self._whole = self._whole and key == "windows"
                 continue
             torn = [key for key, value in item.items() if value is None and ")" in str(key)]
             if torn:
@@ -210,7 +225,11 @@ class Derived:
         """What a faulty item would have been called."""
         if key != "windows":
             tag = str(item.get("tag", "")).partition(".")[2] if key == "counters" else ""
-            self._parts.open.add(str(item.get("name") or tag))
+            name = str(item.get("name") or tag)
+            self._whole = self._whole and name != ""
+            self._parts.open.add(name)
+            if key == "counters":
+                self._parts.open_counters.add(name)
 
     def _torn(self, document: Document, path: Path) -> None:
         """A formula with a comma, unquoted within braces: what is behind the comma became a key."""
@@ -228,6 +247,7 @@ class Derived:
         counter = maker.make(item.path, written)
         if counter is None:
             self._parts.open.add(name)
+            self._parts.open_counters.add(name)
             return
         for other, known in self._parts.counters:
             if known.tag == counter.tag:
@@ -273,7 +293,7 @@ class Derived:
 
     def _figure(self, item: _Item) -> PeriodFigure | None:
         written: FigureFile = item.model
-        known = {name: Operand("", None) for name in self._parts.open}
+        known = {name: Operand("", None) for name in self._parts.open_counters if name}
         for _, counter in self._parts.counters:
             operand = Operand(str(counter.tag), ValueType.FLOAT64, counter.unit)
             known |= {counter.name: operand, operand.key: operand}
@@ -322,10 +342,18 @@ class Derived:
             draft.tags |= {tag.name: tag for tag in group.tags}
             draft.periods_s[name] = group.period_s
             draft.ages_s[name] = group.max_age_s
-        parts = self._parts
-        whole = len(self._derived) == len(parts.tags) and len(self._figures) == len(parts.figures)
-        draft.listed_in = document.source.name if whole and not parts.open else ""
+        draft.listed_in = document.source.name if self._whole else ""
+        draft.unsound = frozenset(self._unsound())
         return draft
+
+    def _unsound(self) -> Iterator[str]:
+        """Tags that would be there but for a mistake: of items, of formulas."""
+        made = {one.name for one in self._derived} | {one.name for one in self._figures}
+        missing = {item.model.name for item in (*self._parts.tags, *self._parts.figures)} - made
+        for name in missing | self._parts.open:
+            yield name
+            for period in PERIODS_S:
+                yield from (total_name(name, period), total_name(f"{name}.coverage", period))
 
     def _wrong_type(self, document: Document, path: Path, found: Any, wanted: Text) -> None:
         values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from edge_agent.config import catalogue as c
+from edge_agent.config.condition import ConditionRef
 from edge_agent.config.derivation import DerivedTag
 from edge_agent.config.derived_operands import Operands
 from edge_agent.config.located import Path, Position, Source
@@ -64,7 +65,7 @@ class Conditions:
         while name in taken:
             name, number = f"when.{owner}.{number}", number + 1
         self.tags.append(DerivedTag(name, formula, hidden=True))
-        return TagRef(self.device, name)
+        return ConditionRef(self.device, name, formula.text)
 
     def _compiled(self, device: str, text: str, source: Source, at: Position, path: Path) -> Formula | None:
         made = compile_formula(text, self._operands.of(device))

@@ -59,6 +59,9 @@ class CounterMaker:
         if found is None:
             return None
         draft, tag = found
+        if not unit(tag.unit).counts_up:
+            self._add(path, "tag", c.COUNTER_UNIT, tag=written.tag, unit=tag.unit)
+            return None
         scale = self._scale(path, tag)
         max_rate = self._max_rate(path, written.nameplate, tag.unit)
         if not self._rollover(path, written.rollover, tag) or None in (scale, max_rate, multipliers):
@@ -140,8 +143,8 @@ class CounterMaker:
             self._add(path, "nameplate", c.NAMEPLATE, found=text, example=example)
             return None
         given = unit(match[2])
-        per_second = wanted if wanted.is_scale else wanted.times(SECOND, -1)
-        if wanted.is_scale or not given.fits(per_second):
+        per_second = wanted.times(SECOND, -1)
+        if not given.fits(per_second):
             self._add(path, "nameplate", c.NAMEPLATE_UNIT, found=match[2], unit=of or "1", example=example)
             return None
         return _decimal(Fraction(match[1]) * given.to(per_second))

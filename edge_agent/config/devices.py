@@ -32,10 +32,12 @@ ReadTable = Callable[[str], Table | None]
 @dataclass(slots=True)
 class Draft:
     """A device as far as its files are sound. ``bad``: its keys with a mistake. ``windows``: (place in the
-    file, window). ``settings`` is None unless every key of the driver is right. ``rows``: of each tag in
+    file, window). ``settings`` is None unless every key of the driver is right; ``salvaged``: those that are,
+    for what is asked about single tags. ``rows``: of each tag in
     ``tags``. ``arrays``: number of elements, of the arrays that could be taken apart. ``ages_s``: by poll
     group, for how long a value holds, where that is not three periods. ``listed_in``: of a device without a
-    table, the file that names every tag it has; empty while there may be others. ``equipment`` and, by tag,
+    table, the file that names every tag it has; empty while there may be others; ``unsound``: those of them
+    that have a mistake. ``equipment`` and, by tag,
     ``quantities``: by which limits handed down find their tags."""
 
     document: Document
@@ -46,6 +48,7 @@ class Draft:
     bad: set[str] = field(default_factory=set)
     plugin: DriverPlugin | None = None
     settings: DeviceSettings | None = None
+    salvaged: DeviceSettings | None = None
     table: Table | None = None
     tags: dict[str, Tag] = field(default_factory=dict)
     rows: dict[str, TagRow] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class Draft:
     windows: list[tuple[int, WindowFile]] = field(default_factory=list)
     ages_s: dict[str, float] = field(default_factory=dict)
     listed_in: str = ""
+    unsound: frozenset[str] = frozenset()
     equipment: str = ""
     quantities: dict[str, str] = field(default_factory=dict)
 
@@ -86,7 +90,7 @@ class DeviceReader:
         salvaged: DeviceSettings | None = None
         if model is not None:
             salvaged, bad = keys.read(model)
-            draft.settings = None if bad else salvaged
+            draft.settings, draft.salvaged = None if bad else salvaged, salvaged
             draft.bad |= bad
             if salvaged is not None and not bad:
                 warn_inline_secrets(document, (), salvaged, self.collector)

@@ -145,12 +145,11 @@ class _Run:
         derived_windows = derived.windows(windows.read)
         self.notes = windows.notes
         check_links([draft for draft in drafts if draft.enabled], self.collector)
-        uplink_names = [uplink.name for uplink in agent[2]] if agent is not None else []
-        writes = WriteReader(known, complete and whole, uplink_names, self.collector)
-        writing = writes.read(drafts, agent[0] if agent else None, agent[1].writing if agent else None)
-        if agent is None or self.collector.has_errors():
+        document, model, uplinks = agent or (None, None, ())
+        writes = WriteReader(known, complete and whole, _uplink_names(document), self.collector)
+        writing = writes.read(drafts, document, model.writing if model else None)
+        if document is None or model is None or self.collector.has_errors():
             return None
-        document, model, uplinks = agent
         devices = tuple(device for draft, own in found for device in _device(draft, own))
         warn_of_load(devices, by_name, self.collector)
         if not devices:
@@ -240,11 +239,11 @@ class _Run:
             for _ in TagMaker(table, Kinds(None), self.collector).made():
                 pass
 
-    def _agent(self) -> tuple[Document, AgentFile, tuple[UplinkConfig, ...]] | None:
+    def _agent(self) -> tuple[Document, AgentFile | None, tuple[UplinkConfig, ...]] | None:
+        """None where there is no such file; without its own keys where they do not suffice."""
         document = self._document(AGENT_FILE, "line")
         if document is not None:
-            model, uplinks = read_agent(document, self.plugins, self.collector)
-            return (document, model, uplinks) if model is not None else None
+            return document, *read_agent(document, self.plugins, self.collector)
         if not self.collector.has_errors(AGENT_FILE):
             near = get_close_matches(AGENT_FILE, [n[2:] for n in self.files.names(".")], n=1, cutoff=0.7)
             values: dict[str, object] = {"name": AGENT_FILE, "hint": said(near[0] if near else None)}
@@ -289,11 +288,22 @@ class _Run:
         names = [name for name in self.files.names("derived.d") if _is_yaml(name)]
         documents = [self._document(name, "tags") for name in names]
         sound = [document for document in documents if document is not None]
-        return Derived(sound, devices, complete, self.collector), len(sound) == len(names)
+        whole = len(sound) == len(names)
+        return Derived(sound, devices, complete, self.collector, whole=whole), whole
 
 
 def _is_yaml(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
+
+
+def _uplink_names(agent: Document | None) -> list[str] | None:
+    """As they are written, also where an uplink has a mistake; None where that cannot be told."""
+    items = agent.data.get("uplinks") if agent is not None else None
+    if agent is None or (items is not None and not isinstance(items, list)):
+        return None
+    names = [item.get("name") if isinstance(item, dict) else None for item in items or ()]
+    found = [str(name) for name in names if isinstance(name, (str, int))]
+    return found if len(found) == len(names) else None
 
 
 def _console(model: AgentFile, directory: Path) -> ConsoleConfig:

@@ -96,8 +96,9 @@ def _absent(place: Place, key: str, draft: Draft, name: str, elsewhere: str | No
         if row is None or (array_of(name) != name and _knows_elements(draft, array_of(name))):
             guess = said(elsewhere) if elsewhere else hint(name, draft.tags)
             file = draft.table.source.name
-            place.add(key, c.UNKNOWN_TAG, device=draft.name, tag=name, file=file, hint=guess)
-    elif draft.table is None and draft.listed_in:
+            values = {"tag": name, "file": file, "hint": guess}
+            place.add(key, c.UNKNOWN_TAG, device=draft.name or draft.file, **values)
+    elif draft.table is None and draft.listed_in and name not in draft.unsound:
         guess = said(elsewhere) if elsewhere else hint(name, draft.tags)
         place.add(key, c.UNKNOWN_TAG, device=draft.name, tag=name, file=draft.listed_in, hint=guess)
 

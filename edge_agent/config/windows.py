@@ -80,8 +80,25 @@ class WindowReader:
                 window = self._from_table(place, limits)
                 if window is not None:
                     self._keep(window, place, "name", found)
+        self._unread(draft)
         self._misspelt(draft)
         return tuple(window for window, _ in found.values())
+
+    def _unread(self, draft: Draft) -> None:
+        """Of windows with a mistake in a key: what they refer to is looked up all the same."""
+        read = {number for number, _ in draft.windows}
+        items = draft.document.data.get("windows")
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            if number in read or not isinstance(item, dict):
+                continue
+            place = Place(self.collector, draft, ("windows", number))
+            found = {
+                key: item[key] for key in ("tag", "when") if item.get(key) and isinstance(item[key], str)
+            }
+            written = WindowFile.model_construct(**found)
+            if "tag" in found:
+                self.references.own(place, written.tag)
+            self.references.when(place, written, f"{draft.name}.{found.get('tag', number)}")
 
     def _keep(self, window: Window, place: Place, key: str, found: dict[str, tuple[Window, str]]) -> None:
         if window.name in found:

@@ -32,18 +32,21 @@ _OUTPUT = Text("an output ('tag: DEVICE.TAG')", "输出（'tag: 设备.点'）")
 _BLOCK = Text("a block of 'key: value' lines", "“键: 值”块")
 _SOURCES = ("operator", "annunciation")
 _COUNTS = 65_535.0
+_PER_DAY = 100
+_PER_DAY_OUTPUT = 10_000
 
 
 class WriteReader:
     """``drafts``: every device by name, the virtual one among them. ``complete``: every device file gave one,
-    so that an unknown device is really one. ``uplinks``: their names."""
+    so that an unknown device is really one. ``uplinks``: their names, also of those with a mistake; None
+    where they are not known."""
 
     def __init__(
-        self, drafts: Mapping[str, Draft], complete: bool, uplinks: Iterable[str], collector: Collector
+        self, drafts: Mapping[str, Draft], complete: bool, uplinks: Iterable[str] | None, collector: Collector
     ) -> None:
         self.drafts = drafts
         self.complete = complete
-        self.uplinks = tuple(uplinks)
+        self.uplinks = None if uplinks is None else tuple(uplinks)
         self.collector = collector
         self._found: dict[TagRef, tuple[Writable, WritePlace]] = {}
         self._named: set[TagRef] = set()  # of sound and unsound entries
@@ -74,13 +77,15 @@ class WriteReader:
     def _device(self, draft: Draft) -> None:
         beat = self._heartbeat(draft)
         for path, item in self._items(draft.document, "writes", _ENTRY):
-            model = self._model(draft.document, path, item, WriteFile)
+            model, sound = self._model(draft.document, path, item, WriteFile)
             place = WritePlace(self.collector, self.drafts, self.complete, draft, path)
-            if model is None:
-                if isinstance(item.get("tag"), str):
-                    self._named.add(TagRef(draft.name, item["tag"]))
+            if model is not None and sound:
+                self._writable(place, model, beat)
                 continue
-            self._writable(place, model, beat)
+            if isinstance(item.get("tag"), str):
+                self._named.add(TagRef(draft.name, item["tag"]))
+            if model is not None:
+                self._unsound(place, model)
 
     def _heartbeat(self, draft: Draft) -> TagRef | None:
         """Its tag; also of one with a mistake, so that nobody is told that there is none."""
@@ -92,7 +97,7 @@ class WriteReader:
             self._wrong_type(draft.document, path, data, _BLOCK)
             return TagRef(draft.name, "?")
         named = TagRef(draft.name, str(data.get("tag", "?")))
-        model = self._model(draft.document, path, data, HeartbeatFile)
+        model, sound = self._model(draft.document, path, data, HeartbeatFile)
         place = WritePlace(self.collector, self.drafts, self.complete, draft, path)
         tag = place.own(model.tag) if model is not None else None
         if model is None or tag is None:
@@ -100,7 +105,7 @@ class WriteReader:
         counts = tag.type.is_numeric and not tag.type.is_float and tag.scaling is None
         if not counts and tag.type is not ValueType.BOOL:
             place.add("tag", c.HEARTBEAT_TYPE, tag=tag.name, type=tag.type)
-        elif place.writable(tag):
+        elif place.writable(tag) and sound:
             ref = TagRef(draft.name, tag.name)
             self._beats[ref] = Heartbeat(ref, float(model.period), model.missed)
             high = 1.0 if tag.type is ValueType.BOOL else _COUNTS
@@ -110,6 +115,14 @@ class WriteReader:
             )  # fmt: skip
             self._found[ref] = (entry, place)
         return named
+
+    def _unsound(self, place: WritePlace, written: WriteFile) -> None:
+        """What can be said of an entry in which other keys have a mistake."""
+        tag = place.own(written.tag)
+        if tag is not None:
+            place.writable(tag)
+        place.references("when", written.when, self._is_bool)
+        place.references("inputs", written.inputs, lambda place, key, tag: True)
 
     def _writable(self, place: WritePlace, written: WriteFile, beat: TagRef | None) -> None:
         ref = TagRef(place.draft.name, written.tag)
@@ -150,7 +163,7 @@ class WriteReader:
                 revert=written.revert,
                 verify_within_s=float(verify.within) if verify else 2.0,
                 verify_tolerance=float(verify.tolerance) if verify else 0.0,
-                per_day=written.per_day,
+                per_day=_per_day(written),
                 approve=written.approve,
                 place=place.line("tag"),
             ),
@@ -158,9 +171,9 @@ class WriteReader:
         )
 
     def _who(self, place: WritePlace, written: WriteFile) -> tuple[str, ...]:
-        known = (*_SOURCES, *(f"uplink:{name}" for name in self.uplinks))
+        known = (*_SOURCES, *(f"uplink:{name}" for name in self.uplinks or ()))
         for number, source in enumerate(written.who):
-            if source not in known:
+            if source not in known and not (self.uplinks is None and source.startswith("uplink:")):
                 values = {"found": source, "known": listed(known), "hint": hint(source, known)}
                 place.add(("who", number), c.WRITE_WHO, **values)
         return tuple(written.who)
@@ -176,9 +189,9 @@ class WriteReader:
     def _outputs(self, agent: Document, level: WriteLevel) -> tuple[Output, ...]:
         found: dict[TagRef, tuple[Output, int]] = {}
         for path, item in self._items(agent, "annunciation", _OUTPUT):
-            model = self._model(agent, path, item, OutputFile)
+            model, sound = self._model(agent, path, item, OutputFile)
             ref = self._output_tag(agent, path, model.tag, level) if model is not None else None
-            if model is None or ref is None:
+            if model is None or ref is None or not sound:
                 continue
             at = (*path, "tag")
             if ref in found:
@@ -204,8 +217,9 @@ class WriteReader:
                 add(c.UNKNOWN_DEVICE, device=device, hint=hint(device, self.drafts))
         elif name not in draft.tags:
             row = draft.table.named(array_of(name)) if draft.table else None
-            if draft.table is not None and draft.table.usable and row is None:
-                file, guess = draft.table.source.name, hint(name, draft.tags)
+            file = draft.table.source.name if draft.table and draft.table.usable else draft.listed_in
+            if file and row is None and name not in draft.unsound:
+                guess = hint(name, draft.tags)
                 add(c.UNKNOWN_TAG, device=device, tag=name, file=file, hint=guess)
         elif draft.tags[name].type is not ValueType.BOOL:
             add(c.OUTPUT_TYPE, tag=text, type=draft.tags[name].type)
@@ -243,12 +257,14 @@ class WriteReader:
             else:
                 self._wrong_type(document, (key, number), item, wanted)
 
-    def _model(self, document: Document, path: Path, item: dict[str, Any], model: type[M]) -> M | None:
-        """None when a key has a mistake."""
+    def _model(
+        self, document: Document, path: Path, item: dict[str, Any], model: type[M]
+    ) -> tuple[M | None, bool]:
+        """The sound keys, if those that are needed are among them; and whether all are."""
         keys = Keys(document, path, item, model, model, self.collector)
         keys.report_unknown()
         found, bad = keys.read(model)
-        return found if not bad and not keys.typos else None
+        return found, not bad and not keys.typos
 
     def _wrong_type(self, document: Document, path: Path, found: Any, wanted: Text) -> None:
         values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
@@ -260,6 +276,13 @@ def _level(written: WriteFile, who: tuple[str, ...]) -> WriteLevel:
     if written.level is not None:
         return WriteLevel[written.level.upper()]
     return WriteLevel.ALARM if who == ("annunciation",) else WriteLevel.SETPOINT
+
+
+def _per_day(written: WriteFile) -> int:
+    """An output is written as often as alarms come and go: the default must not silence a horn."""
+    if written.per_day is not None:
+        return written.per_day
+    return _PER_DAY_OUTPUT if "annunciation" in written.who else _PER_DAY
 
 
 def _warn_of_age(place: WritePlace, written: WriteFile) -> None:

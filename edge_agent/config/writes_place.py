@@ -58,7 +58,7 @@ class WritePlace:
         if tag.type is ValueType.STRING:
             self.add("tag", c.WRITE_TYPE, tag=tag.name, type=tag.type)
             return False
-        plugin, settings = self.draft.plugin, self.draft.settings
+        plugin, settings = self.draft.plugin, self.draft.salvaged
         if plugin is None or plugin.unwritable is None or settings is None:
             return True
         reason = plugin.unwritable(settings, tag)
@@ -118,5 +118,5 @@ class WritePlace:
         file = table.source.name if table is not None and table.usable else draft.listed_in
         row = table.named(name) if table is not None else None
         whole = array_of(name) != name and (array_of(name) in draft.arrays or array_of(name) in draft.tags)
-        if file and (row is None or whole):
+        if file and (row is None or whole) and name not in draft.unsound:
             self.add(key, c.UNKNOWN_TAG, device=draft.name, tag=name, file=file, hint=hint(name, draft.tags))

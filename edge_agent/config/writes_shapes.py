@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from edge_agent.config.fields import Number, Reference
 from edge_agent.keys import parse_duration
@@ -28,6 +29,26 @@ def _several(value: Any) -> Any:
 
 def _flag(value: Any) -> Any:
     return float(value) if isinstance(value, bool) else value
+
+
+def _speed(value: Any) -> Any:
+    """Without a time, or without saying of what, a number says nothing: it is not guessed."""
+    return _block("max_rate", value, "{at: 10, per: 1min}")
+
+
+def _verify(value: Any) -> Any:
+    return _block("verify", value, "{within: 2s, tolerance: 0.5}")
+
+
+def _block(key: str, value: Any, example: str) -> Any:
+    if value is None or isinstance(value, (dict, Settings)):
+        return value
+    line = f"{key}: {example}"
+    raise PydanticCustomError(
+        "block",
+        "it takes a block of keys",
+        {"zh": "应为含键的块", "cure_en": f"Write '{line}'.", "cure_zh": f"请写成 '{line}'。"},
+    )
 
 
 _TTL = {"anyOf": [{"const": NO_TTL}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?(ms|s|min|h|d)$"}]}
@@ -67,7 +88,7 @@ class WriteFile(Settings):
     max_step: Positive | None = Field(
         default=None, description="Greatest change by one write. 单次最大变化。"
     )
-    max_rate: SpeedFile | None = Field(
+    max_rate: Annotated[SpeedFile | None, BeforeValidator(_speed)] = Field(
         default=None, description="Greatest change since the last write, per time. 最大变化速率。"
     )
     min_interval: Delay = Field(default=1.0, description="Between two writes. 最小写入间隔。")
@@ -89,8 +110,15 @@ class WriteFile(Settings):
     revert: NumberOrFlag | None = Field(
         default=None, description="To what; default: what was there before. 恢复值，默认写入前的值。"
     )
-    verify: VerifyFile | None = Field(default=None, description="The read-back. 回读确认。")
-    per_day: int = Field(default=100, ge=1, le=100_000, description="Writes a day. 每天次数上限。")
+    verify: Annotated[VerifyFile | None, BeforeValidator(_verify)] = Field(
+        default=None, description="The read-back. 回读确认。"
+    )
+    per_day: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Writes a day; default 100, of an output 10000. 每天次数上限。",
+    )
     approve: bool = Field(default=False, description="Needs a second person. 须第二人批准。")
     level: Literal["alarm", "recommend", "setpoint", "request"] | None = Field(
         default=None, description="Least writing level. 所需的最低写入级别。"

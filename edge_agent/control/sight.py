@@ -48,11 +48,12 @@ class Sight:
         state = when.state()
         if trouble or state is None:
             return State.UNKNOWN, f"when {trouble or NOT_A_STATE}"
+        called = self.window.when  # as the present configuration calls it
         if not state:
-            return State.SUPPRESSED, f"{when.ref} is off"
+            return State.SUPPRESSED, f"{called} is off"
         grace_ns = self.terms.grace_ns
         if grace_ns and when.risen_ns is not None and now_ns - when.risen_ns < grace_ns:
-            return State.SUPPRESSED, f"{when.ref} is on for less than {self.window.grace_s:g} s"
+            return State.SUPPRESSED, f"{called} is on for less than {self.window.grace_s:g} s"
         return None, ""
 
     def trouble(self, now_ns: int) -> str:

@@ -3,11 +3,13 @@ where two do not fit together."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from edge_agent.expression import mistakes as m
+from edge_agent.expression.exact import rated
 from edge_agent.expression.mistakes import Mistakes
 from edge_agent.expression.nodes import (
     Binary,
@@ -24,12 +26,17 @@ from edge_agent.expression.nodes import (
     Unary,
 )
 from edge_agent.expression.operand import FUNCTIONS, LONGEST_S, MOST_READINGS, Operand
-from edge_agent.expression.rules import BOOL, COMPARISON, FLOAT, INT, USERS, Rules, Typed, convert
+from edge_agent.expression.rules import BOOL, COMPARISON, FLOAT, INT, USERS, Rules, Typed, convert, literal
 from edge_agent.expression.suggest import hint, spoken
 from edge_agent.expression.units import ONE, SECOND, Unit, known_symbols, unit
 from edge_agent.model import ValueType
 from edge_agent.settings import Text
 
+_LONG: Final = Text("For longer times use the totals of hours and days", "更长时间请用小时、日统计值")
+_SHORT: Final = Text(
+    "Write 1s or more; the present value is the name of the tag alone", "请写 1s 或更长；当前值直接写点名即可"
+)
+_TOTAL: Final = re.compile(r"\.(hour|day|month)(\.coverage)?$")
 _COMPARE: Final = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
@@ -76,6 +83,10 @@ class Checker:
         operand = self.operands.get(node.name)
         if operand is None:
             guess = hint(node.name, self.operands)
+            total = _TOTAL.search(node.name)
+            if total is not None and f"{total[0]}'" not in guess.en:
+                self.mistakes.add(m.UNKNOWN_TOTAL, node.start, node.end, name=node.name)
+                return None
             if node.name in known_symbols():
                 guess = Text(
                     "Units of more than one part stand in brackets, such as 0.5 [m3/t]. ",
@@ -121,10 +132,20 @@ class Checker:
     def _product(self, node: Binary, left: Typed, right: Typed) -> Typed | None:
         if not all([self.rules.no_scale(left, node.op), self.rules.no_scale(right, node.op)]):
             return None
+        if node.op == "/" and self._never_divides(right):
+            return None
         kind = INT if node.op == "*" and left.kind == right.kind == INT else FLOAT
         together = left.unit.times(right.unit, 1 if node.op == "*" else -1)
         zero = left.any_unit or (node.op == "*" and right.any_unit)
         return Typed(node, Op(node.op, (left.step, right.step)), kind, together, zero and node.op == "*")
+
+    def _never_divides(self, divisor: Typed) -> bool:
+        """Reports a divisor that is 0 whatever is read."""
+        if not _is_constant(divisor.step) or rated(divisor.step, (), ()) != (0, 0):
+            return False
+        part = divisor.node
+        self.mistakes.add(m.DIVISION, part.start, part.end, part=self.rules.part(part))
+        return True
 
     def _power(self, node: Binary) -> Typed | None:
         base, exponent = self.check(node.left), node.right
@@ -134,6 +155,8 @@ class Checker:
         if not self.rules.number_in(base, "**") or base is None or not self.rules.no_scale(base, "**"):
             return None
         power = int(exponent.value)
+        if power < 0 and self._never_divides(base):
+            return None
         kind = INT if base.kind == INT and power >= 0 else FLOAT
         return Typed(node, Op("power", (base.step, Constant(power))), kind, ONE.times(base.unit, power))
 
@@ -180,6 +203,8 @@ class Checker:
             return None
         if function.over and (not function.most or _is_over(node)):
             return self._over(node)
+        if self._lacks_unit(node):
+            return None
         args = [self.check(arg) for arg in node.args]
         if not function.least <= len(args) <= function.most:
             wanted = spoken(function.least, function.most)
@@ -188,6 +213,27 @@ class Checker:
         if any(arg is None for arg in args):
             return None
         return self._plain(node, [arg for arg in args if arg is not None])
+
+    def _lacks_unit(self, node: Call) -> bool:
+        """Whether ``avg(power, 10)`` was written for ``avg(power, 10min)``, which is then reported. A number
+        of the tag's own kind may be meant by the others."""
+        if not FUNCTIONS[node.name].over or len(node.args) != 2:
+            return False
+        tag, number = node.args
+        if not isinstance(tag, Name) or not isinstance(number, Number) or number.unit:
+            return False
+        operand = self.operands.get(tag.name)
+        if operand is None or operand.type in (None, ValueType.STRING):
+            return False
+        of, value = unit(operand.unit), Text("", "")
+        if node.name != "avg":
+            if operand.type is ValueType.BOOL or of.fits(ONE) or not number.value:
+                return False
+            one = f"{node.name}({tag.name}, {self.rules.part(number)} {literal(of)})"
+            value = Text(f"; with a value instead: {one}", f"；若指数值：{one}")
+        values = {"name": node.name, "tag": tag.name, "part": self.rules.part(number), "value": value}
+        self.mistakes.add(m.SPAN_UNIT, number.start, number.end, **values)
+        return True
 
     def _arguments(self, node: Call, wanted: Text, usage: str) -> None:
         values = {"name": node.name, "wanted": wanted, "found": len(node.args), "usage": usage}
@@ -242,14 +288,15 @@ class Checker:
             return None
         seconds = float(span.value * given.factor)
         if not 1.0 <= seconds <= LONGEST_S:
-            cure = Text("For longer times use the totals of hours and days", "更长时间请用小时、日统计值")
+            cure = _SHORT if seconds < 1.0 else _LONG
             self.mistakes.add(m.WINDOW_LENGTH, span.start, span.end, low="1s", high="1d", cure=cure)
             return None
         return round(seconds * 1e9)
 
     def _fitting(self, node: Call, tag: Name, operand: Operand, span: Node, window_ns: int) -> bool:
         if node.name == "delta" and not operand.counter:
-            self.mistakes.add(m.COUNTER, tag.start, tag.end, part=tag.name)
+            values: dict[str, object] = {"part": tag.name, "cure": _counter_cure(tag.name, operand)}
+            self.mistakes.add(m.COUNTER, tag.start, tag.end, **values)
             return False
         if node.name != "hold" and operand.type is ValueType.BOOL and node.name != "avg":
             values = {"part": tag.name, "user": node.name}
@@ -268,6 +315,21 @@ class Checker:
             self.mistakes.add(m.WINDOW_LENGTH, span.start, span.end, low="1s", high=high, cure=cure)
             return False
         return True
+
+
+def _counter_cure(name: str, operand: Operand) -> Text:
+    if unit(operand.unit).counts_up:
+        return Text("List it under 'counters' with its nameplate value", "请在 counters 下列出它及其铭牌值")
+    return Text(
+        f"A value in {operand.unit} is no meter register: use avg({name}, 1h), or the tag of the register",
+        f"以 {operand.unit} 表示的值不是表计寄存器：请用 avg({name}, 1h)，或改用寄存器的点",
+    )
+
+
+def _is_constant(step: Step) -> bool:
+    if isinstance(step, Op):
+        return all(_is_constant(arg) for arg in step.args)
+    return isinstance(step, Constant)
 
 
 def _is_over(node: Call) -> bool:

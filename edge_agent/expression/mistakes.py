@@ -108,6 +108,19 @@ UNKNOWN_NAME: Final = Kind(
     Text("there is no tag '{name}'. {hint}", "没有点 '{name}'。{hint}"),
     Text("Write TAG or DEVICE.TAG as in the tag tables", "请写“点”或“设备.点”，与点表一致"),
 )
+UNKNOWN_TOTAL: Final = Kind(
+    UNKNOWN_NAME.code,
+    Text(
+        "'{name}' would be a total of a period, and formulas read none",
+        "'{name}' 应是周期累计值，公式不能引用累计值",
+    ),
+    Text(
+        "A window may name a total ('tag: {name}'), a figure makes ratios of totals, and delta(COUNTER, 1h) "
+        "is what a counter counted up to now",
+        "窗口可以引用累计值（'tag: {name}'）；累计值之比请用指标；"
+        "delta(计数器, 1h) 是到现在为止一段时间内计入的量",
+    ),
+)
 AMBIGUOUS: Final = Kind(
     "E-FORMULA-AMBIGUOUS",
     Text("'{name}' is a tag, but may also be a subtraction", "'{name}' 既是点名，也可理解为减法"),
@@ -197,6 +210,16 @@ WINDOW_LENGTH: Final = Kind(
     Text("a time span must lie between {low} and {high} here", "此处时间长度必须在 {low} 到 {high} 之间"),
     Text("{cure}", "{cure}"),
 )
+SPAN_UNIT: Final = Kind(
+    "E-FORMULA-SPAN-UNIT",
+    Text("'{part}' has no unit: a time span needs a time unit", "'{part}' 没有单位：时间长度需要时间单位"),
+    Text("Write {name}({tag}, {part}min){value}", "请写成 {name}({tag}, {part}min){value}"),
+)
+DIVISION: Final = Kind(
+    "E-FORMULA-ZERO",
+    Text("'{part}' is always 0: nothing can be divided by it", "'{part}' 恒为 0，不能作除数"),
+    Text("Correct the divisor: as it stands there will never be a value", "请更正除数：否则永远没有结果"),
+)
 OVER_TAG: Final = Kind(
     "E-FORMULA-OVER",
     Text(
@@ -211,7 +234,7 @@ COUNTER: Final = Kind(
         "delta needs a counter, and '{part}' is not declared as one",
         "delta 需要计数器，而 '{part}' 未声明为计数器",
     ),
-    Text("List it under 'counters' with its nameplate value", "请在 counters 下列出它及其铭牌值"),
+    Text("{cure}", "{cure}"),
 )
 SPAN_OF_TOTAL: Final = Kind(
     "E-FORMULA-TOTAL",

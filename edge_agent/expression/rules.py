@@ -85,7 +85,7 @@ class Rules:
         cure = _SAME
         for number, other in ((left, right), (right, left)):
             if isinstance(number.node, Number) and not number.node.unit:
-                written = f"{self.part(number.node)} {_literal(other.unit)}"
+                written = f"{self.part(number.node)} {literal(other.unit)}"
                 cure = Text(f"Write the number with its unit: {written}", f"请给数值写上单位：{written}")
         if left.unit.is_scale != right.unit.is_scale and left.unit.dims == right.unit.dims:
             cure = Text(
@@ -147,6 +147,7 @@ def _shown(of: Unit) -> Text | str:
     return str(of) or Text("without a unit", "无单位")
 
 
-def _literal(of: Unit) -> str:
+def literal(of: Unit) -> str:
+    """As it stands behind a number."""
     text = str(of)
     return text if text.isalpha() or text in ("°C", "°F", "%") else f"[{text}]"

@@ -98,6 +98,12 @@ ZEROS_K: Final = MappingProxyType(
 )
 """Scales with a zero of their own, and where that lies in kelvin."""
 
+_STATES: Final = frozenset({
+    _POWER, _PRESSURE, _K, (("var", 1),), (("VA", 1),), (("A", 1),),
+    (("A", -1), ("kg", 1), ("m", 2), ("s", -3)), (("A", -2), ("kg", 1), ("m", 2), ("s", -3)),
+})  # fmt: skip
+_SHARES: Final = frozenset({"%", "‰", "ppm", "ppb"})
+
 _FACTOR = re.compile(r"([^\s/·⋅*^()\d.-]+|1)(?:\^?(-?\d{1,2}))?")
 
 
@@ -148,6 +154,14 @@ class Unit:
             tuple(sorted(_merged(self.dims, other.dims, power))),
             self.factor * other.factor**power,
         )
+
+    @property
+    def counts_up(self) -> bool:
+        """Whether a meter's register may show it. Power, flows, pressures and the like are what is there now,
+        not what has gone through."""
+        if self.is_scale or dict(self.dims).get("s") == -1:
+            return False
+        return self.dims not in _STATES and not any(symbol in _SHARES for symbol, _ in self.parts)
 
 
 ONE: Final = Unit()

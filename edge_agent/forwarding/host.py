@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,11 +22,13 @@ class Speaker(Protocol):
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """Lent by the agent; none of them may raise. ``event(kind, source, detail)`` records an event and returns
-    at once; ``current`` gives the newest batch of every group; ``history`` is None while no store has it."""
+    at once; ``current`` gives the newest batch of every group; ``history`` is None while no store has it;
+    ``ask(command, uplink)`` is the guarded pipeline, None where nothing may be written."""
 
     event: Callable[[str, str, Mapping[str, Any]], None]
     current: Callable[[], Sequence[Batch]] = tuple
     history: Callable[[str, int, int], AsyncIterator[Batch]] | None = None
+    ask: Callable[[Command, str], Awaitable[Verdict]] | None = None
 
 
 class AgentHost:
@@ -69,10 +71,13 @@ class AgentHost:
         return self._hooks.history(stream, start_ns, end_ns)
 
     async def ask(self, command: Command) -> Verdict:
-        """Always refused, and always on record: this release writes to no controller."""
+        """A command to write goes into the guarded pipeline, where it is one request among others; any other,
+        and all where nothing may be written, is refused. Always on record."""
+        if command.kind == "write" and self._hooks.ask is not None:
+            return await self._hooks.ask(command, self._name)
         self._hooks.event(
             "command_refused",
             self._name,
             {"command": command.kind, "source": command.source, "detail": dict(command.detail)},
         )
-        return Verdict(Answer.REJECTED, "this agent is read-only: it takes no commands from a destination")
+        return Verdict(Answer.REJECTED, "this agent takes no such command from a destination")

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge_agent.config.model import WebConfig
 from edge_agent.metrics.names import SERIES_PER_WINDOW
-from edge_agent.model import Scaling, Schema, Value, ValueType, engineering
+from edge_agent.model import Scaling, Value, ValueType, engineering
 from edge_agent.status import Board, DeviceRow, GroupRow, live_qualities
 
 Labels = tuple[str, ...]
@@ -64,7 +64,7 @@ def _select(
 ) -> Selection:
     wanted = selected() if web.tags == "selected" else None
     found = [
-        [] if web.tags == "off" else list(_columns(device.name, group.schema, wanted))
+        [] if web.tags == "off" else list(_columns(device.name, group, wanted))
         for device, group in groups
     ]
     tags = sum(map(len, found))
@@ -79,8 +79,11 @@ def _select(
     return Selection(tuple(columns), taken, dropped)
 
 
-def _columns(device: str, schema: Schema, wanted: Collection[tuple[str, str]] | None) -> Iterator[Column]:
+def _columns(device: str, group: GroupRow, wanted: Collection[tuple[str, str]] | None) -> Iterator[Column]:
+    schema = group.schema
     for index, name in enumerate(schema.names):
+        if index in group.hidden:
+            continue
         if schema.types[index] is not ValueType.STRING and (wanted is None or (device, name) in wanted):
             yield index, schema.scaling[index], (device, name, schema.units[index])
 

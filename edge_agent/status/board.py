@@ -123,7 +123,7 @@ def _group(name: str, row: GroupRow, up: bool, mono_ns: int, tags: bool) -> dict
         "polls": row.polls,
         "overruns": row.overruns,
         "last_success_ns": row.last_success_ns,
-        "tags": len(row.schema.names),
+        "tags": len(row.schema.names) - len(row.hidden),
         "quality": quality_counts(row, mono_ns, up=up),
     }
     if tags:

@@ -100,13 +100,16 @@ def _by_severity(byte: int) -> Quality:
 
 
 def quality_counts(row: GroupRow, mono_ns: int, *, up: bool) -> dict[str, int]:
-    """How many tags are good, uncertain, bad, stale at this moment."""
+    """How many of the tags that are shown are good, uncertain, bad, stale at this moment."""
     counts = {"good": 0, "uncertain": 0, "bad": 0, "stale": 0}
-    quality = live_qualities(row, mono_ns, up=up)
+    quality, own = live_qualities(row, mono_ns, up=up), None if row.latest is None else row.latest.quality
+    if row.hidden:
+        quality = _shown(row, quality)
+        own = None if own is None else _shown(row, own)
     counts["good"] = quality.count(0)
     for byte, count in Counter(quality.translate(None, b"\x00")).items():  # nearly always none
         if byte == Quality.STALE:
-            said = 0 if row.latest is None else row.latest.quality.count(byte)  # by the device itself
+            said = 0 if own is None else own.count(byte)  # by the device itself
             counts["stale"] += count - said
             counts["bad"] += said
         elif byte >= 0x80:
@@ -116,8 +119,12 @@ def quality_counts(row: GroupRow, mono_ns: int, *, up: bool) -> dict[str, int]:
     return counts
 
 
+def _shown(row: GroupRow, quality: bytes) -> bytes:
+    return bytes(byte for index, byte in enumerate(quality) if index not in row.hidden)
+
+
 def live_values(row: GroupRow, mono_ns: int, *, up: bool) -> Sequence[dict[str, Any]]:
-    """One plain row per tag, in engineering units."""
+    """One plain row per tag that is shown, in engineering units."""
     schema, latest = row.schema, row.latest
     qualities = live_qualities(row, mono_ns, up=up)
     return [
@@ -132,6 +139,7 @@ def live_values(row: GroupRow, mono_ns: int, *, up: bool) -> Sequence[dict[str, 
             **_label(row, index, shown=quality < 0x80),
         }
         for index, name in enumerate(schema.names)
+        if index not in row.hidden
     ]
 
 

@@ -39,12 +39,12 @@ class GroupRow:
     ``spoke_ns``: when that was (monotonic; None: never), tag by tag where it was not the same moment for all.
     ``liveness_s``: while its changes are reported, how long the device may be silent before that counts as
     dead; else 0. ``polls``: reads that ended, well or badly. ``labels``: what numbers mean, by the position
-    of the tag; only of tags for which the table says so.
+    of the tag; only of tags for which the table says so. ``hidden``: positions of tags that are not shown.
     """
 
     __slots__ = (
-        "duration", "labels", "last_success_ns", "late", "latest", "liveness_s", "overruns", "period_s",
-        "polls", "schema", "spoke_ns",
+        "duration", "hidden", "labels", "last_success_ns", "late", "latest", "liveness_s", "overruns",
+        "period_s", "polls", "schema", "spoke_ns",
     )  # fmt: skip
 
     def __init__(self, schema: Schema, period_s: float) -> None:
@@ -53,6 +53,7 @@ class GroupRow:
         self.latest: Batch | None = None
         self.spoke_ns: tuple[int | None, ...] | None = None
         self.liveness_s = 0.0
+        self.hidden: frozenset[int] = frozenset()
         self.labels: dict[int, dict[int, str]] = {}
         self.polls = 0
         self.overruns = 0

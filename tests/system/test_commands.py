@@ -120,7 +120,7 @@ def test_status(live: Site) -> None:
         assert re.search(rf"^{re.escape(name)}\s", text, re.MULTILINE), name
     assert re.search(r"^dark-1\s+modbus\s+not connected", text, re.MULTILINE)
     answer = json.loads(run(live, "status", "--json"))
-    assert answer["writes"]["level"] == "alarm" and answer["writes"]["locked"] == []
+    assert not answer["writes"].get("locked"), "no device is locked out"
     assert answer["agent"]["id"] == live.status()["agent"]["id"]
     assert {d["name"] for d in answer["devices"]} == {
         "press-1",

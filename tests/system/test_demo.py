@@ -18,8 +18,8 @@ from tests.plant.processes import ROOT, eventually
 
 pytestmark = pytest.mark.timeout(540)  # waits for its turn
 KEYS = {
-    "devices_up", "samples_read", "samples_derived", "samples_delivered", "samples_buffered", "samples_quarantined",
-    "samples_lost", "excursions", "requests", "by_protocol",
+    "devices_up", "samples_read", "samples_derived", "samples_delivered", "samples_buffered",
+    "samples_quarantined", "samples_lost", "excursions", "requests", "by_protocol",
 }  # fmt: skip
 
 

@@ -365,6 +365,35 @@ async def test_an_output_is_told_again_when_its_device_comes_back(plant: Plant) 
     await plant.until(lambda: process.horn, "on again", within_s=20)
 
 
+async def test_an_output_that_somebody_else_drops_comes_back(plant: Plant) -> None:
+    """A second master, or the PLC's own program, resets the coil; no connection is lost."""
+    process, guard = plant.process, plant.writes.guard
+    plant.alarm(LimitKind.HIGH, on=True)
+    await plant.until(lambda: process.horn and process.lamp, "on")
+    await plant.until(lambda: (plant.writes.facts.reading(ref("horn")) or (None,))[0] is True, "polled")
+    sent = plant.frames(32)
+    reader, writer = await asyncio.open_connection("127.0.0.1", plant.server.port)
+    try:
+        writer.write(bytes.fromhex("0001 0000 0006 01 05 0020 0000"))
+        await writer.drain()
+        async with asyncio.timeout(5):
+            assert await reader.readexactly(12) == bytes.fromhex("0001 0000 0006 01 05 0020 0000")
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    assert not process.horn and plant.frames(32) == sent + 1
+    await plant.until(lambda: process.horn, "on again")
+    told = [e for e in plant.said if e.kind == "write_mismatch"]
+    assert [(e.source, e.detail["cause"]) for e in told] == [("press.horn", "dropped")]
+
+    def held() -> bool:
+        return all(row["mismatch"] is None for row in guard.status(moment(plant.clock))["writables"])
+
+    await plant.until(held, "confirmed")
+    assert plant.frames(32) == sent + 2 and process.lamp, "once, and the lamp was left alone"
+    assert guard.locked() == frozenset()
+
+
 async def test_a_full_disk_does_not_silence_the_horn(plant: Plant) -> None:
     plant.refuses_commits = True
     plant.alarm(LimitKind.HIGH, on=True)

@@ -107,6 +107,20 @@ FLOW_COMMA = Entry(
     "Put the formula in double quotes.",
     "请给公式加英文双引号。",
 )
+DEVICE_UNSAID = Entry(
+    "E-CFG-156",
+    "the files of derived.d are one virtual device: {other} calls it '{device}', and this file does not",
+    "derived.d 的所有文件共同构成一个计算设备：{other} 将其命名为 '{device}'，而本文件没有写明",
+    "Add 'device: {device}' to this file, or remove that line from {other}.",
+    "请在本文件中加上 'device: {device}'，或删除 {other} 处的该行。",
+)
+COUNTER_UNIT = Entry(
+    "E-CFG-157",
+    "tag '{tag}' is in {unit}: that is no meter register, which counts up what has gone through",
+    "点 '{tag}' 的单位是 {unit}：它不是表计寄存器；寄存器累计已通过的量",
+    "Name the tag of the register, in kWh, m³, t or pieces; of '{tag}' make a derived tag: avg({tag}, 1h).",
+    "请填写寄存器的点（kWh、m³、t 或件数）；对 '{tag}' 可设计算点：avg({tag}, 1h)。",
+)
 W_FLOAT_COUNTER = Entry(
     "W-CFG-153",
     "counter '{tag}' is a float32: above {most} it loses single counts",

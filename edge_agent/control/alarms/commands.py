@@ -73,11 +73,14 @@ def _positive(duration_s: float | None) -> bool:
 
 def check_duration(name: str, duration_s: float | None, rule: Alarming) -> None:
     if duration_s is not None and duration_s > rule.max_shelve_s:
-        longest = rule.max_shelve_s / 60
-        raise refused(
-            f"{name} may be shelved for {longest:g} min at most",
-            f"{name} 最多可搁置 {longest:g} 分钟",
+        minutes = rule.max_shelve_s / 60
+        hours = minutes >= 60 and minutes % 60 == 0
+        en, zh = (
+            (f"{minutes / 60:g} h", f"{minutes / 60:g} 小时")
+            if hours
+            else (f"{minutes:g} min", f"{minutes:g} 分钟")
         )
+        raise refused(f"{name} may be shelved for {en} at most", f"{name} 最多可搁置 {zh}")
 
 
 CONCERNED = {

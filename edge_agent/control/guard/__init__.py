@@ -18,6 +18,7 @@ from edge_agent.control.guard.raw import Unmappable as Unmappable
 from edge_agent.control.guard.raw import to_raw as to_raw
 from edge_agent.control.guard.refusal import Reason as Reason
 from edge_agent.control.guard.refusal import Stage as Stage
+from edge_agent.control.guard.refusal import lock_text as lock_text
 from edge_agent.control.guard.request import ANNUNCIATION as ANNUNCIATION
 from edge_agent.control.guard.request import HEARTBEAT as HEARTBEAT
 from edge_agent.control.guard.request import OPERATOR as OPERATOR
@@ -32,3 +33,4 @@ from edge_agent.control.guard.request import Reading as Reading
 from edge_agent.control.guard.request import Refusal as Refusal
 from edge_agent.control.guard.request import Verdict as Verdict
 from edge_agent.control.guard.request import WriteRequest as WriteRequest
+from edge_agent.control.guard.request import both as both

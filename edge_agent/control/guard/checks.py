@@ -14,7 +14,7 @@ from edge_agent.control.guard.books import Books
 from edge_agent.control.guard.ledger import BEIJING_S, DeviceLedger
 from edge_agent.control.guard.pending import Kept
 from edge_agent.control.guard.raw import Unmappable, farther, to_raw, within
-from edge_agent.control.guard.refusal import Reason
+from edge_agent.control.guard.refusal import Reason, lock_text
 from edge_agent.control.guard.request import ANNUNCIATION, HEARTBEAT, OWN, TTL, Facts, Permit, WriteRequest
 from edge_agent.model import Quality, Tag, Value, engineering
 
@@ -240,6 +240,11 @@ VERIFICATION: tuple[Callable[[Case], Wrong | None], ...] = (
     in_range, device_up, heartbeat, critical_alarm, preconditions, inputs,
 )  # fmt: skip
 ACCEPTANCE: tuple[Callable[[Case], Wrong | None], ...] = (busy, interval, step, rate, budget)
+READINESS: tuple[Callable[[Case], Wrong | None], ...] = (
+    level, incomplete, kill_switch, locked_out, device_up, heartbeat, critical_alarm, preconditions, inputs,
+    interval, budget,
+)  # fmt: skip
+"""What can be told of a tag before anybody asks for a value, and whoever does. They change nothing."""
 
 
 def since(case: Case) -> float | None:
@@ -289,4 +294,4 @@ def shown(value: object) -> object:
 def locked_text(device: str, lock: DeviceLedger) -> dict[str, object]:
     """Values of the sentence for LOCKED_OUT; Beijing time."""
     since = datetime.fromtimestamp(lock.since_ns // 10**9, UTC) + timedelta(seconds=BEIJING_S)
-    return {"device": device, "why": lock.locked, "since": f"{since:%Y-%m-%d %H:%M:%S}"}
+    return {"device": device, "why": lock_text(lock.locked), "since": f"{since:%Y-%m-%d %H:%M:%S}"}

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edge_agent.config.process import TagRef
 from edge_agent.config.writing import Writable, WriteLevel, Writing
@@ -48,6 +49,8 @@ from edge_agent.model import Quality, Tag, Value, engineering
 from edge_agent.settings import Text
 
 _ABANDONED_S = 60.0
+_FIGHT_S = 120.0
+_ZH = {True: "接通", False: "断开"}
 _OWN_PLACE = (HEARTBEAT, ANNUNCIATION)  # what becomes of these says nothing about set-points, and the reverse
 _DONE = Text("written and confirmed", "已写入并确认")
 _UNCONFIRMED = Text("written", "已写入")
@@ -78,6 +81,7 @@ class Guard(Operation):
         self._tags = dict(tags)
         self._list = {writable.tag: writable for writable in writing.writables}
         self._mismatches = {}
+        self._drops: dict[TagRef, int] = {}  # when an output was last found changed, monotonic
         self._open: dict[tuple[str, ...], _Open] = {}
         self._number = 0
 
@@ -104,7 +108,7 @@ class Guard(Operation):
                 if wrong is not None and waiting and wrong[0] is Reason.BUSY:
                     return Refusal(Reason.BUSY, sentence(*wrong), request.without_token())
                 if wrong is not None:
-                    return self._refuse(request, wrong, at)
+                    return self._starved(case, wrong, self._refuse(request, wrong, at))
         kept = self._keep(case)
         return self._permit(case) if kept is None else self._refuse(request, kept, at)
 
@@ -126,6 +130,33 @@ class Guard(Operation):
         self._send(now, at)
         return replace(now, audit=Audit(states=self.books.changed(at)))
 
+    def wanting(self, writable: Writable, facts: Facts, at: Moment) -> Refusal | None:
+        request = WriteRequest(writable.tag, None, writable.who[0])
+        tag = self._tags.get(writable.tag)
+        if self.writing.level is WriteLevel.OBSERVE or tag is None:
+            return Refusal(Reason.WRITES_OFF, sentence(Reason.WRITES_OFF, {}), request)
+        case = checks.Case(request, writable, tag, self.writing, facts, self.books, self.arming, at)
+        for check in checks.READINESS:
+            if (wrong := check(case)) is not None:
+                return Refusal(wrong[0], sentence(*wrong), request)
+        return None
+
+    def dropped(self, ref: TagRef, value: bool, at: Moment) -> Audit:
+        """An output that was written, and confirmed, holds something else by now; it is going to be written
+        again. Of an output that is changed again and again only the first time is told."""
+        former = self._drops.get(ref)
+        self._drops[ref] = at.mono_ns
+        text = Text(
+            f"{ref} was written {_flag(value)}, but holds {_flag(not value)} now: the controller or another "
+            "master changed it; it is written again",
+            f"{ref} 已写入 {_ZH[value]}，现在却为 {_ZH[not value]}：被控制器或其他主站更改；将再次写入",
+        )
+        audit = Audit()
+        if former is None or at.mono_ns - former > _FIGHT_S * 1e9:
+            audit = self._off(ref, value, not value, text, "dropped", at)
+        self._note(ref, value, not value, "dropped", at)
+        return audit
+
     def matches(self, permit: Permit, raw: Value) -> bool:
         """Whether a read-back shows what was written."""
         return same(raw, permit.raw, permit.tag, permit.writable.verify_tolerance)
@@ -142,6 +173,8 @@ class Guard(Operation):
         if permit.verify:
             now = replace(now, stages=(*now.stages, (Stage.CONFIRM, at.time_ns)))
         self._mismatches.pop(permit.ref, None)
+        if permit.request.who == ANNUNCIATION and permit.read_before and self._held(permit):
+            self._refund(permit)  # said again, to be sure; it held that already
         if permit.ref.device in self.books.devices and permit.request.who not in _OWN_PLACE:
             self.books.device(permit.ref.device).failures = 0
         ledger = self.books.tags.get(permit.ref)
@@ -226,6 +259,7 @@ class Guard(Operation):
         self.writing, self._tags = writing, new
         self._list = {writable.tag: writable for writable in writing.writables}
         self._mismatches = {ref: found for ref, found in self._mismatches.items() if ref in self._list}
+        self._drops = {ref: mono_ns for ref, mono_ns in self._drops.items() if ref in self._list}
         self.pending = Pending()
         if not self.arming.disarm():
             return Audit()
@@ -340,13 +374,46 @@ class Guard(Operation):
         audit = self.journal.ended("write_mismatch", permit, text, at, read_back=raw)
         if permit.request.who == ANNUNCIATION:
             self._refund(permit)  # tried again and again, it must not be out of budget once it is mended
-            former = self._mismatches.get(permit.ref)
-            since_ns, times = (former.since_ns, former.times) if former else (at.time_ns, 0)
-            self._mismatches[permit.ref] = Mismatch(wrote, read, since_ns, times + 1)
+            self._note(permit.ref, wrote, read, "read_back", at)
             return Verdict("write_mismatch", text, audit + self._states(at))
         return Verdict(
             "write_mismatch", text, audit + self._lock(permit, text.en, at) + self._states(at), True
         )
+
+    def _starved(self, case: checks.Case, wrong: checks.Wrong, refusal: Refusal) -> Refusal:
+        """An output whose budget is used up stays as it is until midnight: nobody must learn that from a horn
+        that does not sound."""
+        if wrong[0] is not Reason.BUDGET_TAG or case.request.who != ANNUNCIATION:
+            return refusal
+        ref, value, limit = case.ref, case.request.value, wrong[1]["limit"]
+        text = Text(
+            f"{ref} should be {_flag(value)}, but its {limit} writes of this day are used up: it is not "
+            "written before midnight (Beijing time), or with a greater per_day",
+            f"{ref} 应为 {_ZH[bool(value)]}，但今日 {limit} 次写入额度已用完：北京时间零点之前不再写入，"
+            "或请增大 per_day",
+        )
+        held = engineering(case.expected, case.tag.scaling)
+        former, audit = self._mismatches.get(ref), Audit()
+        if former is None or former.reason != str(Reason.BUDGET_TAG):
+            audit = self._off(ref, value, held, text, str(Reason.BUDGET_TAG), case.at)
+        self._note(ref, value, held, str(Reason.BUDGET_TAG), case.at)
+        return replace(refusal, audit=refusal.audit + audit)
+
+    def _off(self, ref: TagRef, value: Any, held: Any, text: Text, reason: str, at: Moment) -> Audit:
+        """The event of an output that does not hold what it should."""
+        self.journal.outcomes["mismatch"] += 1
+        detail = {"tag": str(ref), "value": value, "who": ANNUNCIATION, "user": "", "read_back": held}
+        self.journal.keep(text)
+        return self.journal.whole("write_mismatch", at, str(ref), **detail, cause=reason, text=text.en)
+
+    def _note(self, ref: TagRef, wrote: object, held: object, reason: str, at: Moment) -> None:
+        """For status and metric, until it was written and confirmed."""
+        former = self._mismatches.get(ref)
+        since_ns, times = (former.since_ns, former.times) if former else (at.time_ns, 0)
+        self._mismatches[ref] = Mismatch(wrote, held, since_ns, times + 1, reason)
+
+    def _held(self, permit: Permit) -> bool:
+        return permit.found is not None and same(permit.found, permit.raw, permit.tag)
 
     def _count_failure(self, permit: Permit, reason: str, at: Moment) -> Audit:
         ledger = self.books.device(permit.ref.device)
@@ -380,6 +447,10 @@ class Guard(Operation):
 
     def _states(self, at: Moment) -> Audit:
         return Audit(states=self.books.changed(at))
+
+
+def _flag(value: object) -> str:
+    return "on" if value else "off"
 
 
 def _key(permit: Permit) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class Journal:
         self.recent: deque[Event] = deque(maxlen=100)
         self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self.reasons: Counter[str] = Counter()  # of those refused
+        self._chinese: dict[str, str] = {}  # of the sentences in ``recent``, by the English ones
         self._told: dict[tuple[TagRef, str], tuple[object, ...]] = {}
         self._repeats = Repeats()
 
@@ -47,6 +48,17 @@ class Journal:
         event = Event(kind, source, at.time_ns, at.mono_ns, self.version, detail)
         self.recent.append(event)
         return Audit((event,))
+
+    def keep(self, text: Text) -> None:
+        """Events tell it in English; people may read the last ones in Chinese as well."""
+        self._chinese.pop(text.en, None)
+        self._chinese[text.en] = text.zh
+        while len(self._chinese) > 2 * (self.recent.maxlen or 0):
+            del self._chinese[next(iter(self._chinese))]
+
+    def chinese(self, sentence: str) -> str:
+        """Of a sentence of one of the recent events; itself where nothing else is known."""
+        return self._chinese.get(sentence, sentence)
 
     def refused(self, refusal: Refusal, at: Moment, permit: Permit | None = None) -> Audit:
         """One whose intent stands in the record is always told: an intent without an end would look as if the
@@ -57,6 +69,7 @@ class Journal:
             self.reasons[str(refusal.reason)] += 1
         if not self._news(request, ("write_refused", refusal.reason)):
             return Audit()
+        self.keep(refusal.text)
         passed = permit.stages if permit else stages_before(refusal.reason.stage, at)
         detail = (of_permit(permit) if permit else of_request(request)) | {
             "reason": str(refusal.reason),
@@ -95,6 +108,7 @@ class Journal:
         key = (kind, more.get("reason"), None if permit.request.who == HEARTBEAT else permit.raw)
         if not self._news(permit.request, key):
             return Audit()
+        self.keep(text)
         return self.whole(kind, at, str(permit.request.tag), **of_permit(permit), **more, text=text.en)
 
     def _news(self, request: WriteRequest, key: tuple[object, ...], about: str = "end") -> bool:

@@ -13,7 +13,8 @@ from edge_agent.control.guard.arming import Arming
 from edge_agent.control.guard.books import Books
 from edge_agent.control.guard.journal import Journal, of_request
 from edge_agent.control.guard.pending import Pending
-from edge_agent.control.guard.request import Approved, Armed, Audit
+from edge_agent.control.guard.refusal import lock_text
+from edge_agent.control.guard.request import Approved, Armed, Audit, Facts, Refusal, both
 from edge_agent.errors import LinesideError
 from edge_agent.settings import Text
 
@@ -28,12 +29,15 @@ class GuardRefused(LinesideError):
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """An output that does not hold what was written to it. ``since_ns``: UTC, of the first of ``times``."""
+    """An output that does not hold what it should. ``since_ns``: UTC, of the first of ``times``. ``reason``:
+    ``read_back`` (written, and not there), ``dropped`` (there, and gone again), ``budget_tag`` (not written
+    any more today)."""
 
     wrote: object
     read_back: object
     since_ns: int
     times: int
+    reason: str = "read_back"
 
 
 class Operation:
@@ -132,8 +136,14 @@ class Operation:
 
     # --- looking -------------------------------------------------------------------------------------------
 
-    def status(self, at: Moment) -> dict[str, Any]:
-        """JSON-able; for people and programs. No token."""
+    def wanting(self, writable: Writable, facts: Facts, at: Moment) -> Refusal | None:
+        """Why it could not be written now, whatever the value and whether or not somebody has armed; None
+        when it could. Leaves nothing behind."""
+        raise NotImplementedError
+
+    def status(self, at: Moment, facts: Facts | None = None) -> dict[str, Any]:
+        """JSON-able; for people and programs. No token. With ``facts`` each row tells whether it could be
+        written now (``ready``, ``why``)."""
         return {
             "level": self.writing.level.name.lower(),
             "dry_run": self.writing.dry_run,
@@ -143,9 +153,14 @@ class Operation:
             "per_day": self.writing.per_day,
             "outcomes": dict(self.journal.outcomes),
             "refused": dict(self.journal.reasons),
-            "writables": [self._row(writable, at) for writable in self._list.values()],
+            "writables": [self._row(writable, at, facts) for writable in self._list.values()],
             "locked": [
-                {"device": name, "reason": ledger.locked, "since_ns": ledger.since_ns}
+                {
+                    "device": name,
+                    "reason": ledger.locked,
+                    "text": both(lock_text(ledger.locked)),
+                    "since_ns": ledger.since_ns,
+                }
                 for name, ledger in self.books.devices.items()
                 if ledger.locked
             ],
@@ -167,7 +182,7 @@ class Operation:
         left_s = self.arming.left_s(at)
         return {"user": self.arming.user, "until_ns": self.arming.until_ns, "left_s": left_s}
 
-    def _row(self, writable: Writable, at: Moment) -> dict[str, Any]:
+    def _row(self, writable: Writable, at: Moment, facts: Facts | None) -> dict[str, Any]:
         ledger = self.books.tags.get(writable.tag)
         revert = ledger.revert if ledger else None
         mismatch = self._mismatches.get(writable.tag)
@@ -183,7 +198,13 @@ class Operation:
             "written_s": ledger.since_s(at.mono_ns) if ledger else None,
             "revert": None if revert is None else {"value": revert.value, "in_s": back_s},
             "mismatch": asdict(mismatch) if mismatch else None,
+            **({} if facts is None else self._readiness(writable, facts, at)),
         }
+
+    def _readiness(self, writable: Writable, facts: Facts, at: Moment) -> dict[str, Any]:
+        refusal = self.wanting(writable, facts, at)
+        why = None if refusal is None else {"reason": str(refusal.reason), "text": both(refusal.text)}
+        return {"ready": why is None, "why": why}
 
     def locked(self) -> frozenset[str]:
         """The devices that are locked out, of those that have something to be written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -204,6 +205,28 @@ _TEXTS: dict[Reason, Text] = {
 
 
 def sentence(reason: Reason, values: Mapping[str, object]) -> Text:
-    """The reason with what it is about. ``values`` must hold what its text names."""
+    """The reason with what it is about. ``values`` must hold what its text names; a Text is told in the
+    language of the sentence."""
     text = _TEXTS[reason]
-    return Text(text.en.format(**values), text.zh.format(**values))
+    en = {name: value.en if isinstance(value, Text) else value for name, value in values.items()}
+    zh = {name: value.zh if isinstance(value, Text) else value for name, value in values.items()}
+    return Text(text.en.format(**en), text.zh.format(**zh))
+
+
+_LOCKS = (
+    (re.compile(r"wrote (.*), read back (.*)"), r"写入 \1，读回 \2"),
+    (re.compile(r"(\d+) failures in a row, the last: (.*)"), r"连续失败 \1 次，最后一次：\2"),
+    (re.compile(r"its stored state cannot be read"), "已存储的状态无法读取"),
+)
+
+
+def lock_text(why: str) -> Text:
+    """Why a device is locked out, as it is kept on disk, for people. What a controller said stays as it
+    is."""
+    place, colon, rest = why.partition(": ")
+    if not colon:
+        place, rest = "", why
+    for pattern, zh in _LOCKS:
+        if found := pattern.fullmatch(rest):
+            return Text(why, f"{place}：{found.expand(zh)}" if colon else found.expand(zh))
+    return Text(why, why)

@@ -141,7 +141,8 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What the asker is told. ``kind``: as of the event; ``write_refused`` has a ``reason`` and perhaps a
-    ``pending`` id. Values in engineering units."""
+    ``pending`` id. ``locked``: by this write the device was locked out, which ``text`` says as well. Values
+    in engineering units."""
 
     kind: str
     text: Text
@@ -151,6 +152,7 @@ class Outcome:
     before: Value = None
     value: Value = None
     raw: Value = None
+    locked: bool = False
 
     @property
     def ok(self) -> bool:
@@ -166,16 +168,19 @@ class Outcome:
     @classmethod
     def of(cls, permit: Permit, verdict: Verdict) -> Outcome:
         before = engineering(permit.found, permit.tag.scaling)
+        text = _locked_now(verdict.text, permit.ref.device) if verdict.locked else verdict.text
         return cls(
-            verdict.kind, verdict.text, str(permit.ref), before=before, value=permit.value, raw=permit.raw
-        )
+            verdict.kind, text, str(permit.ref), before=before, value=permit.value, raw=permit.raw,
+            locked=verdict.locked,
+        )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {
             "kind": self.kind,
             "ok": self.ok,
-            "text": {"en": self.text.en, "zh": self.text.zh},
+            "text": both(self.text),
+            "locked": self.locked,
             "tag": self.tag,
             "reason": self.reason,
             "pending": self.pending,
@@ -183,6 +188,19 @@ class Outcome:
             "value": plain(self.value),
             "raw": self.raw,
         }
+
+
+def _locked_now(text: Text, device: str) -> Text:
+    cure = f"edge-agent writes unlock {device} --comment"
+    return Text(
+        f"{text.en}. {device} is locked out for writing now; once the cause is found: '{cure} WHY'",
+        f"{text.zh}。设备 {device} 的写入现已锁定；查明原因后用 '{cure} 原因' 解锁",
+    )
+
+
+def both(text: Text) -> dict[str, str]:
+    """JSON-able."""
+    return {"en": text.en, "zh": text.zh}
 
 
 def plain(value: Any) -> bool | int | float | str | None:

@@ -295,3 +295,32 @@ def test_what_went_through_a_truthful_meter_is_counted_to_the_last_count(seed: i
     meter.run(1)
     counter.read(meter.time_ns, meter.time_ns - START, meter.register)
     assert counter.total == meter.truth - (begun or 0)
+
+
+def test_the_last_reading_bounds_what_the_old_meter_may_have_shown() -> None:
+    own = spec(scale=D("0.1"), noise=D(2), step=D(5), lag_s=D(4), multipliers=(Multiplier(0, D(10)),))
+    line = Line(own)
+    assert line.counter.old_final_range(START, START, 0) is None
+    line.read(1000)
+    now_s = 11
+    now_ns, mono_ns = START + now_s * SECOND, now_s * SECOND
+    # 1 kWh/s for ten seconds and the lag, five counts more; of it a tenth on the display
+    assert line.counter.old_final_range(now_ns, now_ns, mono_ns) == (D("99.8"), D(100) + D("1.4") + D("0.5"))
+    assert line.counter.old_final_range(now_ns + SECOND, now_ns, mono_ns) == (D("99.8"), D("102.0"))
+    assert line.counter.old_final_range(START, now_ns, mono_ns) is None  # a later reading has been counted
+
+
+def test_an_old_final_reading_within_the_noise_is_counted_as_none(restarts: bool) -> None:
+    line = Line(spec(noise=D(2), max_rate=D(10)), restarts).read(1000)
+    line.declare(2, "998", "5")
+    line.read(7, after_s=2)
+    assert line.kinds == ["counter_replaced"] and line.total == 2
+
+
+def test_a_withdrawn_declaration_is_forgotten(restarts: bool) -> None:
+    line = Line(spec(max_rate=D(10)), restarts).read(1000)
+    line.declare(2, "1001", "5")
+    assert [one.new_start for one in line.counter.withdraw()] == [5]
+    assert line.counter.withdraw() == () and line.counter.declared == ()
+    line.read(7, 8, 9, after_s=2)
+    assert "counter_replaced" not in line.kinds

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import pwd
+import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest_asyncio
 
 from edge_agent.agent.alarm_desk import alarm_handlers
 from edge_agent.cli.alarm_history import COLUMNS, csv_line, harmless
-from edge_agent.cli.lengths import seconds
+from edge_agent.cli.lengths import length_text, seconds
+from edge_agent.cli.output import flat
 from edge_agent.console import Console
 from edge_agent.control.alarms import AlarmBook, AlarmCommand
 from edge_agent.control.excursion import Moment
@@ -112,7 +114,7 @@ async def test_shelving(scene: Scene) -> None:
     listed = json.loads(await scene.ok("list", "--json"))
     assert listed["alarms"][0]["comment"] == "sensor is being replaced"
     code, out, err = await scene.run("shelve", LOW, "--for", "2h", "--reason", "x")
-    assert (code, out) == (1, "") and "60 min at most" in err
+    assert (code, out) == (1, "") and "1 h at most" in err
     await scene.ok("unshelve", HIGH)
     assert scene.journal[-1].detail["reason"] == "by command"
     await scene.ok("suppress", HIGH, "--reason", "overhaul")
@@ -140,7 +142,14 @@ async def test_everything_at_once(scene: Scene) -> None:
         (("shelve", HIGH, "--for", "30min"), 2, "--reason"),
         (("shelve", HIGH, "--reason", "x"), 2, "--for"),
         (("shelve", HIGH, "--reason", "x", "--for", "soon"), 2, "--for"),
+        (("shelve", HIGH, "--reason", "x", "--for", "30"), 2, "--for: '30' has no unit: write 30min"),
         (("suppress", HIGH), 2, "--reason"),
+        (("show", "press-1.pressure"), 1, f"{LOW}, {HIGH}"),
+        (("ack", "press-1.pressure"), 1, "is a window"),
+        (("history", "--since", "2099-01-01"), 2, "2099-01-01 00:00:00+08:00 is still to come"),
+        (("history", "--since", "8"), 2, "has no unit: write 8min"),
+        (("history", "--since", "2025-12-31", "--until", "2025-12-30"), 2, "is not after --since 2025-12-31"),
+        (("export", "no/such/folder/a.csv"), 2, "there is no directory no/such/folder: make it first"),
         (("history", "--since", "yesterday"), 2, "8h"),
         (("export", "out.txt", "--since", "x"), 2, "8h"),
         (("explode",), 2, "explode"),
@@ -183,7 +192,12 @@ async def test_history_and_export(scene: Scene) -> None:
     assert [row["kind"] for row in rows] == ["alarm_raised", "excursion_begin", "alarm_acknowledged"]
     assert tuple(rows[0]) == COLUMNS
     assert (rows[0]["alarm"], rows[0]["window"], rows[0]["value"]) == (HIGH, "press-1.pressure", "-3.5")
-    assert (rows[0]["time"], rows[0]["annunciated"]) == ("2026-01-01 00:00:00+00:00", "true")
+    assert (rows[0]["time"], rows[0]["annunciated"]) == ("2026-01-01 08:00:00+08:00", "true")
+    assert [(row["before"], row["before_state"], row["after_state"]) for row in rows] == [
+        ("A", "normal", "ACTIVE"),
+        ("", "", ""),
+        ("B", "ACTIVE", "active, acknowledged"),
+    ]
     assert rows[1]["window"] == "press-1.pressure" and rows[1]["alarm"] == ""
     assert rows[2]["comment"] == '\'=HYPERLINK(1), "ming"\nhua', "Excel must not calculate it"
     assert rows[2]["user"] == ME
@@ -195,6 +209,52 @@ async def test_history_and_export(scene: Scene) -> None:
     assert [(e["kind"], e["source"], e["time_ns"], e["detail"]) for e in exported] == [
         (event.kind, event.source, event.time_ns, event.detail) for event in stored
     ]
+
+
+async def test_a_history_without_a_hit_says_so(scene: Scene) -> None:
+    scene.journal += scene.desk.comes()
+    out = await scene.ok("history", "--since", "2025-12-31", "--name", "*.hgih")
+    assert "'*.hgih'" in out and "2025-12-31 00:00:00+08:00" in out and HIGH in out
+    out = await scene.ok("history", "--since", "2025-12-30", "--until", "2025-12-31")
+    assert out.startswith("nothing happened from 2025-12-30 00:00:00+08:00 to 2025-12-31 00:00:00+08:00")
+    code, out, err = await scene.run("history", "--since", "2025-12-31", "--name", "x", "--json")
+    assert (code, out) == (0, "") and "'x'" in err
+    _, out, _ = await scene.run("history", "--since", "1h", lang="zh_CN.UTF-8")
+    assert "没有事件" in out
+
+
+async def test_all_times_are_those_of_beijing(scene: Scene) -> None:
+    """Whatever the zone of the machine is: what is printed and what is typed."""
+    scene.journal += scene.desk.comes()
+    assert "2026-01-01 08:00:00+08:00" in await scene.ok("list")
+    span = ("--since", "2026-01-01T08:00", "--until", "2026-01-01T08:01")
+    assert "2026-01-01 08:00:00+08:00" in await scene.ok("history", *span)
+
+
+async def test_everything_about_one_alarm(scene: Scene) -> None:
+    scene.desk.comes(quality="good")
+    await scene.ok("suppress", HIGH, "--reason", "overhaul")
+    assert [line.split("  ")[0] for line in (await scene.ok("show", HIGH)).splitlines()] == [
+        HIGH, "what", "window", "limit watched", "tag", "priority", "standards", "state",
+        "in this state since", "last value", "limit", "deadband", "quality", "acknowledged", "latched",
+        "first of its group", "came last", "announced last", "put aside by", "put aside because",
+    ]  # fmt: skip
+    out = await scene.ok("show", HIGH)
+    said = {line.partition("  ")[0]: line.partition("  ")[2].strip() for line in out.splitlines()}
+    assert (said["state"], said["limit watched"], said["standards"]) == ("out of service", "high", "GB-1@2")
+    assert (said["last value"], said["limit"], said["deadband"]) == ("5.2 bar", "5 bar", "0.5 bar")
+    assert (said["acknowledged"], said["latched"]) == ("no", "yes"), "words for yes and no"
+    code, out, _ = await scene.run("show", HIGH, lang="zh_CN.UTF-8")
+    assert code == 0 and "已停用" in out and "上限" in out and "监视的限值" in out
+    left = out.replace(HIGH, "").replace("press-1.pressure", "").replace("GB-1@2", "").replace(ME, "")
+    assert not re.search(r"[a-z]{3,}", left.replace("bar", "").replace("overhaul", "")), left
+
+
+async def test_a_list_says_that_its_value_is_the_last_one(scene: Scene) -> None:
+    scene.desk.comes()
+    assert "last value" in (await scene.ok("list")).splitlines()[1]
+    _, out, _ = await scene.run("list", lang="zh_CN.UTF-8")
+    assert "最近值" in out
 
 
 async def test_an_export_that_is_refused_leaves_the_file_alone(scene: Scene) -> None:
@@ -239,3 +299,15 @@ def test_a_line_of_an_excursion_has_all_columns() -> None:
 )  # fmt: skip
 def test_lengths_of_time(text: str, length_s: float | None) -> None:
     assert seconds(text) == length_s
+
+
+@pytest.mark.parametrize(
+    ("length_s", "text"),
+    [
+        (28_800, "8 h"), (1800, "30 min"), (5400, "1 h 30 min"), (0.25, "0.25 s"), (90, "1 min 30 s"),
+        (59.999, "60 s"), (604_800, "7 d"), (90_061, "1 d 1 h"), (86_460, "1 d"), (0, "0 s"),
+    ],
+)  # fmt: skip
+def test_lengths_as_people_say_them(length_s: float, text: str) -> None:
+    assert length_text(length_s) == text
+    assert list(flat({"kept_s": length_s})) == [("kept", text)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,51 @@ def test_who_set_what(line: str) -> None:
 def test_the_same_in_chinese(line: str) -> None:
     done = run("explain", "press-1.pressure", "--config", line, "--lang", "zh")
     assert "园区 park-2026@3" in done.stdout and "已被收紧" in done.stdout and "产线" in done.stdout
+
+
+def test_limits_stand_from_the_lowest_to_the_highest_in_words(line: str) -> None:
+    device = Path(line, "devices.d", "press-1.yaml")
+    device.write_text(DEVICE.replace("    low: 0.35\n", "    low: 0.35\n    lolo: 0.1\n"), encoding="utf-8")
+    for lang, words in (("en", "lolo low high hihi rise"), ("zh", "下下限 下限 上限 上上限 上升过快")):
+        lines = run("explain", "press-1.pressure", "--config", line, "--lang", lang).stdout.splitlines()
+        start = next(n for n, text in enumerate(lines) if text.startswith(("Limits in", "生效的")))
+        shown = [text.split()[0] for text in lines[start + 2 :] if text][:5]
+        assert shown == words.split()
+    chinese = run("explain", "press-1.pressure", "--config", line, "--lang", "zh").stdout
+    assert "紧急" in chinese and "critical" not in chinese
+    report = json.loads(run("explain", "press-1.pressure", "--config", line, "--json").stdout)
+    assert [limit["kind"] for limit in report["limits"]] == ["lolo", "low", "high", "hihi", "rise"]
+
+
+def test_the_name_of_an_alarm_leads_to_its_window(line: str) -> None:
+    done = run("explain", "press-1.pressure.high", "--config", line)
+    assert done.returncode == 2 and "edge-agent explain press-1.pressure\n" in done.stderr
+
+
+DERIVED = """device: made
+description: 计算点
+tags:
+  - {name: twice, formula: press-1.pressure * 2, unit: MPa, description: 两倍}
+windows:
+  - {tag: twice, high: 1, when: press-1.running}
+"""
+
+
+def test_the_virtual_device(line: str) -> None:
+    path = Path(line, "derived.d", "line.yaml")
+    path.parent.mkdir()
+    path.write_text(DERIVED, encoding="utf-8")
+    done = run("explain", "made", "--config", line)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "made  |  计算点  |  calculated by the agent" in done.stdout
+    assert "Group press-1.default, with each of its reads, every 1 s" in done.stdout
+    assert re.split("  +", row(done.stdout, "twice")) == ["twice", "press-1.pressure * 2", "MPa", "两倍"]
+    report = json.loads(run("explain", "made", "--config", line, "--json").stdout)
+    (group,) = report["groups"]
+    assert [tag["tag"] for tag in group["tags"]] == ["twice"]
+    assert run("explain", "made.twice", "--config", line).stdout.startswith("made.twice  |")
+    done = run("read", "made", "--config", line)
+    assert done.returncode == 2 and "edge-agent watch made" in done.stderr
 
 
 def test_for_programs(line: str) -> None:

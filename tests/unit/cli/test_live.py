@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from edge_agent.cli.table import width
 from edge_agent.config.model import WebConfig
-from edge_agent.status import Board
+from edge_agent.status import Board, DeviceRow
 from edge_agent.testing.clock import ManualClock
 from edge_agent.web import Sources, Web
 from tests.unit.metrics.board import MONO_NS, SECOND_NS, TIME_NS, WINDOW, make_board
@@ -133,6 +133,12 @@ async def test_watch_as_json_lines(scene: Scene) -> None:
 async def test_watch_refuses_a_device_that_is_not_there(scene: Scene) -> None:
     code, out, err = await scene.run("watch", "--once", "press-9")
     assert (code, out) == (2, "") and "press-1" in err
+
+
+async def test_watch_knows_the_virtual_device_before_it_has_a_value(scene: Scene) -> None:
+    scene.board.devices["derived"] = DeviceRow("derived", "derived", "")
+    code, out, err = await scene.run("watch", "--once", "derived")
+    assert (code, err) == (0, "derived has no value yet\n") and "press-1" not in out
 
 
 async def test_watch_goes_on_when_the_agent_ends_and_shows_nothing_as_live(scene: Scene) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from edge_agent.buffer import Buffer
 from edge_agent.cli import main
-from edge_agent.cli.moments import length_ns, moment, moment_text, zone
+from edge_agent.cli.moments import BEIJING, length_ns, moment, moment_text
 from edge_agent.cli.replay_sides import Comparison, Replay, Side
 from edge_agent.config import load
 from edge_agent.config.lastgood import save_last_good
@@ -247,7 +247,8 @@ async def test_the_configuration_in_use_and_the_table(
     assert main(["replay", "--config", str(new), *span]) == 0
     text = capsys.readouterr().out
     assert "press-1.pressure.high           2    2    26.7 min  62.7 min" in text
-    assert "2026-01-01 08:15:10 only new 9.0 min" in text
+    assert "2026-01-01 08:15:10 only new 9.0 min" in text and "first differences (+08:00)" in text
+    assert "From 2026-01-01 08:00:00+08:00 to 2026-01-01 10:00:00+08:00" in text
     assert "1 alarms would have been different: raised 2 times with the old" in text
     assert main(["--lang", "zh", "replay", "--config", str(new), *span]) == 0
     assert "有 1 个报警会不同" in capsys.readouterr().out
@@ -255,6 +256,30 @@ async def test_the_configuration_in_use_and_the_table(
     assert "nothing to replay" in capsys.readouterr().out
     report = replayed(capsys, "--config", str(old), *span, "--all")
     assert report["changed"] == [] and report["same"][0]["old"]["raised"] == 2
+
+
+@pytest.mark.parametrize("with_old", [True, False])
+async def test_a_new_configuration_has_no_store_of_its_own(
+    tmp_path: Path, with_old: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its relative state_dir leads to nothing: the store is that of ``--old``, else that of the agent."""
+    old = config(tmp_path / "old", PRESSURE.format(high=18, more=""), state_dir=Path("state"))
+    new = config(tmp_path / "new", PRESSURE.format(high=15, more=""), state_dir=Path("state"))
+    await store(old / "state", 7200, wave, lambda s: 50)
+    span = ["--from", "2026-01-01T08:00", "--to", "2026-01-01T10:00"]
+    monkeypatch.delenv("EDGE_AGENT_CONFIG", raising=False)
+    assert main(["replay", "--config", str(new), *span]) == 1
+    told = capsys.readouterr().err
+    assert str(new / "state") in told and "--state-dir DIRECTORY" in told
+    if with_old:
+        words = ["--old", str(old)]
+    else:
+        save_last_good(load(old), old / "state")
+        (old / "devices.d" / "press-1.yaml").write_text("broken： now\n")
+        monkeypatch.setenv("EDGE_AGENT_CONFIG", str(old))
+        words = []
+    report = replayed(capsys, "--config", str(new), *words, *span)
+    assert report["changed"][0]["alarm"] == "press-1.pressure.high"
 
 
 async def test_mistakes_are_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,11 +297,12 @@ async def test_mistakes_are_told_in_a_sentence(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_moments() -> None:
-    where = zone()
+    where = BEIJING
     now_ns = round(datetime(2026, 11, 22, 3, 30, tzinfo=UTC).timestamp()) * S  # 11:30 local
     for text, expected in (
         ("now", "2026-11-22T11:30:00+08:00"),
         ("2h ago", "2026-11-22T09:30:00+08:00"),
+        ("2h", "2026-11-22T09:30:00+08:00"),
         ("06:00", "2026-11-22T06:00:00+08:00"),
         ("18:00", "2026-11-21T18:00:00+08:00"),
         ("2026-11-20", "2026-11-20T00:00:00+08:00"),

@@ -50,8 +50,9 @@ class Desk:
         self.bench = bench
         self.said: list[str] = []
         self.requests: list[WriteRequest] = []
+        self.read_back: int | None = None  # instead of what was written
         self.path = directory / "console.sock"
-        handlers = write_handlers(bench.guard, self.execute, Turned(bench), self.announce)
+        handlers = write_handlers(bench.guard, self.execute, Turned(bench), self.announce, bench.plant)
         self.console = Console(self.path, "", handlers)
 
     def announce(self, events: Sequence[Event], states: Mapping[str, Any]) -> None:
@@ -66,7 +67,7 @@ class Desk:
         decision = self.bench.guard.before(decision, self.bench.held[decision.ref], self.bench.now)
         if isinstance(decision, Refusal):
             return Outcome.refused(decision)
-        verdict = self.bench.guard.verified(decision, decision.raw, self.bench.now)
+        verdict = self.bench.guard.verified(decision, self.read_back or decision.raw, self.bench.now)
         if not decision.dry_run:
             self.bench.held[decision.ref] = decision.raw
         return Outcome.of(decision, verdict)
@@ -172,6 +173,51 @@ async def test_kill_and_unlock(desk: Desk, capsys: pytest.CaptureFixture[str]) -
     assert desk.said == ["write_killed", "write_killed", "write_unlocked"]
     assert await run(desk, "writes", "log", "--last", "1") == 0
     assert "write_unlocked" in capsys.readouterr().out
+
+
+async def test_a_mismatch_is_told_as_such_with_the_way_out(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await run(desk, "writes", "arm")
+    monkeypatch.setenv("EDGE_AGENT_WRITE_TOKEN", capsys.readouterr().out.strip())
+    desk.read_back = 600
+    assert await run(desk, "write", "press.setpoint", "62.5") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("press.setpoint: NOT DONE: wrote 62.5, read back 60. press is locked out")
+    assert "writes unlock press --comment" in told and "->" not in told
+    assert await run(desk, "writes", "status", "--lang", "zh") == 0
+    assert "press.setpoint：写入 62.5，读回 60" in capsys.readouterr().out
+    assert await run(desk, "writes", "unlock", "press", "--comment", "valve was in manual") == 0
+    capsys.readouterr()
+    desk.bench.held[SETPOINT] = 600
+    desk.bench.wait(5)
+    assert await run(desk, "write", "press.setpoint", "62.5", "--lang", "zh") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("press.setpoint：未完成：写入 62.5，读回 60。设备 press 的写入现已锁定")
+    assert await run(desk, "writes", "log") == 0
+    assert "valve was in manual" in capsys.readouterr().out
+    assert await run(desk, "writes", "log", "--lang", "zh") == 0
+    told = capsys.readouterr().out
+    assert "写入 62.5，读回 60" in told and "read back" not in told and "valve was in manual" in told
+
+
+async def test_the_status_tells_what_could_be_written_now(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(desk, "writes", "status") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("not armed  |") and "press.beat" not in told
+    lines = {line.split()[0]: line for line in told.splitlines() if line.startswith(("press.", "oven."))}
+    assert lines["press.setpoint"].endswith("once armed") and lines["press.horn"].endswith("ready")
+    desk.bench.plant.down.add("press")
+    await run(desk, "writes", "arm")
+    capsys.readouterr()
+    assert await run(desk, "writes", "status") == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"armed by {ME} until ") and "NO: device press does not answer" in told
+    assert await run(desk, "writes", "status", "--lang", "zh") == 0
+    told = capsys.readouterr().out
+    assert "否：设备 press 无应答" in told and "操作员" in told and "就绪" in told
 
 
 async def test_approving_what_somebody_else_asked_for(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -318,3 +318,56 @@ def test_the_page_names_every_key_and_function(name: str) -> None:
         for key, field in model.model_fields.items():
             assert f"`{field.alias or key}`" in text, f"{model.__name__}.{key}"
     assert all(f"`{function}" in text for function in FUNCTIONS)
+
+
+# --- several files ------------------------------------------------------------------------------------------
+
+
+def test_all_files_say_the_name_of_the_virtual_device_or_none_does(tmp_path: Path) -> None:
+    more = "tags:\n  - {name: more, formula: meters-1.power * 2}\n"
+    assert wrong(tmp_path / "a", extra="device: derived2\n" + more) == ["derived.d/line.yaml:1:1 E-CFG-156"]
+    assert wrong(tmp_path / "b", extra="device:\n" + more, line="device: plant\n" + LINE) == [
+        "derived.d/extra.yaml:1:8 E-CFG-156"
+    ]
+    named = read(tmp_path / "c", extra="device: plant\n" + more, line="device: plant\n" + LINE)
+    assert derivation(named).device == "plant"
+    assert derivation(read(tmp_path / "d", extra="device: derived\n" + more)).device == "derived"
+
+
+LOST = "windows:\n  - {tag: lost, high: 3}\n"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "tags:\n  - {name: lost, formula: meters-1.pover}\n",
+        "tags:\n  - {name: lost, formula: meters-1.power, unti: kW}\n",
+        "tag:\n  - {name: lost, formula: meters-1.power}\n",
+        "tags:\n  - lost\n",
+        "tags: lost\n",
+        "tags: [\n",
+        "counters:\n  - {nameplate: 5 kW}\n",
+    ],
+)
+def test_nobody_is_told_that_a_tag_with_a_mistake_does_not_exist(tmp_path: Path, extra: str) -> None:
+    assert {place.partition(":")[0] for place in wrong(tmp_path, extra=extra, line=LINE + LOST[9:])} == {
+        "derived.d/extra.yaml"
+    }
+
+
+def test_a_window_on_no_tag_is_told_beside_mistakes_elsewhere(tmp_path: Path) -> None:
+    broken = "tags:\n  - {name: broken, formula: meters-1.pover}\n"
+    assert "derived.d/line.yaml:26:11 E-CFG-070" in wrong(tmp_path, extra=broken, line=LINE + LOST[9:])
+
+
+def test_a_figure_is_told_of_counters_only(tmp_path: Path) -> None:
+    lines = (
+        "tags:\n  - {name: broken, formula: meters-1.pover}\n"
+        "counters:\n  - {tag: meters-1.mass, nameplate: 2 t/h}\n"
+        "  - {tag: meters-1.electricity, nameplate: lots}\n"
+        "figures:\n  - {name: bad, formula: gas / electricity}\n"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, line=lines)
+    (found,) = [one for one in caught.value.problems if one.code == "E-CFG-154"]
+    assert "counters so far: electricity, mass." in found.cure.en

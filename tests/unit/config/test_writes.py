@@ -100,11 +100,39 @@ def test_everything_arrives(tmp_path: Path) -> None:
         place=f"{where}23",
     )  # fmt: skip
     assert by_name["horn"] == Writable(
-        ref("horn"), WriteLevel.ALARM, 0.0, 1.0, who=("annunciation",), place=f"{where}29"
+        ref("horn"), WriteLevel.ALARM, 0.0, 1.0, who=("annunciation",), per_day=10_000, place=f"{where}29"
     )
     places = {name: by_name[name].place for name in ("setpoint", "start", "horn")}
     assert places == {"setpoint": f"{where}8", "start": f"{where}23", "horn": f"{where}29"}, "not compared"
     assert by_name["beat"].who == ("heartbeat",) and by_name["beat"].high == 65_535
+
+
+def test_only_an_output_without_a_budget_of_its_own_gets_the_large_one(tmp_path: Path) -> None:
+    own = DEVICE.replace("who: annunciation}", "who: annunciation, per_day: 7}")
+    assert own != DEVICE
+    writing = loaded(tmp_path, **{"devices.d/press-1.yaml": own}).writing
+    found = {w.tag.tag: w.per_day for w in writing.writables}
+    assert found["horn"] == 7 and found["lamp"] == 10_000 and found["start"] == 100
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "cure"),
+    [
+        ("max_rate", "30", "max_rate: {at: 10, per: 1min}"),
+        ("verify", "3s", "verify: {within: 2s, tolerance: 0.5}"),
+    ],
+)
+def test_a_number_instead_of_a_block_is_told_how_to_write_it(
+    tmp_path: Path, key: str, value: str, cure: str
+) -> None:
+    lines = DEVICE.splitlines()
+    del lines[next(n for n, line in enumerate(lines) if line.strip().startswith(f"{key}:"))]
+    place = next(n for n, line in enumerate(lines) if "tag: setpoint" in line)
+    lines.insert(place + 1, f"    {key}: {value}")
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(tmp_path, **{"devices.d/press-1.yaml": "\n".join(lines) + "\n"})
+    (problem,) = caught.value.problems
+    assert cure in problem.cure.en and cure in problem.cure.zh
 
 
 def test_without_a_word_nothing_may_be_written(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_shelf_ended_by_a_person() -> None:
         ("shelve", {"duration_s": 0.0}, "how long"),
         ("shelve", {"duration_s": float("nan")}, "how long"),
         ("shelve", {"duration_s": float("inf")}, "how long"),
-        ("shelve", {"duration_s": 3600.1}, "60 min at most"),
+        ("shelve", {"duration_s": 3600.1}, "1 h at most"),
         ("suppress", {"comment": ""}, "reason"),
         ("ack", {"user": ""}, "who"),
         ("explode", {}, "no command"),

@@ -11,9 +11,12 @@ from edge_agent.control.guard import Permit, Reason, Refusal, Verdict, WriteRequ
 from tests.unit.control_guard.bench import (
     BEAT,
     HORN,
+    OVEN,
+    REMOTE,
     SETPOINT,
     START,
     WRITING,
+    ZONE,
     Bench,
     armed_bench,
     with_writable,
@@ -65,7 +68,7 @@ def test_it_is_seen_until_it_sounds() -> None:
     for _ in range(3):
         mismatch(bench, sound(bench), False)
         bench.wait(30)
-    found = {"wrote": True, "read_back": False, "since_ns": since_ns, "times": 3}
+    found = {"wrote": True, "read_back": False, "since_ns": since_ns, "times": 3, "reason": "read_back"}
     assert row(bench, HORN)["mismatch"] == found
     assert bench.kinds() == ["write_intent", "write_mismatch"], "told once"
     assert bench.guard.status(bench.now)["outcomes"]["mismatch"] == 3
@@ -122,6 +125,111 @@ def test_a_person_at_an_output_locks_as_with_any_other_tag() -> None:
     writing = with_writable(HORN, who=("operator", "annunciation"))
     bench = armed_bench(writing)
     assert mismatch(bench, bench.request(HORN, True), False).locked
+
+
+def test_an_exhausted_budget_is_loud_once_and_shown_until_it_is_written() -> None:
+    bench = Bench(with_writable(HORN, per_day=1))
+    since_ns = bench.now.time_ns
+    assert isinstance(bench.write(sound(bench)), Verdict)
+    for _ in range(3):
+        last = bench.write(sound(bench, False))
+        assert isinstance(last, Refusal) and last.reason is Reason.BUDGET_TAG
+        bench.wait(1)
+    found = row(bench, HORN)["mismatch"]
+    assert found == {
+        "wrote": False, "read_back": True, "since_ns": since_ns, "times": 3, "reason": "budget_tag",
+    }  # fmt: skip
+    told = [event for event in bench.events if event.kind == "write_mismatch"]
+    assert len(told) == 1 and "used up" in told[0].detail["text"]
+    assert "已用完" in bench.guard.journal.chinese(told[0].detail["text"])
+    bench.wait(86_400)
+    assert isinstance(bench.write(sound(bench, False)), Verdict)
+    assert row(bench, HORN)["mismatch"] is None
+
+
+def test_the_budget_of_a_set_point_is_a_refusal_and_nothing_more() -> None:
+    bench = armed_bench(with_writable(SETPOINT, per_day=0))
+    last = bench.judge(bench.request())
+    assert isinstance(last, Refusal) and last.reason is Reason.BUDGET_TAG
+    assert "write_mismatch" not in bench.kinds() and row(bench, SETPOINT)["mismatch"] is None
+
+
+def test_an_output_that_was_changed_by_somebody_else_is_told_once_and_shown_until_it_is_back() -> None:
+    bench = Bench()
+    bench.write(sound(bench))
+    for turn in range(4):
+        bench.wait(2)
+        bench.held[HORN] = False
+        bench.plant.readings[HORN] = (False, 0, 0.5)
+        bench.keep(bench.guard.dropped(HORN, True, bench.now))
+        assert row(bench, HORN)["mismatch"]["reason"] == "dropped"
+        assert isinstance(bench.write(sound(bench)), Verdict)
+        assert row(bench, HORN)["mismatch"] is None, turn
+        bench.wait(30)
+    assert bench.kinds().count("write_mismatch") == 1
+    assert row(bench, HORN)["today"] == 5, "it was really written each time"
+    bench.wait(3600)
+    bench.keep(bench.guard.dropped(HORN, True, bench.now))
+    assert bench.kinds().count("write_mismatch") == 2
+
+
+def test_saying_again_what_it_holds_already_costs_nothing() -> None:
+    bench = Bench(with_writable(HORN, per_day=2))
+    for _ in range(50):
+        bench.write(sound(bench))
+        bench.wait(60)
+    assert row(bench, HORN)["today"] == 1
+
+
+# --- what can be written now ---
+
+
+def ready(bench: Bench, tag: TagRef) -> str | None:
+    rows = bench.guard.status(bench.now, bench.plant)["writables"]
+    found = next(found for found in rows if found["tag"] == str(tag))
+    assert found["ready"] is (found["why"] is None)
+    if found["why"] is None:
+        return None
+    assert found["why"]["text"]["en"] and found["why"]["text"]["zh"]
+    return str(found["why"]["reason"])
+
+
+def test_the_status_tells_what_could_be_written_now_and_leaves_nothing_behind() -> None:
+    bench = Bench()
+    plant, guard = bench.plant, bench.guard
+    before = (guard.snapshot(bench.now), len(guard.journal.recent), dict(guard.journal.outcomes))
+    assert ready(bench, SETPOINT) is None and ready(bench, HORN) is None, "arming is told apart"
+    plant.down.add("press")
+    found = [ready(bench, tag) for tag in (SETPOINT, HORN, OVEN)]
+    assert found == ["device_down", "device_down", None]
+    plant.down.clear()
+    plant.silent.add("press")
+    assert (ready(bench, SETPOINT), ready(bench, HORN)) == ("heartbeat_lost", None)
+    plant.silent.clear()
+    plant.critical.add("press")
+    assert (ready(bench, SETPOINT), ready(bench, HORN)) == ("critical_alarm", None)
+    plant.critical.clear()
+    for reading, reason in (
+        ((False, 0, 0.1), "precondition_false"), ((True, 0, 60.0), "precondition_unknown"),
+    ):  # fmt: skip
+        plant.readings[REMOTE] = reading
+        assert ready(bench, SETPOINT) == reason
+    plant.readings[REMOTE] = (True, 0, 0.1)
+    plant.readings[ZONE] = (612, 0, 60.0)
+    assert ready(bench, SETPOINT) == "input_stale"
+    plant.readings[ZONE] = (612, 0, 0.1)
+    assert ready(bench, SETPOINT) is None
+    after = (guard.snapshot(bench.now), len(guard.journal.recent), dict(guard.journal.outcomes))
+    assert after == before
+    guard.books.device("press").lock("press.setpoint: wrote 862, read back 850", bench.now.time_ns)
+    assert (ready(bench, SETPOINT), ready(bench, HORN), ready(bench, OVEN)) == ("locked_out", None, None)
+    (locked,) = guard.status(bench.now)["locked"]
+    assert locked["text"]["zh"] == "press.setpoint：写入 862，读回 850"
+    guard.kill("wang", True, bench.now)
+    assert {ready(bench, tag) for tag in (SETPOINT, HORN, OVEN)} == {"kill_switch"}
+    off = Bench(replace(WRITING, level=WriteLevel.OBSERVE))
+    assert ready(off, HORN) == "writes_off"
+    assert "ready" not in guard.status(bench.now)["writables"][0], "only where it is asked for"
 
 
 # --- a set-point that went wrong ---

@@ -144,6 +144,14 @@ MISTAKES: list[tuple[str, str | None, m.Kind, int]] = [
     ("avg(p, 100ms)", None, m.WINDOW_LENGTH, 8),
     ("delta(energy, 2d)", None, m.WINDOW_LENGTH, 15),
     ("avg(quick, 10min)", None, m.WINDOW_LENGTH, 12),
+    ("avg(p, 10)", None, m.SPAN_UNIT, 8),
+    ("avg(run, 10)", None, m.SPAN_UNIT, 10),
+    ("max(p, 10.5)", None, m.SPAN_UNIT, 8),
+    ("min(temp, 5)", None, m.SPAN_UNIT, 11),
+    ("a / 0", None, m.DIVISION, 5),
+    ("a / (5 - 2 - 3)", None, m.DIVISION, 6),
+    ("p / 0 MPa + a / (1 - 1)", None, m.DIVISION, 5),
+    ("a + 0 ** -2", None, m.DIVISION, 5),
     ("delta(energy + 1 kWh, 1h)", None, m.OVER_TAG, 7),
     ("delta(p, 1h)", None, m.COUNTER, 7),
 ]  # fmt: skip
@@ -190,6 +198,52 @@ def test_a_mismatch_names_both_places_and_units() -> None:
     assert "0.5 MPa" in found.cure.en and "0.5 MPa" in found.cure.zh
     (found,) = wrong("energy / mass > 3.2")
     assert "3.2 [kWh/kg]" in found.cure.en
+
+
+@pytest.mark.parametrize(
+    ("text", "en", "zh"),
+    [
+        ("avg(p, 10)", "Write avg(p, 10min)", "请写成 avg(p, 10min)"),
+        ("max(p, 10)", "Write max(p, 10min); with a value instead: max(p, 10 MPa)", "max(p, 10 MPa)"),
+        ("min(temp, 5)", "with a value instead: min(temp, 5 °C)", "min(temp, 5 °C)"),
+        ("avg(p, 100ms)", "Write 1s or more", "1s 或更长"),
+        ("avg(p, 2d)", "For longer times use the totals", "日统计值"),
+        ("energy.day * 2", "A window may name a total ('tag: energy.day')", "窗口可以引用累计值"),
+        ("delta(p, 1h)", "A value in MPa is no meter register: use avg(p, 1h)", "不是表计寄存器"),
+        ("delta(a, 1h)", "List it under 'counters'", "在 counters 下"),
+    ],
+)
+def test_the_cure_is_for_what_was_probably_meant(text: str, en: str, zh: str) -> None:
+    (found,) = wrong(text)
+    assert en in found.cure.en and zh in found.cure.zh
+    assert "Did you mean" not in found.message.en
+
+
+@pytest.mark.parametrize("text", ["x.day", "line.x.day", "x.month.coverage", "delta(x.hour, 1h)"])
+def test_totals_are_told_apart_from_tags_that_do_not_exist(text: str) -> None:
+    (found,) = wrong(text)
+    assert found.code == m.UNKNOWN_NAME.code and "total of a period" in found.message.en
+
+
+def test_a_misspelt_tag_whose_name_ends_like_a_total_is_no_total() -> None:
+    known = {"press.idle.day": Operand("press.idle.day", ValueType.FLOAT64)}
+    made = compile_formula("press.idel.day", known)
+    assert isinstance(made, list) and "Did you mean 'press.idle.day'" in made[0].message.en
+
+
+@pytest.mark.parametrize("text", ["max(a, 10)", "min(p, 0)", "sum(a, 2)", "max(p, 10 MPa)", "a / (a - a)"])
+def test_what_may_be_meant_is_no_mistake(text: str) -> None:
+    assert not isinstance(compile_formula(text, TAGS), list)
+
+
+@pytest.mark.parametrize("text", ["kWh", "m³", "kg", "t", "", "次", "Nm3", "kvarh", "m", "h", "MJ", "度"])
+def test_units_that_a_register_may_have(text: str) -> None:
+    assert unit(text).counts_up
+
+
+@pytest.mark.parametrize("text", ["kW", "MW", "m3/h", "kg/h", "°C", "K", "MPa", "bar", "A", "V", "%", "rpm"])
+def test_units_that_no_register_has(text: str) -> None:
+    assert not unit(text).counts_up
 
 
 def test_figures_have_no_time_spans() -> None:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import pytest
 
 from edge_agent.errors import LinesideError, Unreachable
-from edge_agent.forwarding import outbox
+from edge_agent.forwarding import Hooks, outbox
+from edge_agent.forwarding.host import AgentHost
 from edge_agent.forwarding.outbox import WINDOW_MESSAGES
-from edge_agent.uplink import PENDING, Answer, Command, Envelope, Key, Verdict
+from edge_agent.uplink import ACKNOWLEDGED, PENDING, Answer, Command, Envelope, Key, Verdict
 
 from .fakes import RETRY, Bench, take_all
 
@@ -154,6 +155,23 @@ async def test_what_a_destination_may_ask() -> None:
             {"command": "write", "source": "hj212/3020", "detail": {"tag": "setpoint", "value": 9}},
         )
     ]
+
+
+async def test_a_command_to_write_is_the_guards_to_judge_and_any_other_is_refused() -> None:
+    asked: list[tuple[Command, str]] = []
+    events: list[str] = []
+
+    async def ask(command: Command, uplink: str) -> Verdict:
+        asked.append((command, uplink))
+        return ACKNOWLEDGED
+
+    hooks = Hooks(event=lambda kind, source, detail: events.append(kind), ask=ask)
+    host = AgentHost(lambda: "a" * 32, "park", "line", hooks, lambda keys: None)
+    write = Command("write", "hj212/3020", {"tag": "press-1.setpoint", "value": 9})
+    assert (await host.ask(write)).answer is Answer.ACKNOWLEDGED
+    assert (await host.ask(Command("set_time", "hj212/1012", {}))).answer is Answer.REJECTED
+    assert asked == [(write, "park")]
+    assert events == ["command_refused"]
 
 
 async def test_a_large_segment_behind_units_that_wait_still_goes(monkeypatch: pytest.MonkeyPatch) -> None:
