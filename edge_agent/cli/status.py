@@ -62,6 +62,10 @@ def _headline(answer: Mapping[str, Any]) -> str:
     ]
     if not config["reload_ok"]:
         parts.append(say("RELOAD FAILED", "重新加载失败"))
+    if answer.get("writes"):
+        from edge_agent.cli import write_words
+
+        parts += write_words.headline(answer["writes"])
     return "  |  ".join(parts)
 
 

@@ -127,8 +127,8 @@ def _pending(answer: Mapping[str, Any]) -> Table:
     kinds = {True: say("recommendation", "建议"), False: say("wants a second person", "待第二人批准")}
     rows = [
         [
-            row["id"], kinds[row["recommendation"]], row["tag"], value_text(row["value"]), _source(row["who"]),
-            row["user"], row.get("comment", ""),
+            row["id"], kinds[row["recommendation"]], row["tag"], value_text(row["value"]),
+            _source(row["who"]), row["user"], row.get("comment", ""),
         ]
         for row in answer["pending"]
     ]  # fmt: skip

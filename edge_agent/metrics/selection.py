@@ -64,8 +64,7 @@ def _select(
 ) -> Selection:
     wanted = selected() if web.tags == "selected" else None
     found = [
-        [] if web.tags == "off" else list(_columns(device.name, group, wanted))
-        for device, group in groups
+        [] if web.tags == "off" else list(_columns(device.name, group, wanted)) for device, group in groups
     ]
     tags = sum(map(len, found))
     room = max(web.max_series // 2, web.max_series - tags)

@@ -82,6 +82,7 @@ class Guard(Operation):
         self._list = {writable.tag: writable for writable in writing.writables}
         self._mismatches = {}
         self._drops: dict[TagRef, int] = {}  # when an output was last found changed, monotonic
+        self._fights: set[TagRef] = set()  # of those the ones that are changed again and again
         self._open: dict[tuple[str, ...], _Open] = {}
         self._number = 0
 
@@ -152,7 +153,9 @@ class Guard(Operation):
             f"{ref} 已写入 {_ZH[value]}，现在却为 {_ZH[not value]}：被控制器或其他主站更改；将再次写入",
         )
         audit = Audit()
-        if former is None or at.mono_ns - former > _FIGHT_S * 1e9:
+        if former is not None and at.mono_ns - former <= _FIGHT_S * 1e9:
+            self._fights.add(ref)
+        else:
             audit = self._off(ref, value, not value, text, "dropped", at)
         self._note(ref, value, not value, "dropped", at)
         return audit
@@ -172,7 +175,9 @@ class Guard(Operation):
         self._close(permit)
         if permit.verify:
             now = replace(now, stages=(*now.stages, (Stage.CONFIRM, at.time_ns)))
-        self._mismatches.pop(permit.ref, None)
+        off = self._mismatches.get(permit.ref)
+        if off is not None and (off.reason != "dropped" or permit.ref not in self._fights):
+            del self._mismatches[permit.ref]
         if permit.request.who == ANNUNCIATION and permit.read_before and self._held(permit):
             self._refund(permit)  # said again, to be sure; it held that already
         if permit.ref.device in self.books.devices and permit.request.who not in _OWN_PLACE:
@@ -242,6 +247,7 @@ class Guard(Operation):
             audit += self.journal.whole("write_disarmed", at, reason="expired", user="")
         audit += self.journal.due(at)
         self.pending.expire(at)
+        self._end_fights(at)
         for open_ in list(self._open.values()):
             limit_s = _ABANDONED_S + open_.permit.verify_within_s
             if at.mono_ns - open_.permit.begun_ns > limit_s * 1e9:
@@ -260,6 +266,7 @@ class Guard(Operation):
         self._list = {writable.tag: writable for writable in writing.writables}
         self._mismatches = {ref: found for ref, found in self._mismatches.items() if ref in self._list}
         self._drops = {ref: mono_ns for ref, mono_ns in self._drops.items() if ref in self._list}
+        self._fights &= set(self._drops)
         self.pending = Pending()
         if not self.arming.disarm():
             return Audit()
@@ -401,7 +408,6 @@ class Guard(Operation):
 
     def _off(self, ref: TagRef, value: Any, held: Any, text: Text, reason: str, at: Moment) -> Audit:
         """The event of an output that does not hold what it should."""
-        self.journal.outcomes["mismatch"] += 1
         detail = {"tag": str(ref), "value": value, "who": ANNUNCIATION, "user": "", "read_back": held}
         self.journal.keep(text)
         return self.journal.whole("write_mismatch", at, str(ref), **detail, cause=reason, text=text.en)
@@ -411,6 +417,14 @@ class Guard(Operation):
         former = self._mismatches.get(ref)
         since_ns, times = (former.since_ns, former.times) if former else (at.time_ns, 0)
         self._mismatches[ref] = Mismatch(wrote, held, since_ns, times + 1, reason)
+
+    def _end_fights(self, at: Moment) -> None:
+        """An output that is dropped again and again is shown as such until it has been left alone."""
+        for ref in [ref for ref in self._fights if at.mono_ns - self._drops[ref] > _FIGHT_S * 1e9]:
+            self._fights.discard(ref)
+            off = self._mismatches.get(ref)
+            if off is not None and off.reason == "dropped":
+                del self._mismatches[ref]
 
     def _held(self, permit: Permit) -> bool:
         return permit.found is not None and same(permit.found, permit.raw, permit.tag)

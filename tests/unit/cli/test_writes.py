@@ -16,6 +16,7 @@ import pytest
 
 from edge_agent.agent.write_desk import value_of, write_handlers
 from edge_agent.cli import main
+from edge_agent.cli.write_words import headline
 from edge_agent.config.process import TagRef
 from edge_agent.config.writing import WriteLevel
 from edge_agent.console import Console
@@ -308,3 +309,15 @@ def test_status_shows_what_is_to_be_taken_back() -> None:
     (table,) = status_tables(bench.guard.status(bench.now))
     assert table.rows[0][-2:] == ["60", "50 s"]
     assert isinstance(bench.now, Moment)
+
+
+def test_the_headline_of_the_agent_tells_of_writing_only_what_matters() -> None:
+    bench = Bench(replace(WRITING, dry_run=True))
+    rest = bench.guard.status(bench.now)
+    assert headline(rest) == ["DRY RUN"]
+    assert headline({}) == [] and headline(rest | {"dry_run": False}) == []
+    bench.arm(user="li")
+    told = headline(bench.guard.status(bench.now))
+    assert told[0].startswith("armed by li until ") and told[1] == "DRY RUN"
+    bench.guard.kill("wang", True, bench.now)
+    assert headline(bench.guard.status(bench.now))[0] == "KILL SWITCH ON, set by wang"

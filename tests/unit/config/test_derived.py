@@ -363,6 +363,7 @@ def test_a_window_on_no_tag_is_told_beside_mistakes_elsewhere(tmp_path: Path) ->
 def test_a_figure_is_told_of_counters_only(tmp_path: Path) -> None:
     lines = (
         "tags:\n  - {name: broken, formula: meters-1.pover}\n"
+        "  - {name: keyless, formula: meters-1.power, unti: kW}\n"
         "counters:\n  - {tag: meters-1.mass, nameplate: 2 t/h}\n"
         "  - {tag: meters-1.electricity, nameplate: lots}\n"
         "figures:\n  - {name: bad, formula: gas / electricity}\n"
