@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_agent.agent.told import tell
+from edge_agent.agent.virtual import judged_by
 from edge_agent.buffer.ledger import loss_event
 from edge_agent.control.excursion import Moment
 from edge_agent.model import Batch, Event
@@ -105,7 +106,7 @@ class Flow:
             self._board.samples_derived += batch.samples
         for _, batch in result.periods:
             events += self._control.on_batch(batch)
-        return events + result.events
+        return events + [judged_by(event, self._control.windows.values()) for event in result.events]
 
     def tick(self) -> None:
         mono_ns, time_ns = self._clock.mono_ns(), self._clock.time_ns()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.config.virtual import groups_of
+from edge_agent.config.model import TagRef
+from edge_agent.config.virtual import groups_of, total_name
 from edge_agent.log import fields
 from edge_agent.status import DeviceRow, GroupRow
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from edge_agent.accounting import Accounting
     from edge_agent.accounting.accounting import Result
     from edge_agent.clock import Clock
-    from edge_agent.config.model import Configuration, Derivation
-    from edge_agent.model import Batch
+    from edge_agent.config.model import Configuration, Derivation, Window
+    from edge_agent.model import Batch, Event
     from edge_agent.status import Board
 
 log = logging.getLogger(__name__)
@@ -112,3 +114,14 @@ class VirtualDevice:
         """Whether state should be saved although nothing has happened: so much is counted anew after an
         unclean stop."""
         return self.accounting is not None and self._clock.mono_ns() - self._saved_ns >= SAVE_NS
+
+
+def judged_by(event: Event, windows: Iterable[Window]) -> Event:
+    """A period's total with the standards of the windows that judge any of its columns: whoever reads the
+    total sees which edition of which document it was held to. Other events pass."""
+    if event.kind != "period_total":
+        return event
+    period = event.detail["period"]
+    judged = {TagRef(event.source, total_name(name, period)) for name in event.detail["columns"]}
+    names = sorted({name for window in windows if window.source in judged for name in window.standards})
+    return replace(event, detail={**event.detail, "standards": names})

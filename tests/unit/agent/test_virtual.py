@@ -6,9 +6,10 @@ import json
 import pickle
 from pathlib import Path
 
-from edge_agent.agent.virtual import VirtualDevice
+from edge_agent.agent.virtual import VirtualDevice, judged_by
 from edge_agent.config import Configuration, TagRef, load
 from edge_agent.config.condition import ConditionRef
+from edge_agent.config.model import Window
 from edge_agent.control import Control
 from edge_agent.metrics.selection import Selector
 from edge_agent.model import Batch, Event, Schema
@@ -136,3 +137,24 @@ def test_blanks_in_a_condition_make_no_other_version(tmp_path: Path) -> None:
     plain = load(write(tmp_path / "a", FILES), plugins=FakePlugins(), environ={})
     again = load(write(tmp_path / "b", changed), plugins=FakePlugins(), environ={})
     assert plain.version == again.version
+
+
+def test_a_total_names_the_standards_of_the_windows_that_judge_it() -> None:
+    def window(tag: str, *standards: str) -> Window:
+        return Window(f"derived.{tag}", TagRef("derived", tag), high=3.2, standards=standards)
+
+    windows = [
+        window("kwh_per_kg.day", "park-2026@3", "group@1"),
+        window("kwh_per_kg.month", "sector@9"),
+        window("electricity.day", "group@1"),
+        Window("press-1.pressure", TagRef("press-1", "kwh_per_kg.day"), high=1, standards=("other@1",)),
+    ]
+    columns = {"electricity": {"value": 9.0}, "kwh_per_kg": {"value": 3.0}}
+    total = Event(
+        "period_total", "derived", 0, 0, "v", {"period": "day", "columns": columns, "standards": []}
+    )
+    judged = judged_by(total, windows)
+    assert judged.detail["standards"] == ["group@1", "park-2026@3"]
+    assert judged.detail["columns"] == columns
+    other = Event("counter_reset", "meters-1.gas", 0, 0, "v", {})
+    assert judged_by(other, windows) is other
