@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
+
+
+SWITCH_S = 0.0005  # how long the event loop may keep a thread that commits an alarm from going on
 
 
 def settle_memory() -> None:
@@ -12,6 +16,7 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
+    sys.setswitchinterval(SWITCH_S)
     trim_memory()
 
 
