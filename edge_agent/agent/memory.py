@@ -6,7 +6,6 @@ import ctypes
 import gc
 import sys
 
-
 SWITCH_S = 0.0005  # how long the event loop may keep a thread that commits an alarm from going on
 
 
