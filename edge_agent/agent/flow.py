@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge_agent.control.times import TimeBook
     from edge_agent.status import Board
 
+COUNTED = ("counter_", "period_", "amount_")  # events of accounting: its state belongs to them, not to others
 TOGETHER = 500  # queued transactions that are written as one
 CHECKPOINT_NS = 300_000_000_000
 
@@ -153,7 +154,7 @@ class Flow:
         for hearer in self.hearers:
             hearer.hear(events)
         left = dict(self._control.changed())
-        if self._virtual is not None and self._virtual.accounting is not None:
+        if self._virtual is not None and any(event.kind.startswith(COUNTED) for event in events):
             left |= self._virtual.changed()
         if self.times is not None:
             left |= self.times.changed()

@@ -11,7 +11,7 @@ from edge_agent.control.excursion import Moment
 from edge_agent.control.group import Group
 from edge_agent.control.inputs import UNCHANGED, Input
 from edge_agent.control.outbox import Outbox
-from edge_agent.control.shown import Rows
+from edge_agent.control.rows import Rows
 from edge_agent.control.terms import Terms, terms_of
 from edge_agent.control.times import Times, kept
 from edge_agent.control.window import Watcher
@@ -183,9 +183,17 @@ class Control:
         """Those in force, by name; a view."""
         return _Windows(self._watchers)
 
-    def rows(self, mono_ns: int) -> Rows:
-        """One plain row per window, with the times up to ``mono_ns``. Changes no state."""
-        return Rows(list(self._watchers.values()), mono_ns, max(mono_ns, self._now_ns), self._advisors)
+    def rows(self, mono_ns: int) -> Rows[Watcher]:
+        """One plain row per window, in the order of the configuration, with the times up to ``mono_ns``. A
+        window with early warning has a member ``early``. Changes no state."""
+        now_ns, advisors = max(mono_ns, self._now_ns), self._advisors
+
+        def row(watcher: Watcher) -> dict[str, Any]:
+            shown = watcher.row(mono_ns, now_ns)
+            advisor = advisors.get(watcher.window.name) if advisors else None
+            return shown if advisor is None else shown | {"early": advisor.row(now_ns)}
+
+        return Rows(list(self._watchers.values()), row)
 
     def times(self, mono_ns: int) -> Iterator[Times]:
         """Of every window, up to ``mono_ns``: sums since ever. One at a time: there may be thousands."""

@@ -8,7 +8,6 @@ that a step of the wall clock neither makes nor takes time.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
@@ -271,17 +270,6 @@ class Excerpt:
         if self.left_out is not None:
             out["left_out"] = self.left_out
         return out
-
-
-def summarise(
-    series: Iterable[Statement], band: Band, from_ns: int, to_ns: int, hold_ns: int | None
-) -> dict[str, Any]:
-    """The figures of readings of one tag over [from, to)."""
-    account = Account(from_ns, to_ns, band, hold_ns)
-    for said in series:
-        account.put(said)
-    account.close()
-    return account.figures()
 
 
 def _numeric(value: Value) -> TypeGuard[int | float]:

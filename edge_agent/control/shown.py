@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.config.model import LimitKind
 from edge_agent.control.excursion import State
 from edge_agent.control.inputs import quality_name
 
 if TYPE_CHECKING:
-    from edge_agent.control.early import Advisor
     from edge_agent.control.excursion import Moment
     from edge_agent.control.limit import Machine
     from edge_agent.control.terms import Number
@@ -100,41 +98,3 @@ def kind_of(old: State, new: State) -> str:
     if new is State.SUPPRESSED:
         return "window_suppressed"
     return "window_unsuppressed" if old is State.SUPPRESSED else "window_known"
-
-
-class Rows(Sequence[dict[str, Any]]):
-    """The rows of all windows in the order of the configuration. Each is made when it is taken, with the
-    state of that moment, so that whoever shows a hundred of thousands pays for a hundred. A window with early
-    warning has a member ``early``."""
-
-    __slots__ = ("_advisors", "_mono_ns", "_now_ns", "_watchers")
-
-    def __init__(
-        self, watchers: list[Watcher], mono_ns: int, now_ns: int, advisors: Mapping[str, Advisor]
-    ) -> None:
-        self._watchers = watchers
-        self._mono_ns = mono_ns
-        self._now_ns = now_ns
-        self._advisors = advisors
-
-    def __len__(self) -> int:
-        return len(self._watchers)
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [self._row(watcher) for watcher in self._watchers[index]]
-        return self._row(self._watchers[index])
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return map(self._row, self._watchers)
-
-    def _row(self, watcher: Watcher) -> dict[str, Any]:
-        shown = watcher.row(self._mono_ns, self._now_ns)
-        advisor = self._advisors.get(watcher.window.name) if self._advisors else None
-        if advisor is not None:
-            shown["early"] = advisor.row(self._now_ns)
-        return shown

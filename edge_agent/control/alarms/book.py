@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 from edge_agent.config.model import Limit, LimitKind, Output, Priority, TagRef, Window
 from edge_agent.control.alarms import life
@@ -25,6 +25,7 @@ from edge_agent.control.alarms.horns import Horns
 from edge_agent.control.alarms.life import AT_REST, Bits, Overlay
 from edge_agent.control.alarms.roster import Roster, name_of, split
 from edge_agent.control.excursion import Moment
+from edge_agent.control.rows import Rows
 from edge_agent.control.transition import Change, Transition
 from edge_agent.model import Event
 
@@ -350,11 +351,12 @@ class AlarmBook:
         alarm = self._alarm(name, at or self._at)
         return None if alarm is None else self._row(alarm, at or self._at)
 
-    def rows(self, at: Moment | None = None) -> Rows:
+    def rows(self, at: Moment | None = None) -> Rows[Alarm]:
         """Of the alarms that are not at rest, the most urgent first. Changes no state."""
         held = self._alarms.values()
         urgent = sorted(held, key=lambda a: (_URGENCY[a.letter], -a.rule.priority, -a.since_ns))
-        return Rows(urgent, at or self._at, self._row)
+        moment = at or self._at
+        return Rows(urgent, lambda alarm: self._row(alarm, moment))
 
     def demand(self, outputs: Iterable[Output]) -> dict[TagRef, bool]:
         """What each horn and lamp should be now."""
@@ -437,31 +439,6 @@ class AlarmBook:
         if alarm.bits != AT_REST:
             self._alarms[name] = alarm
         return alarm
-
-
-class Rows(Sequence[dict[str, Any]]):
-    """Each row is made when it is taken, so that whoever shows a hundred of thousands pays for a hundred."""
-
-    __slots__ = ("_alarms", "_at", "_row")
-
-    def __init__(
-        self, alarms: list[Alarm], at: Moment, row: Callable[[Alarm, Moment], dict[str, Any]]
-    ) -> None:
-        self._alarms = alarms
-        self._at = at
-        self._row = row
-
-    def __len__(self) -> int:
-        return len(self._alarms)
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [self._row(alarm, self._at) for alarm in self._alarms[index]]
-        return self._row(self._alarms[index], self._at)
 
 
 def _annunciates(alarm: Alarm, before: str, after: str) -> bool:

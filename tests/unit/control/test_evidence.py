@@ -8,7 +8,7 @@ import random
 import pytest
 
 from edge_agent.config.model import Limit, LimitKind, TagRef, Window
-from edge_agent.control.evidence import Account, Band, Excerpt, Statement, band_of, summarise
+from edge_agent.control.evidence import Account, Band, Excerpt, Statement, band_of
 from edge_agent.model import Quality, Value
 from tests.plant.seeds import fresh_seed
 
@@ -36,7 +36,7 @@ def account(statements: list[Statement], seconds: float, band: Band, hold_s: flo
 def test_figures_of_a_short_excursion_worked_out_by_hand() -> None:
     """10 s at 1 Hz against 0.3..0.5: three seconds at 0.6, one at 0.2."""
     values = [0.4, 0.4, 0.6, 0.6, 0.6, 0.4, 0.2, 0.4, 0.4, 0.4]
-    figures = summarise([said(i, v) for i, v in enumerate(values)], Band(0.3, 0.5), T0, T0 + 10 * S, 3 * S)
+    figures = account([said(i, v) for i, v in enumerate(values)], 10, Band(0.3, 0.5)).figures()
     assert figures["n"] == 10
     assert (figures["min"], figures["max"], figures["first"], figures["last"]) == (0.2, 0.6, 0.4, 0.4)
     assert figures["mean"] == pytest.approx(0.44)
@@ -47,7 +47,7 @@ def test_figures_of_a_short_excursion_worked_out_by_hand() -> None:
 
 
 def test_a_mean_is_weighted_by_time() -> None:
-    figures = summarise([said(0, 10.0), said(9, 20.0)], Band(), T0, T0 + 10 * S, 60 * S)
+    figures = account([said(0, 10.0), said(9, 20.0)], 10, Band(), 60).figures()
     assert figures["mean"] == pytest.approx(11.0)
     assert figures["outside_s"] is None and figures["area"] is None, "nothing to compare with"
 
