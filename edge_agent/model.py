@@ -168,6 +168,22 @@ class Schema:
         )
 
 
+class Level(StrEnum):
+    """How long the periods of a stored period value are; the ``group`` of its schema."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+
+
+PERIOD_FIGURES = ("avg", "min", "max", "sum", "last", "count", "coverage", "flag")
+"""The columns of a period value, named TAG.avg and so on, in a schema of the device and ``group`` = level.
+One batch is one period; its ``time_ns`` is the START of the period. ``count``: valid samples (int64);
+``coverage``: percent of the period in which the value was known; ``flag``: a letter of HJ 212 (string, N:
+normal, D: not enough valid data or a fault). A figure that does not exist is None with a bad quality, never
+0 and never a substitute."""
+
+
 class ClockState(IntEnum):
     """What the operating system says of the wall clock at the moment of a stamp."""
 

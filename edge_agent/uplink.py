@@ -32,6 +32,7 @@ class Stream(StrEnum):
     """What kind of data; each has a sequence of its own."""
 
     SAMPLES = "samples"
+    PERIODS = "periods"  # minute, hour and day values: ``model.Level`` tells the shape of their schemas
     MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
@@ -118,13 +119,36 @@ class Host(Protocol):
         """The production line's name in the configuration."""
         ...
 
-    def acknowledged(self, keys: Sequence[Key]) -> None: ...
+    def acknowledged(self, keys: Sequence[Key]) -> None:
+        """The destination has confirmed these, later than ``send`` answered. Unknown keys are ignored."""
+        ...
+
+    def rejected(self, keys: Sequence[Key], reason: str) -> None:
+        """The destination has refused these for good, later than ``send`` answered: they are set aside."""
+        ...
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone, noticed outside of ``send``. Forwarding closes this object at once, sends
+        nothing more with it, and opens another after its back-off."""
+        ...
+
+    async def keep(self, name: str, text: str) -> None:
+        """Remembers a text for this uplink, over restarts; durable on return. At most 64 kB; ``name`` in
+        lower case letters, digits and ``-``. Raises StorageError: the old text then stands."""
+        ...
+
+    async def recall(self, name: str) -> str:
+        """What was kept under this name; "" when nothing was, or when it cannot be read."""
+        ...
 
     def current(self) -> Sequence[Batch]:
         """The newest batch of every poll group."""
         ...
 
-    def history(self, stream: str, start_ns: int, end_ns: int) -> AsyncIterator[Batch]: ...
+    def history(self, stream: str, start_ns: int, end_ns: int) -> AsyncIterator[Batch]:
+        """Batches with start <= ``time_ns`` < end of SAMPLES or PERIODS, those this uplink selects only. Per
+        schema in time order. Raises LinesideError where the agent cannot look back."""
+        ...
 
     async def ask(self, command: Command) -> Verdict:
         """Hands an inbound request to the guarded pipeline. Refused and recorded unless armed."""
@@ -150,9 +174,11 @@ def __getattr__(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class UplinkPlugin:
-    """What an entry point in the group ``edge_agent.uplinks`` names. ``settings`` as in a driver."""
+    """What an entry point in the group ``edge_agent.uplinks`` names. ``settings`` as in a driver.
+    ``streams``: what this kind of destination can take; a store of another stream never waits for it."""
 
     settings: type[UplinkSettings]
     open: Callable[[Any, Host], Uplink]
     endpoint: Callable[[Any], str]  # for people and logs; without credentials
+    streams: frozenset[Stream] = frozenset(Stream)
     api: int = API_VERSION

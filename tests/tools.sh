@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what some tests need beside Python, when this user may; otherwise those tests are reported as skipped.
 missing=""
-for pair in prometheus:prometheus promtool:prometheus systemd-analyze:systemd; do
+for pair in prometheus:prometheus promtool:prometheus systemd-analyze:systemd mosquitto:mosquitto \
+    strace:strace nft:nftables victoria-metrics:victoria-metrics influxd:influxdb; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -z "$missing" ] && exit 0

@@ -18,17 +18,18 @@ from edge_agent.agent.memory import settle_memory
 from edge_agent.agent.tasks import Tasks
 from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
 from edge_agent.agent.virtual import DERIVED
-from edge_agent.buffer import Buffer, EventStore
+from edge_agent.buffer import Buffer, EventStore, Notes
 from edge_agent.errors import LinesideError
 from edge_agent.log import fields
 from edge_agent.status import Board
 from edge_agent.systemd import Progress
+from edge_agent.uplink import Stream
 from edge_agent.web.routes import Sources
 from edge_agent.web.server import Web
 
 if TYPE_CHECKING:
     from edge_agent.clock import Clock
-    from edge_agent.config.model import Configuration
+    from edge_agent.config.model import Configuration, Selection
     from edge_agent.log import Once
     from edge_agent.model import Batch, Event
     from edge_agent.systemd import Notifier
@@ -70,10 +71,9 @@ class Agent:
 
     async def run(self) -> None:
         configuration, clock = self.configuration, self._clock
-        names = [uplink.name for uplink in configuration.uplinks]
-        directory = configuration.state_dir
-        self._buffer = await Buffer.open(directory, configuration.buffer, clock, names)
-        self._journal = await EventStore.open(directory, clock, names, self._buffer.epoch)
+        directory, taking = configuration.state_dir, configuration.taking
+        self._buffer = await Buffer.open(directory, configuration.buffer, clock, taking(Stream.SAMPLES))
+        self._journal = await EventStore.open(directory, clock, taking(Stream.EVENT), self._buffer.epoch)
         self._check = Check(lambda: self.configuration, self.board, self._buffer, self._journal, clock)
         self._flow = self._check.flow
         self._fill_board()
@@ -116,6 +116,7 @@ class Agent:
             self._speaker,
             ask=self._check.ask,
             history=self._history,
+            notes=Notes(self.configuration.state_dir / "uplinks"),
         )
         upkeep = self._start_upkeep(tasks)
         await self._start_web()
@@ -167,11 +168,15 @@ class Agent:
             found |= {(derived.device, tag.name) for tag in derived.derived if tag.metric}
         return found
 
-    def _history(self, stream: str, start_ns: int, end_ns: int) -> AsyncIterator[Batch]:
+    async def _history(
+        self, stream: str, start_ns: int, end_ns: int, selection: Selection
+    ) -> AsyncIterator[Batch]:
         """For destinations: of the samples. What else there is are events, and told by kind."""
         if stream != self._buffer.stream:
             raise LinesideError(f"there is no history of {stream}")
-        return self._buffer.history(None, None, start_ns, end_ns)
+        async for batch in self._buffer.history(None, None, start_ns, end_ns):
+            if selection.wants(batch.schema):
+                yield batch
 
     async def _recent(self, limit: int) -> Sequence[Event]:
         return [event for _, event in self._journal.recent(limit)]
@@ -222,9 +227,8 @@ class Agent:
         self._flow.announce(self._check.apply(new))
         await self._links.apply(new)
         self._check.applied()
-        names = [uplink.name for uplink in new.uplinks]
-        await self._buffer.register(names)
-        await self._journal.register(names)
+        await self._buffer.register(new.taking(Stream.SAMPLES))
+        await self._journal.register(new.taking(Stream.EVENT))
         await self._destinations.apply(new)
         if self._web is not None:
             self._web.reconfigure(new.web)

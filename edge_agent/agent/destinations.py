@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_agent.forwarding import Forwarder, Hooks
@@ -12,8 +14,9 @@ from edge_agent.status import UplinkRow
 if TYPE_CHECKING:
     from edge_agent.agent.flow import Flow
     from edge_agent.agent.tasks import Tasks
+    from edge_agent.buffer import Notes
     from edge_agent.clock import Clock
-    from edge_agent.config.model import Configuration, UplinkConfig
+    from edge_agent.config.model import Configuration, Selection, UplinkConfig
     from edge_agent.forwarding import Store
     from edge_agent.log import Once
     from edge_agent.model import Batch
@@ -32,11 +35,19 @@ class Destinations:
         speaker: Once,
         *,
         ask: Callable[[Command, str], Awaitable[Verdict]],
-        history: Callable[[str, int, int], AsyncIterator[Batch]],
+        history: Callable[[str, int, int, Selection], AsyncIterator[Batch]],
+        notes: Notes,
     ) -> None:
         self._tasks = tasks
         self._stores = stores
-        self._hooks = Hooks(event=flow.event, current=self._current, history=history, ask=ask)
+        self._history = history
+        self._hooks = Hooks(
+            event=flow.event,
+            current=self._current,
+            ask=ask,
+            keep=notes.keep,
+            recall=notes.recall,
+        )
         self._board = board
         self._clock = clock
         self._speaker = speaker
@@ -64,14 +75,20 @@ class Destinations:
     def _forwarder(self, config: UplinkConfig, line: str, row: UplinkRow) -> Forwarder:
         return Forwarder(
             config,
-            self._stores,
+            [store for store in self._stores if store.stream in config.selection.streams],
             agent=lambda: self._board.agent_id,
             line=line,
             clock=self._clock,
             row=row,
             log=self._speaker,
-            hooks=self._hooks,
+            hooks=replace(self._hooks, history=partial(self._of_history, config.selection)),
         )
+
+    async def _of_history(
+        self, selection: Selection, stream: str, start_ns: int, end_ns: int
+    ) -> AsyncIterator[Batch]:
+        async for batch in self._history(stream, start_ns, end_ns, selection):
+            yield selection.narrowed(batch)
 
     async def drain(self, deadline_s: float) -> None:
         """Stops all, after one polite last try each for what is committed, side by side."""

@@ -53,6 +53,7 @@ from edge_agent.buffer.events import EventStore
 from edge_agent.buffer.history import History, Recall, open_history
 from edge_agent.buffer.inspection import inspect
 from edge_agent.buffer.ledger import Loss, loss_event
+from edge_agent.buffer.notes import Notes
 from edge_agent.buffer.samples import Buffer
 from edge_agent.buffer.segment import Codec, SegmentCorrupt
 
@@ -62,6 +63,7 @@ __all__ = [
     "EventStore",
     "History",
     "Loss",
+    "Notes",
     "Recall",
     "SegmentCorrupt",
     "Tuning",

@@ -12,11 +12,12 @@ from edge_agent.config import catalogue as c
 from edge_agent.config.document import Document
 from edge_agent.config.explain import shown
 from edge_agent.config.located import Collector, Path
-from edge_agent.config.model import UplinkConfig
+from edge_agent.config.model import Selection, UplinkConfig
 from edge_agent.config.plugins import UPLINK, Keys, Plugins, find, secret_paths, warn_inline_secrets
 from edge_agent.config.shapes import AgentFile, UplinkCommon
 from edge_agent.config.suggest import NOTHING
 from edge_agent.settings import Text
+from edge_agent.uplink import Stream
 
 
 def read_agent(
@@ -77,7 +78,14 @@ def _uplink(
         return None
     warn_inline_secrets(document, path, settings, collector)
     _warn_plain(document, path, settings, collector)
-    return UplinkConfig(common.name, common.type, plugin, settings, common.max_segments)
+    streams = frozenset(plugin.streams if common.streams is None else map(Stream, common.streams))
+    for number, stream in enumerate(common.streams or ()):
+        if stream not in plugin.streams:
+            at: Path = (*path, "streams", number)
+            values = {"type": common.type, "stream": stream, "known": ", ".join(sorted(plugin.streams))}
+            collector.add(document.source, document.value(at), c.STREAM_NOT_TAKEN, at, **values)
+    selection = Selection(streams, tuple(common.select), float(common.every or 0.0))
+    return UplinkConfig(common.name, common.type, plugin, settings, common.max_segments, selection)
 
 
 def _warn_plain(document: Document, path: Path, settings: BaseModel, collector: Collector) -> None:

@@ -17,10 +17,11 @@ from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from edge_agent.config.model import Derivation, Device, UplinkConfig, Window, Writing
+from edge_agent.config.model import Derivation, Device, Selection, UplinkConfig, Window, Writing
 from edge_agent.config.process import Origin
 from edge_agent.config.shapes import AgentFile
 from edge_agent.expression import Formula
+from edge_agent.uplink import Stream
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -41,7 +42,12 @@ def version_of(
         "agent": canonical(agent),
         "devices": {device.name: _device(device, directory) for device in devices},
         "uplinks": {
-            uplink.name: [uplink.type, uplink.max_segments, canonical(uplink.settings, directory)]
+            uplink.name: [
+                uplink.type,
+                uplink.max_segments,
+                canonical(uplink.settings, directory),
+                *_selection(uplink.selection),
+            ]
             for uplink in uplinks
         },
     }
@@ -54,6 +60,12 @@ def version_of(
         meaning["writing"] = _writing(writing)
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def _selection(selection: Selection) -> list[Any]:
+    """Nothing for what is sent everything, as before there was a choice."""
+    chosen = [sorted(selection.tags), selection.every_s, sorted(selection.streams)]
+    return [chosen] if chosen[:2] != [[], 0.0] or len(selection.streams) < len(Stream) else []
 
 
 def _writing(writing: Writing) -> list[Any]:

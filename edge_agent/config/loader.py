@@ -34,6 +34,7 @@ from edge_agent.config.model import (
 )
 from edge_agent.config.plugins import InstalledPlugins, Plugins
 from edge_agent.config.secrets import Secrets
+from edge_agent.config.selecting import resolved
 from edge_agent.config.shapes import AgentFile
 from edge_agent.config.sources import MAX_BYTES, Decoded, DirectoryFiles, Files, ReadFiles, decode, user_name
 from edge_agent.config.standards import Standards, StandardsReader, today
@@ -148,6 +149,7 @@ class _Run:
         document, model, uplinks = agent or (None, None, ())
         writes = WriteReader(known, complete and whole, _uplink_names(document), self.collector)
         writing = writes.read(drafts, document, model.writing if model else None)
+        uplinks = resolved(document, uplinks, known, self.collector, sure=complete and whole)
         if document is None or model is None or self.collector.has_errors():
             return None
         devices = tuple(device for draft, own in found for device in _device(draft, own))

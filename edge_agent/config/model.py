@@ -22,10 +22,11 @@ from edge_agent.config.process import (
     TagRef,
     Window,
 )
+from edge_agent.config.selection import Selection
 from edge_agent.config.writing import Heartbeat, Output, Writable, WriteLevel, Writing
 from edge_agent.driver import DriverPlugin
 from edge_agent.model import Tag
-from edge_agent.uplink import UplinkPlugin
+from edge_agent.uplink import Stream, UplinkPlugin
 
 if TYPE_CHECKING:
     from edge_agent.driver import DeviceSettings
@@ -49,6 +50,7 @@ __all__ = [
     "PeriodFigure",
     "Plausible",
     "Priority",
+    "Selection",
     "Shifts",
     "TagRef",
     "UplinkConfig",
@@ -88,14 +90,15 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class UplinkConfig:
-    """``max_segments``: at most so many stored segments in one message. ``compress`` and the like are the
-    plug-in's own settings."""
+    """``max_segments``: at most so many stored segments in one message. ``selection``: what it is sent;
+    ``compress`` and the like are the plug-in's own settings."""
 
     name: str
     type: str
     plugin: UplinkPlugin
     settings: UplinkSettings
     max_segments: int = 64
+    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,10 @@ class Configuration:
     writing: Writing = field(default_factory=Writing)
     shifts: Shifts = Shifts()
     console: ConsoleConfig = ConsoleConfig()
+
+    def taking(self, stream: Stream) -> dict[str, Selection]:
+        """The uplinks that a store of this stream must keep units for, with what they select."""
+        return {u.name: u.selection for u in self.uplinks if stream in u.selection.streams}
 
     @property
     def windows(self) -> tuple[Window, ...]:

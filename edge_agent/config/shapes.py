@@ -52,6 +52,20 @@ def _shifts(value: dict[str, int]) -> dict[str, int]:
     return value
 
 
+def _pattern(value: str) -> str:
+    device, dot, tag = value.strip().partition(".")
+    if not (device and dot and tag):
+        meant = {
+            "zh": "应写作 设备.点名，可用 * 代表任意字符",
+            "cure_en": "Write for example press-1.* or *.power.",
+            "cure_zh": "例如写成 press-1.* 或 *.power。",
+        }
+        raise PydanticCustomError("tag_pattern", "is written DEVICE.TAG, with * for any characters", meant)
+    return f"{device}.{tag}"
+
+
+TagPattern = Annotated[Reference, AfterValidator(_pattern)]
+
 DayTime = Annotated[
     int,
     BeforeValidator(_day_time),
@@ -103,6 +117,18 @@ class UplinkCommon(Settings):
     type: str = Field(description="Kind of uplink. 上行通道类型。")
     max_segments: int = Field(
         default=64, ge=1, le=10_000, description="Stored segments per message. 每条消息的分段数。"
+    )
+    streams: list[Literal["samples", "periods", "event"]] | None = Field(
+        default=None,
+        min_length=1,
+        description="What is sent; default: all this kind takes. 发送的数据流，默认全部。",
+    )
+    select: list[TagPattern] = Field(
+        default_factory=list,
+        description="Only these DEVICE.TAG, '*' allowed; events are not concerned. 只发送这些点。",
+    )
+    every: Duration | None = Field(
+        default=None, description="At most one reading per poll group and interval. 每个周期最多发送一次。"
     )
 
 

@@ -83,7 +83,9 @@ class Forwarder:
         self._clock = clock
         self._row = row
         self._timing = timing
-        self._host = AgentHost(agent, config.name, line, hooks, self._confirmed)
+        self._host = AgentHost(
+            agent, config.name, line, hooks, self._confirmed, self._rejected_late, self._connection_lost
+        )
         self._outbox = Outbox(config.name, stores, config.max_segments, row, clock)
         self._standing = Standing(row, clock, log, hooks)
         self._backoff = Backoff(random or Random(), timing.backoff_base_s, timing.backoff_cap_s)
@@ -93,6 +95,7 @@ class Forwarder:
         self._pause_until_ns = 0
         self._refusals = 0
         self._faults = 0
+        self._lost = ""
 
     async def run(self) -> None:
         """Never returns, and raises nothing but its own cancellation."""
@@ -123,6 +126,7 @@ class Forwarder:
     async def _session(self, *, once: bool) -> float:
         """One uplink object, from open to close. Returns how long to wait before the next, in seconds."""
         uplink: Uplink | None = None
+        self._lost = ""
         try:
             uplink = self._config.plugin.open(self._config.settings, self._host)
             await _limited(uplink.connect())
@@ -145,6 +149,8 @@ class Forwarder:
     async def _serve(self, uplink: Uplink, *, once: bool) -> None:
         while True:
             self._wake.clear()
+            if self._lost:
+                raise Unreachable(self._lost)
             sent = await self._turn(uplink)
             paused = self._pause_until_ns > self._clock.mono_ns()
             if once and (paused or not sent):
@@ -195,7 +201,7 @@ class Forwarder:
         self._row.sends += 1
         start_ns = self._clock.mono_ns()
         try:
-            verdicts = await _limited(uplink.send(items))
+            verdicts = await _limited(uplink.send([self._config.selection.cut(item) for item in items]))
             if len(verdicts) != len(items):
                 raise RuntimeError(f"{len(verdicts)} verdicts for {len(items)} items")
             return verdicts
@@ -274,6 +280,16 @@ class Forwarder:
             self._refusals = 0
             self._standing.works(confirmed=True)
             self._wake.set()  # there is room for more
+
+    def _rejected_late(self, keys: Sequence[Key], reason: str) -> None:
+        if self._outbox.refused(keys, reason or "rejected without a reason"):
+            self._standing.failed(standing.REJECTED)
+            self._standing.works(confirmed=False)
+            self._wake.set()
+
+    def _connection_lost(self, reason: str) -> None:
+        self._lost = reason or "the connection was lost"
+        self._wake.set()
 
     async def _woken(self, until_ns: int | None) -> None:
         """Returns at the next commit or confirmation, or when a unit that waits may go again."""

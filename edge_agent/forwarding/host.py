@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from edge_agent.errors import LinesideError
+from edge_agent.errors import LinesideError, StorageError
 from edge_agent.model import Batch
 from edge_agent.uplink import Answer, Command, Key, Verdict
+
+LARGEST_NOTE = 65_536
+_NOTE = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
 class Speaker(Protocol):
@@ -23,12 +27,15 @@ class Speaker(Protocol):
 class Hooks:
     """Lent by the agent; none of them may raise. ``event(kind, source, detail)`` records an event and returns
     at once; ``current`` gives the newest batch of every group; ``history`` is None while no store has it;
-    ``ask(command, uplink)`` is the guarded pipeline, None where nothing may be written."""
+    ``ask(command, uplink)`` is the guarded pipeline, None where nothing may be written;
+    ``keep(uplink, name, text)`` and ``recall(uplink, name)`` are an uplink's durable memory."""
 
     event: Callable[[str, str, Mapping[str, Any]], None]
     current: Callable[[], Sequence[Batch]] = tuple
     history: Callable[[str, int, int], AsyncIterator[Batch]] | None = None
     ask: Callable[[Command, str], Awaitable[Verdict]] | None = None
+    keep: Callable[[str, str, str], Awaitable[None]] | None = None
+    recall: Callable[[str, str], Awaitable[str]] | None = None
 
 
 class AgentHost:
@@ -42,12 +49,16 @@ class AgentHost:
         line: str,
         hooks: Hooks,
         confirm: Callable[[Sequence[Key]], None],
+        refuse: Callable[[Sequence[Key], str], None],
+        lose: Callable[[str], None],
     ) -> None:
         self.line = line
         self._agent = agent
         self._name = name
         self._hooks = hooks
         self._confirm = confirm
+        self._refuse = refuse
+        self._lose = lose
 
     @property
     def agent(self) -> str:
@@ -60,6 +71,23 @@ class AgentHost:
     def acknowledged(self, keys: Sequence[Key]) -> None:
         """Keys that were never sent, or are settled already, are ignored."""
         self._confirm(keys)
+
+    def rejected(self, keys: Sequence[Key], reason: str) -> None:
+        """Keys that were never sent, or are settled already, are ignored."""
+        self._refuse(keys, reason)
+
+    def lost(self, reason: str) -> None:
+        self._lose(reason)
+
+    async def keep(self, name: str, text: str) -> None:
+        if not _NOTE.fullmatch(name) or len(text.encode()) > LARGEST_NOTE:
+            raise ValueError(f"{name!r} is no name for what an uplink keeps, or its text is too long")
+        if self._hooks.keep is None:
+            raise StorageError("this agent keeps nothing for its uplinks")
+        await self._hooks.keep(self._name, name, text)
+
+    async def recall(self, name: str) -> str:
+        return await self._hooks.recall(self._name, name) if self._hooks.recall is not None else ""
 
     def current(self) -> Sequence[Batch]:
         return self._hooks.current()

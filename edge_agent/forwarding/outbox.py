@@ -100,6 +100,18 @@ class Outbox:
     def confirmed(self, keys: Sequence[Key]) -> bool:
         """Keys that the destination confirmed later than its answer, or before it. Unknown ones are ignored;
         True when one was not."""
+        items = self._settled_late(keys)
+        self.acknowledge(items)
+        return bool(items)
+
+    def refused(self, keys: Sequence[Key], reason: str) -> bool:
+        """The same for those that the destination refused later than its answer."""
+        items = self._settled_late(keys)
+        for item in items:
+            self.quarantine(item, reason)
+        return bool(items)
+
+    def _settled_late(self, keys: Sequence[Key]) -> list[Envelope]:
         items = []
         for key in dict.fromkeys(keys):
             waiting = self.held.release(key)
@@ -108,8 +120,7 @@ class Outbox:
                 self._out[key] = item
                 items.append(item)
                 self._suspects = [c for c in ([i for i in s if i.key != key] for s in self._suspects) if c]
-        self.acknowledge(items)
-        return bool(items)
+        return items
 
     def _leave(self, key: Key) -> bool:
         """False for a unit that was settled while its message was out."""

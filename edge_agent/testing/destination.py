@@ -80,10 +80,25 @@ class RecordingHost:
         self.name = "under-test"
         self.line = "press-line-1"
         self.confirmed: list[Key] = []
+        self.refused: list[tuple[Key, str]] = []
+        self.losses: list[str] = []
+        self.kept: dict[str, str] = {}
         self.asked: list[Command] = []
 
     def acknowledged(self, keys: Sequence[Key]) -> None:
         self.confirmed += keys
+
+    def rejected(self, keys: Sequence[Key], reason: str) -> None:
+        self.refused += [(key, reason) for key in keys]
+
+    def lost(self, reason: str) -> None:
+        self.losses.append(reason)
+
+    async def keep(self, name: str, text: str) -> None:
+        self.kept[name] = text
+
+    async def recall(self, name: str) -> str:
+        return self.kept.get(name, "")
 
     def current(self) -> Sequence[Batch]:
         return ()

@@ -166,7 +166,9 @@ async def test_a_command_to_write_is_the_guards_to_judge_and_any_other_is_refuse
         return ACKNOWLEDGED
 
     hooks = Hooks(event=lambda kind, source, detail: events.append(kind), ask=ask)
-    host = AgentHost(lambda: "a" * 32, "park", "line", hooks, lambda keys: None)
+    host = AgentHost(
+        lambda: "a" * 32, "park", "line", hooks, lambda keys: None, lambda keys, why: None, print
+    )
     write = Command("write", "hj212/3020", {"tag": "press-1.setpoint", "value": 9})
     assert (await host.ask(write)).answer is Answer.ACKNOWLEDGED
     assert (await host.ask(Command("set_time", "hj212/1012", {}))).answer is Answer.REJECTED

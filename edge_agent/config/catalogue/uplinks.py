@@ -1,0 +1,18 @@
+"""What is sent where."""
+
+from edge_agent.config.catalogue.entry import Entry
+
+SELECTS_NOTHING = Entry(
+    "E-CFG-340",
+    "'{pattern}' names no tag{hint}",
+    "'{pattern}' 没有对应的点{hint}",
+    "Write DEVICE.TAG as the device files and tag tables name them; * stands for any characters.",
+    "请按设备文件和点表中的名称写 设备.点名，* 代表任意字符。",
+)
+STREAM_NOT_TAKEN = Entry(
+    "E-CFG-341",
+    "a destination of type {type} takes no '{stream}'; it takes: {known}",
+    "类型为 {type} 的上行通道不接收 '{stream}'，只接收：{known}",
+    "Delete it from 'streams', or choose another type of uplink.",
+    "请从 'streams' 中删除，或改用其他类型的上行通道。",
+)
