@@ -22,6 +22,7 @@ from edge_agent.buffer.reader import Reader
 from edge_agent.buffer.walk import Select, Walk
 from edge_agent.errors import StorageBroken, StorageError
 from edge_agent.model import Batch, Event, Schema
+from edge_agent.uplink import Stream
 
 if TYPE_CHECKING:
     from edge_agent.buffer.vault import Vault
@@ -104,6 +105,7 @@ class History:
         """Use ``open_history``."""
         self.corrupt = 0  # segments and events that were skipped
         self._samples = _File(state_dir / "buffer.db", tables.SAMPLES)
+        self._periods = _File(state_dir / "periods.db", tables.SAMPLES)
         self._events = _File(state_dir / "events.db", tables.EVENTS)
         self._samples.connection()
 
@@ -117,6 +119,7 @@ class History:
 
     def close(self) -> None:
         self._samples.close()
+        self._periods.close()
         self._events.close()
 
     def extent(self) -> tuple[int, int] | None:
@@ -136,8 +139,11 @@ class History:
         devices: Collection[str] | None = None,
         *,
         select: Select | None = None,
+        stream: Stream = Stream.SAMPLES,
     ) -> Iterator[Batch]:
-        """Of all poll groups, start <= ``time_ns`` < end. ``devices``, ``select``: only of these."""
+        """Of all poll groups, start <= ``time_ns`` < end. ``devices``, ``select``: only of these. ``stream``:
+        SAMPLES or PERIODS."""
+        file = self._periods if stream is Stream.PERIODS else self._samples
 
         def wanted(schema: Schema) -> bool:
             return (devices is None or schema.device in devices) and (select is None or select(schema))
@@ -146,8 +152,8 @@ class History:
         decoder = Decoder()
         before = self.corrupt
         while not walk.done:
-            with storage_errors(self._samples.path):
-                page = walk.page(self._samples.connection(), decoder)
+            with storage_errors(file.path):
+                page = walk.page(file.connection(), decoder)
             self.corrupt = before + walk.corrupt
             yield from page
 

@@ -16,14 +16,17 @@ _LIMIT_S = 2.0
 
 
 def inspect(directory: Path) -> dict[str, Any]:
-    """Plain data about ``buffer.db`` and ``events.db`` in ``directory``; never writes, never waits longer
-    than two seconds per file. A file that cannot be read has the key ``error`` and nothing else to say."""
+    """Plain data about the files in ``directory``: ``samples``, ``events``, and ``periods`` where there are
+    any; never writes, never waits longer than two seconds per file. A file that cannot be read has the key
+    ``error`` and nothing else to say."""
     agent, epoch = read_identity(directory)
+    periods = directory / "periods.db"
     return {
         "directory": str(directory),
         "agent": agent,
         "epoch": epoch,
         "samples": _inspect(directory / "buffer.db", "segment"),
+        **({"periods": _inspect(periods, "segment")} if periods.exists() else {}),
         "events": _inspect(directory / "events.db", "event"),
         "set_aside": sorted(p.name for p in directory.glob("*.db.broken-*") if p.name[-1].isdigit()),
     }

@@ -1,4 +1,4 @@
-"""How far each uplink has come. Lives in the event loop; a snapshot of it goes into every commit.
+"""Positions: how far each uplink has come in one store, and how that is kept in the file.
 
 Live data is sent before the backlog, so acknowledgements are not contiguous: a position is a *set* of settled
 numbers, kept as a few ranges. The counters are booked independently of the set, so that the law
@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from edge_agent.buffer.ledger import Ledger, Loss
 from edge_agent.buffer.ranges import Ranges
 from edge_agent.errors import StorageBroken
 
 STORE = ""
-_KNOWN = 8192
+_SELECTED = "select/"  # in ``meta``, before the name of an uplink
 
 
 @dataclass(slots=True)
@@ -37,13 +35,39 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What must be known of a stored unit to book it: one segment, or one event (then samples = 1)."""
+    """What must be known of a stored unit to book it: one segment, or one event (then samples = 1, and no
+    ``schema``)."""
 
     seq: int
     epoch: int
     samples: int
     t0_ns: int
     t1_ns: int
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """All units of one schema that an uplink has not settled."""
+
+    segments: int
+    samples: int
+    epoch: int
+    first: int
+    last: int
+    t0_ns: int
+    t1_ns: int
+
+    def joined(self, other: Outline) -> Outline:
+        return Outline(
+            self.segments + other.segments,
+            self.samples + other.samples,
+            max(self.epoch, other.epoch),
+            min(self.first, other.first),
+            max(self.last, other.last),
+            min(self.t0_ns, other.t0_ns),
+            max(self.t1_ns, other.t1_ns),
+        )
 
 
 @dataclass(slots=True)
@@ -82,8 +106,9 @@ class Position:
         if not self.pending_segments and self.pending_samples:  # only after a row's own count was damaged
             self.lost.add(0, self.pending_samples)
 
-    def row(self, revision: int, added: Tally) -> tuple[object, ...]:
-        """As stored, with ``added`` already committed."""
+    def row(self, revision: int, units: Sequence[Unit], unwanted: Collection[str]) -> tuple[object, ...]:
+        """As stored, with ``units`` already committed."""
+        added = summed(units, unwanted)
         ranges = list(self.settled)
         settled_to = ranges.pop(0)[1] if ranges and ranges[0][0] <= 1 else 0
         return (
@@ -116,11 +141,18 @@ class PositionRows:
     rows: tuple[tuple[object, ...], ...]
     removed: tuple[str, ...]
     quarantined: tuple[tuple[str, int, str, int, int], ...]
+    selected: tuple[tuple[str, str], ...] = ()
 
     def write(self, connection: sqlite3.Connection) -> None:
         connection.executemany("DELETE FROM position WHERE uplink = ?", [(name,) for name in self.removed])
         connection.executemany("DELETE FROM quarantine WHERE uplink = ?", [(name,) for name in self.removed])
+        gone = [(f"{_SELECTED}{name}",) for name in self.removed]
+        connection.executemany("DELETE FROM meta WHERE name = ?", gone)
         connection.executemany(_SAVE, self.rows)
+        connection.executemany(
+            "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
+            [(f"{_SELECTED}{name}", text) for name, text in self.selected],
+        )
         connection.executemany(
             "INSERT OR REPLACE INTO quarantine (uplink, seq, reason, at_ns, n_samples)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -148,163 +180,12 @@ def load_positions(connection: sqlite3.Connection) -> tuple[dict[str, Position],
     return positions, max((int(row[1]) for row in rows), default=0)
 
 
-class Accounts:
-    """All positions of one store, and the only place where they are booked."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.store = Position(STORE)
-        self.uplinks: dict[str, Position] = {}
-        self.head = 0
-        self.dirty = False
-        self._ledger = ledger
-        self._known: OrderedDict[int, Unit] = OrderedDict()
-        self._removed: set[str] = set()
-        self._set_aside: dict[tuple[str, int], tuple[str, int, str, int, int]] = {}
-
-    def load(self, positions: Mapping[str, Position], head: int) -> None:
-        self.uplinks = {name: p for name, p in positions.items() if name != STORE}
-        self.store = positions.get(STORE) or Position(STORE)
-        self.head = head
-
-    def register(self, names: Iterable[str], epoch: int, now_ns: int, first_ns: int) -> None:
-        """New names start at the head; what removed ones had not taken is written off."""
-        wanted = list(dict.fromkeys(names))
-        for name in [n for n in self.uplinks if n not in wanted]:
-            position = self.uplinks.pop(name)
-            samples = position.pending_samples + position.quarantined.samples
-            if position.pending_segments + position.quarantined.segments:
-                seqs = [*(s for gap in position.settled.gaps(1, self.head) for s in gap), *_ends(position)]
-                since = first_ns if position.oldest_ns is None else position.oldest_ns
-                self._ledger.record(
-                    Loss("uplink_removed", epoch, name, min(seqs), max(seqs), samples, since, now_ns)
-                )
-            self._removed.add(name)
-            self.dirty = True
-        for name in wanted:
-            if name not in self.uplinks:
-                self.uplinks[name] = Position(name, Ranges([(1, self.head)]))
-                self.dirty = True
-
-    def committed(self, units: Sequence[Unit]) -> None:
-        """These are durable now: pending for every uplink."""
-        samples = sum(unit.samples for unit in units)
-        for position in (self.store, *self.uplinks.values()):
-            position.committed.add(len(units), samples)
-        if units:
-            self.head = max(self.head, units[-1].seq)
-        self.remember(units)
-
-    def remember(self, units: Iterable[Unit]) -> None:
-        """Only what was committed or taken lately can be acknowledged; anything older is simply sent
-        again."""
-        for unit in units:
-            self._known[unit.seq] = unit
-            self._known.move_to_end(unit.seq)
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
-
-    def open_unit(self, uplink: str, seq: int, epoch: int) -> Unit | None:
-        """The unit behind a key, if this uplink has not settled it."""
-        position, unit = self.uplinks.get(uplink), self._known.get(seq)
-        if position is None or unit is None or unit.epoch != epoch or seq in position.settled:
-            return None
-        return unit
-
-    def acknowledge(self, uplink: str, seq: int, epoch: int) -> None:
-        unit = self.open_unit(uplink, seq, epoch)
-        if unit is not None:
-            position = self.uplinks[uplink]
-            position.settle(unit, position.acknowledged)
-            self.dirty = True
-
-    def quarantine(self, uplink: str, seq: int, epoch: int, reason: str, at_ns: int) -> None:
-        unit = self.open_unit(uplink, seq, epoch)
-        if unit is not None:
-            position = self.uplinks[uplink]
-            position.settle(unit, position.quarantined)
-            position.quarantined_seqs.add(seq)
-            self._set_aside[uplink, seq] = (uplink, seq, reason, at_ns, unit.samples)
-            self.dirty = True
-
-    def lose(self, unit: Unit, reason: str) -> None:
-        """Gone for every uplink that had not acknowledged it; a ledger row for each of them."""
-        for name, position in self.uplinks.items():
-            if unit.seq in position.quarantined_seqs:
-                position.quarantined_seqs.remove(unit.seq)
-                position.quarantined.add(-1, -unit.samples)
-                position.lost.add(1, unit.samples)
-                self._set_aside.pop((name, unit.seq), None)
-            elif unit.seq not in position.settled:
-                position.settle(unit, position.lost)
-            else:
-                continue
-            self._ledger.record(
-                Loss(reason, unit.epoch, name, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns)
-            )
-        self.dirty = True
-
-    def delete(self, unit: Unit) -> None:
-        """The store removes it with the next commit."""
-        self.store.settle(unit, self.store.acknowledged)
-        self._known.pop(unit.seq, None)
-
-    def lose_all(self, reason: str, epoch: int, t0_ns: int, t1_ns: int) -> None:
-        """The file is gone. What was pending or set aside is known to the sample."""
-        everything = Ranges([(1, self.head)])
-        for name, position in self.uplinks.items():
-            segments = position.pending_segments + position.quarantined.segments
-            samples = position.pending_samples + position.quarantined.samples
-            position.lost.add(segments, samples)
-            position.quarantined = Tally()
-            position.quarantined_seqs = Ranges()
-            position.settled = everything.copy()
-            position.oldest_ns = None
-            if segments:
-                self._ledger.record(Loss(reason, epoch, name, None, self.head, samples, t0_ns, t1_ns))
-        stored = Tally(self.store.pending_segments, self.store.pending_samples)
-        self.store.acknowledged.add(stored.segments, stored.samples)
-        self.store.settled = everything
-        self._known.clear()
-        self._set_aside.clear()
-        self._removed.clear()
-        self.dirty = True
-
-    def history(self, last: int) -> list[tuple[int, int]]:
-        """Ranges up to ``last`` that every uplink has acknowledged and that are still stored, oldest
-        first."""
-        kept = self.store.settled.copy()
-        for position in self.uplinks.values():
-            for gap in position.settled.gaps(1, last):
-                kept.add(*gap)
-            for aside in position.quarantined_seqs:
-                kept.add(*aside)
-        return list(kept.gaps(1, last))
-
-    def oldest_pending_ns(self, uplink: str) -> int | None:
-        """Time of the oldest unit not settled; while it is not in memory, the last one known."""
-        position = self.uplinks[uplink]
-        if not position.pending_segments:
-            position.oldest_ns = None
-            return None
-        first = next(position.settled.gaps(1, self.head), None)
-        unit = self._known.get(first[0]) if first else None
-        if unit is not None:
-            position.oldest_ns = unit.t0_ns
-        return position.oldest_ns
-
-    def rows(self, revision: int, added: Tally) -> PositionRows:
-        positions = (self.store, *self.uplinks.values())
-        return PositionRows(
-            tuple(p.row(revision, added) for p in positions),
-            tuple(sorted(self._removed)),
-            tuple(self._set_aside.values()),
-        )
-
-    def saved(self, rows: PositionRows) -> None:
-        self._removed.difference_update(rows.removed)
-        for row in rows.quarantined:
-            self._set_aside.pop((row[0], row[1]), None)
+def load_selected(connection: sqlite3.Connection) -> dict[str, str]:
+    """What each uplink selected when its counters were kept; no entry: everything."""
+    rows = connection.execute("SELECT name, value FROM meta WHERE name LIKE ?", (f"{_SELECTED}%",))
+    return {name.removeprefix(_SELECTED): text for name, text in rows}
 
 
-def _ends(position: Position) -> list[int]:
-    return [seq for both in position.quarantined_seqs for seq in both]
+def summed(units: Iterable[Unit], unwanted: Collection[str] = ()) -> Tally:
+    wanted = [unit.samples for unit in units if unit.schema not in unwanted]
+    return Tally(len(wanted), sum(wanted))

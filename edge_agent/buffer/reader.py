@@ -7,6 +7,7 @@ happens here as well: the event loop receives finished batches.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,15 +25,23 @@ from edge_agent.buffer.worker import Worker
 T = TypeVar("T")
 
 _MISSING = 10_000  # looked at per read
+_PASSED = 256  # numbers more per read, where an uplink leaves some out
+_SELECT = (  # a body that is not wanted is not read from the disk
+    "SELECT seq, epoch, n_samples, t0_ns, t1_ns, schema, crc32,"
+    " CASE WHEN schema IN (SELECT value FROM json_each(?)) THEN NULL ELSE body END"
+    " FROM segment WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+)
 
 
 @dataclass(slots=True)
 class Found:
-    """``corrupt``: rows that are there but not sound. ``missing``: numbers without a row."""
+    """``corrupt``: rows that are there but not sound. ``missing``: numbers without a row. ``passed``: rows of
+    schemas that were not wanted."""
 
     sound: list[Stored] = field(default_factory=list)
     corrupt: list[Unit] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)
     samples: int = 0
 
 
@@ -45,10 +54,19 @@ class Reader:
         self._decoder = Decoder()
 
     async def read(
-        self, ranges: Sequence[Range], generation: int, *, max_items: int, max_samples: int
+        self,
+        ranges: Sequence[Range],
+        generation: int,
+        *,
+        max_items: int,
+        max_samples: int,
+        unwanted: frozenset[str] = frozenset(),
     ) -> Found:
-        """The oldest units within ``ranges``, up to both limits but at least one. Raises StorageError."""
-        return await self._worker.run(lambda: self._read(ranges, generation, max_items, max_samples))
+        """The oldest units within ``ranges``, up to both limits but at least one; of ``unwanted`` schemas
+        the numbers only. Raises StorageError."""
+        return await self._worker.run(
+            lambda: self._read(ranges, generation, max_items, max_samples, unwanted)
+        )
 
     async def ask(self, generation: int, question: Callable[[sqlite3.Connection, Decoder], T]) -> T:
         """Anything else that reads, in the same thread; short, for the backlog waits behind it. Raises
@@ -67,12 +85,19 @@ class Reader:
         with storage_errors(self._path):
             return question(self._connect(generation), self._decoder)
 
-    def _read(self, ranges: Sequence[Range], generation: int, max_items: int, max_samples: int) -> Found:
+    def _read(
+        self,
+        ranges: Sequence[Range],
+        generation: int,
+        max_items: int,
+        max_samples: int,
+        unwanted: frozenset[str],
+    ) -> Found:
         found = Found()
         with storage_errors(self._path):
             connection = self._connect(generation)
             for first, last in ranges:
-                if not self._read_range(connection, found, first, last, max_items, max_samples):
+                if not self._read_range(connection, found, first, last, max_items, max_samples, unwanted):
                     break
         return found
 
@@ -84,19 +109,22 @@ class Reader:
         last: int,
         max_items: int,
         max_samples: int,
+        unwanted: frozenset[str],
     ) -> bool:
         """True if the range was read to its end and there is room for more."""
         room = max_items - len(found.sound)
-        rows = connection.execute(
-            "SELECT seq, epoch, n_samples, t0_ns, t1_ns, schema, crc32, body FROM segment"
-            " WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
-            (first, last, room),
-        ).fetchall()
+        limit = room + (_PASSED if unwanted else 0)
+        rows = connection.execute(_SELECT, (json.dumps(sorted(unwanted)), first, last, limit)).fetchall()
         expected = first
         for row in rows:
-            unit = _unit(row[:5], expected)
+            unit = _unit(row[:5], expected, row[5])
             found.missing.extend(range(expected, unit.seq))
             expected = unit.seq + 1
+            if row[5] in unwanted:
+                found.passed.append(unit.seq)
+                continue
+            if len(found.sound) >= max_items:
+                return False
             try:
                 stored = self._decoder.decode(connection, unit, *row[5:])
             except SegmentCorrupt:
@@ -106,7 +134,7 @@ class Reader:
                 return False
             found.sound.append(stored)
             found.samples += unit.samples
-        if len(rows) == room:
+        if len(rows) == limit:
             return False
         found.missing.extend(range(expected, min(last, expected + _MISSING) + 1))
         return True
@@ -125,8 +153,9 @@ class Reader:
                 connection.close()
 
 
-def _unit(columns: Sequence[object], expected: int) -> Unit:
+def _unit(columns: Sequence[object], expected: int, schema: object) -> Unit:
     """Also of a damaged row: then with counts that are at least numbers."""
     seq, *numbers = (column if isinstance(column, int) else 0 for column in columns)
     epoch, samples, t0_ns, t1_ns = numbers
-    return Unit(max(seq, expected), epoch, max(samples, 0), t0_ns, t1_ns)
+    digest = schema if isinstance(schema, str) else ""
+    return Unit(max(seq, expected), epoch, max(samples, 0), t0_ns, t1_ns, digest)

@@ -56,7 +56,7 @@ class Flush:
         self.when_undone(self)
 
 
-OUTLINE = "SELECT seq, epoch, n_samples, t0_ns, t1_ns FROM segment"
+OUTLINE = "SELECT seq, epoch, n_samples, t0_ns, t1_ns, schema FROM segment"
 _INSERT = (
     "INSERT INTO segment"
     " (seq, epoch, schema, t0_ns, t1_ns, mono0_ns, clock, n_rows, n_samples, codec, crc32, body)"

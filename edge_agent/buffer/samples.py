@@ -6,18 +6,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edge_agent.buffer.database import PAGE, Tuning, storage_errors
-from edge_agent.buffer.epoch import Identity
+from edge_agent.buffer.epoch import Identity, write_durably
 from edge_agent.buffer.history import Recall, chosen
 from edge_agent.buffer.ledger import Loss
 from edge_agent.buffer.memory import Memory, groups
 from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.reader import Found, Reader
+from edge_agent.buffer.reselect import reselect
 from edge_agent.buffer.retention import Retention, limited
 from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_of
 from edge_agent.buffer.segment import Codec
@@ -27,6 +28,7 @@ from edge_agent.buffer.walk import Walk
 from edge_agent.buffer.writer import Head, Nothing
 from edge_agent.clock import Clock
 from edge_agent.config.model import BufferConfig, TagRef
+from edge_agent.config.selection import Selection
 from edge_agent.errors import StorageBroken, StorageError
 from edge_agent.model import Batch
 from edge_agent.uplink import Envelope, Key, Lane, Stream
@@ -47,7 +49,16 @@ class Buffer:
     (``info()["uplinks"]``).
     """
 
-    def __init__(self, directory: Path, config: BufferConfig, clock: Clock, tuning: Tuning) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: BufferConfig,
+        clock: Clock,
+        tuning: Tuning,
+        name: str,
+        stream: Stream,
+        beside: Buffer | None,
+    ) -> None:
         """Use ``open``."""
         self.appended_samples = 0
         self.committed_samples = 0
@@ -56,6 +67,8 @@ class Buffer:
         self._memory = Memory(config.memory_bytes)
         self._clock = clock
         self._directory = directory
+        self._stream = stream
+        self._beside = beside
         self._identity: Identity | None = None
         self._live: list[Envelope] = []
         self._newest = 0  # the first number of the newest flush; everything below is backlog
@@ -66,15 +79,17 @@ class Buffer:
         self._closed = False
         self._corrupt = 0
         self._generation = 0
-        path = directory / "buffer.db"
+        self._chosen = False
+        path = directory / name
+        self._mark = path.with_suffix(".made")
         self._vault = Vault(
             path,
             SAMPLES,
             Head(newest_units, unit_of),
             clock,
             epoch_of=self._raise_epoch,
-            expected=lambda: not self._known_identity().first_start,
-            last_epoch=lambda: self._known_identity().epoch,
+            expected=self._expected,
+            last_epoch=lambda: self._known_identity().epoch if beside is None else 0,
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
@@ -86,24 +101,32 @@ class Buffer:
         directory: Path,
         config: BufferConfig,
         clock: Clock,
-        uplinks: Iterable[str],
+        uplinks: Mapping[str, Selection] | Iterable[str],
         *,
         tuning: Tuning | None = None,
+        name: str = "buffer.db",
+        stream: Stream = Stream.SAMPLES,
+        beside: Buffer | None = None,
     ) -> Buffer:
         """Never raises for a damaged, missing or unwritable store: a broken file is set aside; a disk that
-        refuses leaves the buffer degraded, and every flush tries again."""
-        buffer = cls(directory, config, clock, tuning or Tuning())
-        buffer._vault.want(uplinks)
+        refuses leaves the buffer degraded, and every flush tries again.
+
+        ``beside``: the samples' buffer of the same directory, opened before; a second buffer has its agent id
+        and its epoch, and takes nothing to disk before that epoch is known."""
+        buffer = cls(directory, config, clock, tuning or Tuning(), name, stream, beside)
+        buffer._want(uplinks)
         await buffer._ready()
         return buffer
 
     @property
     def stream(self) -> str:
-        return Stream.SAMPLES
+        return self._stream
 
     @property
     def agent(self) -> str:
         """32 hex digits; "" while the state directory can neither be read nor written."""
+        if self._beside is not None:
+            return self._beside.agent
         return self._identity.agent if self._identity else ""
 
     @property
@@ -133,6 +156,7 @@ class Buffer:
         if uplink not in self._vault.accounts.uplinks or max_items < 1:
             return ()
         if lane is Lane.LIVE:
+            self._pass_over(uplink)
             live = self._unsettled(uplink, self._live)
             return live[: limited((e.samples for e in live), max_items, max_samples)]
         return await self._take_backlog(uplink, max_items, max_samples)
@@ -172,11 +196,12 @@ class Buffer:
         with contextlib.suppress(ValueError):
             self._watchers.remove(callback)
 
-    async def register(self, uplinks: Iterable[str]) -> None:
+    async def register(self, uplinks: Mapping[str, Selection] | Iterable[str]) -> None:
         """After a reload: a removed uplink's data is written off in the ledger, a new one starts here: it
-        gets what is committed from now on, the batches in memory included."""
+        gets what is committed from now on, the batches in memory included. Another selection counts for
+        what is not settled as well: what it leaves out from now on is written off."""
         async with self._lock:
-            self._vault.want(uplinks)
+            self._want(uplinks)
             await self._flush(force=True)
 
     def unreported_losses(self) -> list[Loss]:
@@ -251,7 +276,20 @@ class Buffer:
             self._retention.forget()
             self._live.clear()
             self._newest = self._vault.accounts.head + 1
+            self._chosen = False
+        if ready and not self._chosen:
+            try:
+                await reselect(self._vault)
+            except StorageError:  # the next flush will say why
+                return False
+            self._chosen = True
         return ready
+
+    def _want(self, uplinks: Mapping[str, Selection] | Iterable[str]) -> None:
+        names = list(uplinks)
+        self._vault.want(names)
+        self._vault.accounts.choices.use(uplinks if isinstance(uplinks, Mapping) else names)
+        self._chosen = False
 
     async def _flush(self, *, force: bool = False) -> None:
         for _ in range(2):  # a second time with a reopened, shrunk or new file
@@ -297,6 +335,7 @@ class Buffer:
     def _job(self, encoded: Sequence[Encoded]) -> Flush:
         vault = self._vault
         segments = [e for e in encoded if e.body is not None]
+        vault.accounts.choices.learn(e.schema for e in segments)
         units = [
             Unit(
                 seq,
@@ -304,6 +343,7 @@ class Buffer:
                 e.samples,
                 min(b.time_ns for b in e.batches),
                 max(b.time_ns for b in e.batches),
+                e.schema.digest,
             )
             for seq, e in enumerate(segments, start=vault.accounts.head + 1)
         ]
@@ -367,8 +407,24 @@ class Buffer:
     # -- taking
 
     def _unsettled(self, uplink: str, envelopes: Iterable[Envelope]) -> list[Envelope]:
+        """Those it selects and has not settled."""
         settled = self._vault.accounts.uplinks[uplink].settled
-        return [e for e in envelopes if e.key.seq not in settled]
+        unwanted = self._unwanted(uplink)
+        return [
+            e
+            for e in envelopes
+            if e.key.seq not in settled and not (e.schema is not None and e.schema.digest in unwanted)
+        ]
+
+    def _unwanted(self, uplink: str) -> frozenset[str]:
+        return self._vault.accounts.choices.unwanted.get(uplink, frozenset())
+
+    def _pass_over(self, uplink: str) -> None:
+        """What the newest flush holds that is not for this one."""
+        unwanted = self._unwanted(uplink)
+        if unwanted:
+            seqs = [e.key.seq for e in self._live if e.schema is not None and e.schema.digest in unwanted]
+            self._vault.accounts.pass_over(uplink, seqs)
 
     async def _take_backlog(self, uplink: str, max_items: int, max_samples: int) -> Sequence[Envelope]:
         vault = self._vault
@@ -379,7 +435,11 @@ class Buffer:
             generation = vault.generation
             try:
                 found = await self._reader.read(
-                    ranges, generation, max_items=max_items, max_samples=max_samples
+                    ranges,
+                    generation,
+                    max_items=max_items,
+                    max_samples=max_samples,
+                    unwanted=self._unwanted(uplink),
                 )
             except StorageBroken as error:
                 vault.suspect(str(error))
@@ -389,6 +449,7 @@ class Buffer:
             if vault.broken or generation != vault.generation or uplink not in vault.accounts.uplinks:
                 return ()
             self._write_off(found)
+            vault.accounts.pass_over(uplink, found.passed)
             envelopes = [
                 Envelope(
                     Key(self.stream, s.unit.epoch, s.unit.seq),
@@ -402,7 +463,7 @@ class Buffer:
             vault.accounts.remember(s.unit for s in found.sound)
             if left := self._unsettled(uplink, envelopes):
                 return left
-            if not (found.corrupt or found.missing or found.sound):
+            if not (found.corrupt or found.missing or found.sound or found.passed):
                 return ()
         return ()
 
@@ -422,4 +483,14 @@ class Buffer:
 
     def _raise_epoch(self, seen: int) -> int:
         with storage_errors(self._directory):
-            return self._known_identity().raise_epoch(seen, self._clock.time_ns() // 1_000_000_000)
+            if self._beside is None:
+                return self._known_identity().raise_epoch(seen, self._clock.time_ns() // 1_000_000_000)
+            if not self._beside.epoch:
+                raise StorageError("waits for the samples' store: this run has no epoch yet")
+            if not self._mark.exists():
+                write_durably(self._mark, b"")
+            return max(self._beside.epoch, seen)  # numbers go on within a file, so a key never repeats
+
+    def _expected(self) -> bool:
+        """Whether there was such a file before, so that one that is not there is a loss."""
+        return not self._known_identity().first_start if self._beside is None else self._mark.exists()

@@ -22,9 +22,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edge_agent.buffer.accounts import Accounts
 from edge_agent.buffer.database import Tuning, Usage
 from edge_agent.buffer.ledger import Ledger, Loss
-from edge_agent.buffer.positions import Accounts, Tally
+from edge_agent.buffer.positions import Tally
 from edge_agent.buffer.tables import Shape
 from edge_agent.buffer.worker import Worker
 from edge_agent.buffer.writer import Head, Job, Nothing, Opened, Outcome, Snapshot, Writer, head_of
@@ -192,11 +193,10 @@ class Vault:
 
     def _snapshot(self, job: Job, clean: bool, checkpoint: bool) -> Snapshot:
         self._revision += 1
-        added = Tally(len(job.units), sum(unit.samples for unit in job.units))
         snapshot = Snapshot(
             self._revision,
             job,
-            self.accounts.rows(self._revision, added),
+            self.accounts.rows(self._revision, job.units),
             self.ledger.rows(),
             self._run,
             clean,

@@ -1,0 +1,180 @@
+"""The law, counted by the controller: what it served is received, or waits, or is set aside, or stands in the
+ledger. One account per uplink, in samples.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from edge_agent.buffer import inspect
+from tests.faults.parks import Reading, Receiver
+from tests.faults.plc import number_of, place_of
+
+EDGE_NS = 50_000_000  # between the controller's clock for a poll and the agent's
+ANSWER_LATE_NS = 3_000_000_000  # an answer later than this, the agent has long reported a failure
+Polls = Mapping[int, Sequence[tuple[int, int]]]
+
+
+@dataclass(slots=True)
+class Lives:
+    """How many polls each unit had served when a run of the agent ended."""
+
+    ends: list[Mapping[int, int]] = field(default_factory=list)
+
+    def ended(self, polls: Mapping[int, int]) -> None:
+        self.ends.append(polls)
+
+    def last_of(self, unit: int) -> set[int]:
+        """The polls an end may have cut off: each unit has one request under way at most."""
+        return {end[unit] for end in self.ends}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """In samples. ``unknown``: inside a ledger row of unknown extent. ``in_flight``: the agent ended before
+    it had the answer. ``failed``: the agent reported the poll as failed. ``overtold``: in the ledger and yet
+    received, or told twice."""
+
+    uplink: str
+    kind: str
+    served: int
+    received: int
+    pending: int
+    quarantined: int
+    ledger: int
+    unknown: int
+    in_flight: int
+    failed: int
+    duplicates: int
+    wrong_tag: int
+    conflicts: int
+    unordered: int
+    repeated: int
+
+    @property
+    def balance(self) -> int:
+        known = self.pending + self.quarantined + self.ledger
+        return self.served - self.received - known - self.unknown - self.in_flight - self.failed
+
+    @property
+    def unaccounted(self) -> int:
+        return max(0, self.balance)
+
+    @property
+    def overtold(self) -> int:
+        return max(0, -self.balance)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the ledger of samples."""
+
+    reason: str
+    samples: int | None
+    from_ns: int
+    to_ns: int
+
+
+def account(park: Receiver, polls: Polls, lives: Lives, state: Path, tags: int) -> Account:
+    rows = ledger(state, park.name)
+    position = inspect(state)["samples"].get("uplinks", {}).get(park.name, {})
+    counts = dict.fromkeys(("served", "received", "unknown", "in_flight", "failed"), 0)
+    counts |= dict.fromkeys(("duplicates", "wrong_tag", "unordered"), 0)
+    for unit, served in polls.items():
+        for tag in range(tags):
+            found = _tally(park.readings(f"d{unit}", f"t{tag}"), unit, tag, served, lives.last_of(unit), rows)
+            counts = {name: counts[name] + found[name] for name in counts}
+    return Account(
+        uplink=park.name,
+        kind=park.kind,
+        pending=position.get("pending_samples", 0),
+        quarantined=position.get("quarantined_samples", 0),
+        ledger=sum(row.samples or 0 for row in rows),
+        conflicts=park.conflicts(),
+        repeated=park.repeated(),
+        **counts,
+    )
+
+
+def _tally(
+    readings: Sequence[Reading],
+    unit: int,
+    tag: int,
+    polls: Sequence[tuple[int, int]],
+    cut_off: set[int],
+    rows: Sequence[Row],
+) -> dict[str, int]:
+    values = [value for _, value, good in readings if good and value is not None]
+    mine = [number_of(value) for value in values if place_of(value) == (unit, tag)]
+    bad_us = [time_us for time_us, _, good in readings if not good]
+    out = {
+        "served": len(polls),
+        "received": len(set(mine)),
+        "unknown": 0,
+        "in_flight": 0,
+        "failed": 0,
+        "duplicates": len(mine) - len(set(mine)),
+        "wrong_tag": len(values) - len(mine) + sum(not 0 < n <= len(polls) for n in mine),
+        "unordered": sum(b < a for a, b in pairwise(mine)),
+    }
+    for number in sorted(set(range(1, len(polls) + 1)) - set(mine)):
+        wall_ns = polls[number - 1][0]
+        if any(row.samples is None and row.from_ns - EDGE_NS <= wall_ns <= row.to_ns + EDGE_NS for row in rows):
+            out["unknown"] += 1
+        elif number in cut_off:
+            out["in_flight"] += 1
+        elif any(-EDGE_NS <= time_us * 1000 - wall_ns <= ANSWER_LATE_NS for time_us in bad_us):
+            out["failed"] += 1
+    return out
+
+
+def ledger(state: Path, uplink: str) -> list[Row]:
+    """Every row that concerns this uplink: of the file in use, of those set aside, and of those told as
+    events; each once, though it may stand in several of these places."""
+    told: dict[tuple[Any, ...], Row] = {}
+    for path in sorted(state.glob("buffer.db*")):
+        if path.suffix in (".db", "") or path.name.rpartition("-")[2].isdigit():
+            for reason, epoch, name, first, last, samples, t0, t1 in _select(
+                path, "SELECT reason, epoch, uplink, from_seq, to_seq, n_samples, t0_ns, t1_ns FROM loss"
+            ):
+                key = (reason, epoch, name, first, last, samples, t0 // 1000, t1 // 1000)
+                told[key] = Row(reason, samples, t0, t1)
+    for (body,) in _select(state / "events.db", "SELECT body FROM event WHERE kind = 'data_lost'"):
+        detail = _detail(body)
+        if detail.get("stream") == "samples":
+            names = ("reason", "epoch", "uplink", "from_seq", "to_seq", "samples", "from_us", "to_us")
+            key = tuple(detail[name] for name in names)
+            told.setdefault(key, Row(key[0], key[5], key[6] * 1000, key[7] * 1000 + 999))
+    return [row for key, row in told.items() if key[2] in (None, uplink)]
+
+
+def _detail(body: str) -> dict[str, Any]:
+    found = json.loads(body)
+    detail: dict[str, Any] = found.get("detail", found)
+    return detail
+
+
+def _select(path: Path, question: str) -> list[tuple[Any, ...]]:
+    """Nothing where the file is not there or no database."""
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(question).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def table(accounts: Sequence[Account]) -> str:
+    names = ("uplink", "kind", "served", "received", "pending", "quarantined", "ledger", "unknown", "in_flight",
+             "failed", "unaccounted", "overtold", "duplicates", "wrong_tag", "conflicts", "unordered")  # fmt: skip
+    rows = [names, *(tuple(str(getattr(a, name)) for name in names) for a in accounts)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(names))]
+    return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
