@@ -2,9 +2,9 @@
 reason.
 
 Reasons: ``memory`` (no room in memory, the disk refused or was too slow), ``quota`` (the oldest went),
-``corrupt`` (a stored unit no longer passes its checksum), ``uplink_removed``, ``unclean_stop`` (what memory
-held when the process died), ``quarantined_database``, ``missing_database``, ``unencodable`` (a bug: a batch
-that is none).
+``corrupt`` (a stored unit no longer passes its checksum), ``uplink_removed``, ``selection_changed``,
+``unclean_stop`` (what memory held when the process died), ``quarantined_database``, ``missing_database``,
+``unencodable`` (a bug: a batch that is none).
 
 ``uplink`` None: lost before it was committed, hence for every uplink. ``n_samples`` None: extent unknown.
 Rows of one kind grow into one row until somebody takes them to report; a row once handed out never changes.

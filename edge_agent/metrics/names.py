@@ -154,7 +154,7 @@ BUFFER_COMMIT = _histogram("buffer_commit_duration_seconds", "Time one commit to
 BUFFER_LOST = _counter("buffer_lost_samples", "Samples written off in the loss ledger.", "reason")
 BUFFER_UNKNOWN = _counter("buffer_losses_unknown_extent", "Losses of unknown size.", "reason")
 # Exported from the start with 0: Prometheus cannot see a counter rise from nothing.
-LOSSES = ("memory", "quota", "corrupt", "uplink_removed", "unencodable")
+LOSSES = ("memory", "quota", "corrupt", "uplink_removed", "selection_changed", "unencodable")
 LOSSES_UNKNOWN = ("unclean_stop", "quarantined_database", "missing_database")
 
 UPLINK_UP = _gauge("uplink_up", "Whether the destination accepts data.", "uplink")

@@ -4,10 +4,10 @@ from edge_agent.config.catalogue.entry import Entry
 
 SELECTS_NOTHING = Entry(
     "E-CFG-340",
-    "'{pattern}' names no tag{hint}",
-    "'{pattern}' 没有对应的点{hint}",
-    "Write DEVICE.TAG as the device files and tag tables name them; * stands for any characters.",
-    "请按设备文件和点表中的名称写 设备.点名，* 代表任意字符。",
+    "'{pattern}' names no tag",
+    "'{pattern}' 没有对应的点",
+    "{hint}Write DEVICE.TAG as the device files and tag tables name them; * stands for any characters.",
+    "{hint}请按设备文件和点表中的名称写 设备.点名，* 代表任意字符。",
 )
 STREAM_NOT_TAKEN = Entry(
     "E-CFG-341",

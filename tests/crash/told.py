@@ -1,0 +1,114 @@
+"""What a recorded program promised, up to a moment: kept segments and events, verdicts, notes, snapshots.
+
+The program writes one line of JSON per promise to its marks file, *after* what it promises is durable (and
+``settles``, ``wants``, ``keeps``, ``saves`` before they are asked for).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_agent.model import Batch, Event
+
+
+def digest_of(batches: Iterable[Batch]) -> str:
+    parts = [
+        (b.schema.digest, b.time_ns, b.mono_ns, b.values, b.quality, b.offsets_ns, int(b.clock)) for b in batches
+    ]
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+def digest_of_event(event: Event) -> str:
+    detail = json.dumps(event.detail, sort_keys=True, default=str)
+    parts = (event.kind, event.source, event.time_ns, event.mono_ns, event.config_version, detail)
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One committed unit. ``since``: how many flushes to the disk had been made when it was promised."""
+
+    digest: str
+    schema: str
+    since: int
+
+
+@dataclass(slots=True)
+class Told:
+    """By stream. ``settled``: uplink -> keys about which a verdict was given, and which one."""
+
+    agent: str = ""
+    epoch: int = 0
+    running: bool = False
+    began_at: int = 0  # flushes when the last run began
+    time_ns: int = 0
+    wants: dict[str, list[str]] = field(default_factory=dict)
+    kept: dict[str, dict[tuple[int, int], Kept]] = field(default_factory=dict)
+    settled: dict[str, dict[str, set[tuple[int, int]]]] = field(default_factory=dict)
+    since: dict[str, dict[str, int]] = field(default_factory=dict)
+    losses: dict[str, dict[int, str]] = field(default_factory=dict)
+    states: list[str] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    saved: list[str] = field(default_factory=list)
+
+    def hear(self, text: str, syncs: int) -> None:
+        for name, value in json.loads(text).items():
+            getattr(self, f"_{name}")(value, syncs)
+
+    def _opened(self, value: dict[str, Any], syncs: int) -> None:
+        self.agent, self.epoch, self.running = value["agent"], value["epoch"], True
+
+    def _begins(self, value: int, syncs: int) -> None:
+        self.began_at, self.time_ns = syncs, value
+
+    def _closed(self, value: int, syncs: int) -> None:
+        self.running = False
+
+    def _time(self, value: int, syncs: int) -> None:
+        self.time_ns = value
+
+    def _wants(self, value: dict[str, list[str]], syncs: int) -> None:
+        self.wants = value
+
+    def _registered(self, value: dict[str, Any], syncs: int) -> None:
+        """What each uplink of a store is asked to take begins above this number."""
+        known = self.since.setdefault(value["stream"], {})
+        names = value["uplinks"]
+        for gone in [name for name in known if name not in names]:
+            del known[gone]
+            self.settled.get(value["stream"], {}).pop(gone, None)
+        for name in names:
+            known.setdefault(name, value["head"])
+
+    def _kept(self, value: dict[str, Any], syncs: int) -> None:
+        units = self.kept.setdefault(value["stream"], {})
+        for epoch, seq, digest, schema in value["units"]:
+            units[epoch, seq] = Kept(digest, schema, syncs)
+        if "states" in value:
+            self.states = [*self.states, value["states"]]
+
+    def _settles(self, value: dict[str, Any], syncs: int) -> None:
+        stream = self.settled.setdefault(value["stream"], {})
+        stream.setdefault(value["uplink"], set()).update((e, s) for e, s in value["keys"])
+
+    def _lost(self, value: dict[str, Any], syncs: int) -> None:
+        rows = self.losses.setdefault(value["stream"], {})
+        rows.update((number, text) for number, text in value["rows"])
+
+    def _keeps(self, value: Sequence[str], syncs: int) -> None:
+        name, text = value
+        self.notes.setdefault(name, [""]).append(text)
+
+    def _has_kept(self, value: Sequence[str], syncs: int) -> None:
+        name, text = value
+        self.notes[name] = [text]
+
+    def _saves(self, value: str, syncs: int) -> None:
+        self.saved.append(value)
+
+    def _has_saved(self, value: str, syncs: int) -> None:
+        self.saved = [value]
