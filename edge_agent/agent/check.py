@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edge_agent.agent.acting import Acting
+    from edge_agent.agent.buffer_desk import Kept
     from edge_agent.agent.links import Links
     from edge_agent.agent.tasks import Tasks
     from edge_agent.buffer import Buffer, EventStore
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 WRITE_VERBS = tuple(
     f"writes.{verb}" for verb in ("status", "arm", "disarm", "kill", "unlock", "approve", "log", "write")
 )
+ASIDE_VERBS = ("buffer.quarantine", "buffer.retry", "buffer.drop")
 COUNTER_VERBS = ("counters.list", "counters.declare", "counters.withdraw")
 
 
@@ -83,6 +85,7 @@ class Check:
         )
         self.evidence.restore(states)
         self.flow.hearers.append(self.evidence)
+        self.stores: list[Kept] = [buffer, journal]
         self._recall()
         board.windows = lambda: self.control.rows(clock.mono_ns())
         board.alarms = self._alarms
@@ -154,12 +157,18 @@ class Check:
             ),
             **{verb: _late(verb, lambda: self._act().handlers) for verb in WRITE_VERBS},
             **{verb: _late(verb, self._counters) for verb in COUNTER_VERBS},
+            **{verb: _late(verb, self._aside) for verb in ASIDE_VERBS},
         }
 
     def _counters(self) -> Mapping[str, Handler]:
         from edge_agent.agent.counter_desk import counter_handlers
 
         return counter_handlers(lambda: self.virtual.accounting, self._clock, self.flow.announce)
+
+    def _aside(self) -> Mapping[str, Handler]:
+        from edge_agent.agent.buffer_desk import buffer_handlers
+
+        return buffer_handlers(lambda: self.stores, self.flow.event)
 
     async def ask(self, command: Command, uplink: str) -> Verdict:
         """A destination's request to write: judged like anybody's, as ``uplink:NAME``."""

@@ -47,6 +47,7 @@ Looking back
 ``docs/storage.md`` is the same for operators, with figures.
 """
 
+from edge_agent.buffer.aside import Aside, Refused
 from edge_agent.buffer.database import Tuning
 from edge_agent.buffer.epoch import read_identity
 from edge_agent.buffer.events import EventStore
@@ -58,6 +59,7 @@ from edge_agent.buffer.samples import Buffer
 from edge_agent.buffer.segment import Codec, SegmentCorrupt
 
 __all__ = [
+    "Aside",
     "Buffer",
     "Codec",
     "EventStore",
@@ -65,6 +67,7 @@ __all__ = [
     "Loss",
     "Notes",
     "Recall",
+    "Refused",
     "SegmentCorrupt",
     "Tuning",
     "inspect",

@@ -32,6 +32,7 @@ class Accounts:
         self._removed: set[str] = set()
         self._set_aside: dict[tuple[str, int], tuple[str, int, str, int, int]] = {}
         self._selected: dict[str, str] = {}
+        self._released: set[tuple[str, int]] = set()  # no longer set aside, and the file does not know yet
 
     def load(self, positions: Mapping[str, Position], head: int) -> None:
         self.uplinks = {name: p for name, p in positions.items() if name != STORE}
@@ -139,7 +140,36 @@ class Accounts:
             position.settle(unit, position.quarantined)
             position.quarantined_seqs.add(seq)
             self._set_aside[uplink, seq] = (uplink, seq, reason, at_ns, unit.samples)
+            self._released.discard((uplink, seq))
             self.dirty = True
+
+    def retry(self, uplink: str, unit: Unit) -> bool:
+        """Pending again; False for a unit that is not set aside."""
+        position = self._taken_back(uplink, unit)
+        if position is not None:
+            position.settled.remove(unit.seq)
+        return position is not None
+
+    def drop(self, uplink: str, unit: Unit) -> bool:
+        """Given up by a person, with a ledger row; False for a unit that is not set aside."""
+        position = self._taken_back(uplink, unit)
+        if position is not None:
+            position.lost.add(1, unit.samples)
+            self._ledger.record(
+                Loss("dropped", unit.epoch, uplink, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns)
+            )
+        return position is not None
+
+    def _taken_back(self, uplink: str, unit: Unit) -> Position | None:
+        position = self.uplinks.get(uplink)
+        if position is None or unit.seq not in position.quarantined_seqs:
+            return None
+        position.quarantined_seqs.remove(unit.seq)
+        position.quarantined.add(-1, -unit.samples)
+        self._set_aside.pop((uplink, unit.seq), None)
+        self._released.add((uplink, unit.seq))
+        self.dirty = True
+        return position
 
     def lose(self, unit: Unit, reason: str) -> None:
         """Gone for every uplink that had not acknowledged it; a ledger row for each of them."""
@@ -185,6 +215,7 @@ class Accounts:
         self._known.clear()
         self._set_aside.clear()
         self._removed.clear()
+        self._released.clear()
         self.dirty = True
 
     def history(self, last: int) -> list[tuple[int, int]]:
@@ -217,12 +248,14 @@ class Accounts:
             tuple(sorted(self._removed)),
             tuple(self._set_aside.values()),
             tuple(self._selected.items()),
+            tuple(self._released),
         )
 
     def saved(self, rows: PositionRows) -> None:
         self._removed.difference_update(rows.removed)
         for row in rows.quarantined:
             self._set_aside.pop((row[0], row[1]), None)
+        self._released.difference_update(rows.released)
         for name, text in rows.selected:
             if self._selected.get(name) == text:
                 del self._selected[name]

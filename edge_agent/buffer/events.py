@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edge_agent.buffer.aside import Aside
 from edge_agent.buffer.database import Tuning
 from edge_agent.buffer.event_rows import (
     OUTLINE,
@@ -91,6 +92,7 @@ class EventStore:
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
+        self.aside = Aside(self._vault, OUTLINE, Stream.EVENT, self._save)
 
     @classmethod
     async def open(
@@ -143,6 +145,10 @@ class EventStore:
         if not self._closed:
             async with self._lock:
                 await self._commit_waiting()
+
+    async def _save(self) -> None:
+        async with self._lock:
+            await self._commit_waiting(force=True)
 
     def window_states(self) -> dict[str, Any]:
         """The newest state of every window, as of the last commit before the start and updated since."""

@@ -3,6 +3,7 @@ reason.
 
 Reasons: ``memory`` (no room in memory, the disk refused or was too slow), ``quota`` (the oldest went),
 ``corrupt`` (a stored unit no longer passes its checksum), ``uplink_removed``, ``selection_changed``,
+``dropped`` (set aside, then given up by a person),
 ``unclean_stop`` (what memory held when the process died), ``quarantined_database``, ``missing_database``,
 ``unencodable`` (a bug: a batch that is none).
 

@@ -142,12 +142,14 @@ class PositionRows:
     removed: tuple[str, ...]
     quarantined: tuple[tuple[str, int, str, int, int], ...]
     selected: tuple[tuple[str, str], ...] = ()
+    released: tuple[tuple[str, int], ...] = ()
 
     def write(self, connection: sqlite3.Connection) -> None:
         connection.executemany("DELETE FROM position WHERE uplink = ?", [(name,) for name in self.removed])
         connection.executemany("DELETE FROM quarantine WHERE uplink = ?", [(name,) for name in self.removed])
         gone = [(f"{_SELECTED}{name}",) for name in self.removed]
         connection.executemany("DELETE FROM meta WHERE name = ?", gone)
+        connection.executemany("DELETE FROM quarantine WHERE uplink = ? AND seq = ?", self.released)
         connection.executemany(_SAVE, self.rows)
         connection.executemany(
             "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",

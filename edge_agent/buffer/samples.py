@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edge_agent.buffer.aside import Aside
 from edge_agent.buffer.database import PAGE, Tuning, storage_errors
 from edge_agent.buffer.epoch import Identity, write_durably
 from edge_agent.buffer.history import Recall, chosen
@@ -23,6 +24,7 @@ from edge_agent.buffer.retention import Retention, limited
 from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_of
 from edge_agent.buffer.segment import Codec
 from edge_agent.buffer.tables import SAMPLES
+from edge_agent.buffer.thinning import Gone
 from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
 from edge_agent.buffer.walk import Walk
 from edge_agent.buffer.writer import Head, Nothing
@@ -94,6 +96,7 @@ class Buffer:
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
         self._reader = Reader(path)
+        self.aside = Aside(self._vault, OUTLINE, stream, self._save)
 
     @classmethod
     async def open(
@@ -142,7 +145,7 @@ class Buffer:
         """Takes a batch into memory; beyond ``memory_bytes`` the oldest unflushed ones are dropped, with a
         ledger row."""
         self.appended_samples += batch.samples
-        self._lose(self._memory.append(batch), "memory")
+        self._lose(self._memory.append(batch))
 
     async def flush(self) -> None:
         """One commit for everything in memory, all positions and deletions. Watchers hear of it
@@ -151,6 +154,10 @@ class Buffer:
             return
         async with self._lock:
             await self._flush()
+
+    async def _save(self) -> None:
+        async with self._lock:
+            await self._flush(force=True)
 
     async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
         if uplink not in self._vault.accounts.uplinks or max_items < 1:
@@ -307,12 +314,13 @@ class Buffer:
                 return
 
     async def _flush_once(self) -> bool:
+        self._lose(self._memory.settle(self._clock.mono_ns(), everything=self._closed))
         flying = self._memory.take_off()
         try:
             encoded = await self._vault.run(lambda: self._encode(flying))
             await self._make_room(sum(len(e.body or b"") for e in encoded))
         except BaseException as error:
-            self._lose(self._memory.back(), "memory")
+            self._lose(self._memory.back())
             if isinstance(error, StorageError):
                 return False
             raise
@@ -366,7 +374,7 @@ class Buffer:
         self._memory.landed()
         self.committed_samples += sum(unit.samples for unit in job.units)
         for segment in job.unfit:
-            self._lose(segment.batches, "unencodable")
+            self._lose([Gone.of("unencodable", segment.batches)])
         self._retention.deleted(job.deleted)
         self._stored_schemas.update(digest for digest, _ in job.schemas)
         if job.units:
@@ -380,18 +388,17 @@ class Buffer:
 
     def _returned(self, job: Flush) -> None:
         """The commit does not hold; what it was to delete, the next one deletes."""
-        self._lose(self._memory.back(), "memory")
+        self._lose(self._memory.back())
 
     # -- losing
 
-    def _lose(self, batches: Sequence[Batch], reason: str) -> None:
+    def _lose(self, gone: Iterable[Gone]) -> None:
         """Lost before it had a number."""
-        if not batches:
-            return
-        samples = sum(batch.samples for batch in batches)
-        self.lost_samples += samples
-        times = [batch.time_ns for batch in batches]
-        self._vault.ledger.record(Loss(reason, self.epoch, None, None, None, samples, min(times), max(times)))
+        for one in gone:
+            self.lost_samples += one.samples
+            self._vault.ledger.record(
+                Loss(one.reason, self.epoch, None, None, None, one.samples, one.t0_ns, one.t1_ns)
+            )
 
     async def _make_room(self, incoming_bytes: int) -> None:
         """Freed pages are used again: deleting keeps the file from growing."""

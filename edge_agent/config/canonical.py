@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from edge_agent.config.model import Derivation, Device, Selection, UplinkConfig, Window, Writing
+from edge_agent.config.model import Derivation, Device, PeriodTag, Selection, UplinkConfig, Window, Writing
 from edge_agent.config.process import Origin
 from edge_agent.config.shapes import AgentFile
 from edge_agent.expression import Formula
@@ -35,11 +35,12 @@ def version_of(
     derived_windows: Sequence[Window] = (),
     standards: Sequence[Any] = (),
     writing: Writing | None = None,
+    periods: Sequence[PeriodTag] = (),
 ) -> str:
     """``state_dir`` counts as written and other paths as seen from ``directory``, so that a moved directory
     keeps its version. ``standards``: what is handed down and in force, also where no tag is concerned."""
     meaning: dict[str, Any] = {
-        "agent": canonical(agent),
+        "agent": _agent(agent),
         "devices": {device.name: _device(device, directory) for device in devices},
         "uplinks": {
             uplink.name: [
@@ -58,8 +59,18 @@ def version_of(
         meaning["standards"] = list(standards)
     if writing is not None:
         meaning["writing"] = _writing(writing)
+    if periods:
+        meaning["periods"] = {str(one.tag): canonical(one) for one in periods}
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def _agent(agent: AgentFile) -> dict[str, Any]:
+    """Without what nobody wrote of period values, as before there were any."""
+    found: dict[str, Any] = canonical(agent)
+    if agent.periods == type(agent.periods)():
+        del found["periods"]
+    return found
 
 
 def _selection(selection: Selection) -> list[Any]:

@@ -45,7 +45,7 @@ from edge_agent.settings import Text
 M = TypeVar("M", bound=BaseModel)
 
 DEFAULT_DEVICE = "derived"
-LISTS = ("tags", "counters", "figures", "windows")
+LISTS = ("tags", "counters", "figures", "windows", "periods")
 _WANTED = {
     "tags": Text("a derived tag ('name: ...' and 'formula: ...')", "计算点（'name: ...' 和 'formula: ...'）"),
     "counters": Text(
@@ -112,6 +112,11 @@ class Derived:
         taken = _place(other.document, ("device",)) if other is not None else ""
         self.conditions = Conditions(self.device, self._operands, taken=taken)
         self.drafts = [self._draft(document, own) for document, own in windows]
+
+    @property
+    def counters(self) -> dict[str, Counter]:
+        """By name."""
+        return {counter.name: counter for _, counter in self._parts.counters}
 
     def derivation(self) -> Derivation | None:
         """Call it when every condition has been added."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from edge_agent.config.fields import Free, Name, Number, Reference
+from edge_agent.config.period_shapes import PeriodFile
 from edge_agent.config.window_shapes import WindowFile
 from edge_agent.settings import Delay, Duration, Settings
 
@@ -116,4 +117,8 @@ class DerivedFile(Settings):
     windows: list[WindowFile] = Field(
         default_factory=list,
         description="On derived tags, and on totals by NAME.hour, NAME.day, NAME.month. 工艺窗口。",
+    )
+    periods: list[PeriodFile] = Field(
+        default_factory=list,
+        description="Minute, hour and day values of derived tags and counters. 分钟、小时、日值。",
     )

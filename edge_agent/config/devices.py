@@ -22,8 +22,8 @@ from edge_agent.driver import DeviceSettings, DriverPlugin
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
 
-_APART = ("windows", "writes", "heartbeat")
-"""Keys whose entries are read one by one; the last two when every device is known."""
+_APART = ("windows", "writes", "heartbeat", "periods")
+"""Keys whose entries are read one by one; all but the first when every device is known."""
 
 ReadTable = Callable[[str], Table | None]
 """A tag table by its file name; None when there is no such file. Reports its own mistakes once."""

@@ -63,6 +63,7 @@ class Document:
     data: dict[str, Any]
     index: dict[Path, tuple[Position, Position]]
     directory: FilePath | None = None  # of the configuration: relative paths are meant from there
+    read: Callable[[str], bytes] | None = None  # a file that a key names; it becomes part of the snapshot
 
     def deepest(self, path: Sequence[str | int]) -> Path:
         """The longest existing path along ``path``; parts that are not in the document (names of union

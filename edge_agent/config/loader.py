@@ -32,6 +32,7 @@ from edge_agent.config.model import (
     WebConfig,
     Window,
 )
+from edge_agent.config.period_reader import PeriodReader, period_values
 from edge_agent.config.plugins import InstalledPlugins, Plugins
 from edge_agent.config.secrets import Secrets
 from edge_agent.config.selecting import resolved
@@ -149,6 +150,8 @@ class _Run:
         document, model, uplinks = agent or (None, None, ())
         writes = WriteReader(known, complete and whole, _uplink_names(document), self.collector)
         writing = writes.read(drafts, document, model.writing if model else None)
+        periods = PeriodReader(known, complete and whole, derived.counters, self.collector)
+        period_tags = periods.read(drafts, derived.drafts)
         uplinks = resolved(document, uplinks, known, self.collector, sure=complete and whole)
         if document is None or model is None or self.collector.has_errors():
             return None
@@ -168,6 +171,7 @@ class _Run:
                 derived_windows,
                 standards.meaning(),
                 writing,
+                period_tags,
             ),
             state_dir=self.files.directory / model.state_dir,
             language=model.language,
@@ -181,6 +185,7 @@ class _Run:
             derivation=derivation,
             derived_windows=derived_windows,
             writing=writing,
+            periods=period_values(model.periods, period_tags),
         )
 
     # --- files ---------------------------------------------------------------------------------------------
@@ -220,8 +225,14 @@ class _Run:
             return None
         document = parse(source, decoded.text, self.secrets.resolve, self.collector, first_key)
         if document is not None:
-            document.directory = self.files.directory
+            document.directory, document.read = self.files.directory, self._named_file
         return document
+
+    def _named_file(self, name: str) -> bytes:
+        """A file that a plug-in's key names (a message template). Raises OSError."""
+        data = self.files.read(name)
+        self.read_files[name] = data
+        return data
 
     def _table(self, name: str) -> Table | None:
         """A tag table, read once even when several devices share it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_agent.config.derivation import Counter, Derivation, DerivedTag, PeriodFigure
+from edge_agent.config.period_values import PeriodTag, PeriodValues
 from edge_agent.config.process import (
     Alarming,
     Early,
@@ -48,6 +49,8 @@ __all__ = [
     "Origin",
     "Output",
     "PeriodFigure",
+    "PeriodTag",
+    "PeriodValues",
     "Plausible",
     "Priority",
     "Selection",
@@ -147,6 +150,7 @@ class Configuration:
     writing: Writing = field(default_factory=Writing)
     shifts: Shifts = Shifts()
     console: ConsoleConfig = ConsoleConfig()
+    periods: PeriodValues = PeriodValues()
 
     def taking(self, stream: Stream) -> dict[str, Selection]:
         """The uplinks that a store of this stream must keep units for, with what they select."""

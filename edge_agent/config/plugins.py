@@ -113,7 +113,7 @@ class Keys:
             for key, value in self.data.items()
             if key in keys_of(model) and key not in without and (value is not None or key in required)
         }  # a key with nothing behind it (all its lines are comments) means its default
-        context = {"directory": self.document.directory}
+        context = {"directory": self.document.directory, "read": self.document.read}
         try:
             return model.model_validate(own, context=context), set()
         except ValidationError as error:

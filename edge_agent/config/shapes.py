@@ -16,6 +16,7 @@ from edge_agent.config.fields import Reference as Reference
 from edge_agent.config.fields import is_name as is_name
 from edge_agent.config.fields import is_tag_name as is_tag_name
 from edge_agent.config.fields import name_guess as name_guess
+from edge_agent.config.period_shapes import PeriodFile, PeriodsFile
 from edge_agent.config.window_shapes import WindowFile as WindowFile
 from edge_agent.config.writes_shapes import HeartbeatFile, OutputFile, WriteFile, WritingFile
 from edge_agent.settings import Duration, Settings, Size
@@ -157,6 +158,9 @@ class AgentFile(Settings):
     annunciation: list[OutputFile] = Field(
         default_factory=list, description="Horns and lamps, validated one by one. 声光报警输出。"
     )
+    periods: PeriodsFile = Field(
+        default_factory=PeriodsFile, description="Minute, hour and day values. 分钟、小时、日值。"
+    )
     uplinks: list[dict[str, Any]] = Field(default_factory=list, description="Destinations. 上行通道。")
 
 
@@ -189,3 +193,7 @@ class DeviceCommon(Settings):
         default_factory=list, description="What may be written, validated one by one. 允许写入的点。"
     )
     heartbeat: HeartbeatFile | None = Field(default=None, description="For the PLC. 给 PLC 的心跳。")
+    periods: list[PeriodFile] = Field(
+        default_factory=list,
+        description="Minute, hour and day values, validated one by one. 分钟、小时、日值。",
+    )

@@ -1,9 +1,10 @@
 """Bytes to the disk per sample: the real buffer on a real disk, 1,000 tags at 1 s, time injected.
 
 Time is injected so that half an hour of line fits in seconds; everything else is as in the daemon: two
-groups of 500 tags, a flush every 5 s, acknowledgements one flush later, deletion by quota, checkpoints (at
-least two). Counted are the bytes that this process caused to be written to storage (write_bytes of
-/proc/self/io), the last checkpoint and the directory included; the file system's own journal is not in it.
+groups of 500 tags (or as many groups as asked), a flush every 5 s, acknowledgements one flush later, deletion
+by quota, checkpoints (at least two). Counted are the bytes that this process caused to be written to storage
+(write_bytes of /proc/self/io), the last checkpoint and the directory included; the file system's own journal
+is not in it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from edge_agent.model import Batch, Schema, Tag, ValueType
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Lane
 
-TAGS = 500
-GROUPS = 2
+TAGS = 1000
+GROUPS = 2  # poll groups that share the tags
+QUOTA_BYTES = 4_000_000  # reached after some minutes of line: from then on every flush deletes as well
 
 
 def written() -> int:
@@ -32,25 +34,27 @@ def written() -> int:
 class Mix:
     """As the bench's controllers: 40 % of the registers constant, 30 % counting, 30 % noise."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, tags: int) -> None:
         self._random = Random(seed)
-        self._values = [self._random.randrange(65536) for _ in range(TAGS)]
+        self._values = [self._random.randrange(65536) for _ in range(tags)]
 
     def next(self) -> tuple[int, ...]:
-        values = self._values
-        for i in range(TAGS * 4 // 10, TAGS * 7 // 10):
+        values, tags = self._values, len(self._values)
+        for i in range(tags * 4 // 10, tags * 7 // 10):
             values[i] = (values[i] + 1) & 0xFFFF
-        for i in range(TAGS * 7 // 10, TAGS):
+        for i in range(tags * 7 // 10, tags):
             values[i] = self._random.randrange(65536)
         return tuple(values)
 
 
-async def main(directory: Path, seconds: int) -> None:
+async def main(directory: Path, seconds: int, n_groups: int) -> None:
     clock = ManualClock()
-    buffer = await Buffer.open(directory, BufferConfig(), clock, ["park"])
-    tags = [Tag(f"r{i}", f"hr:{i}", ValueType.UINT16) for i in range(TAGS)]
-    groups = [(Schema.of(f"d{g}", "default", "v", tags), Mix(g)) for g in range(GROUPS)]
-    good = bytes(TAGS)
+    config = BufferConfig(quota_bytes=QUOTA_BYTES)
+    buffer = await Buffer.open(directory, config, clock, ["park"])
+    size = TAGS // n_groups
+    tags = [Tag(f"r{i}", f"hr:{i}", ValueType.UINT16) for i in range(size)]
+    groups = [(Schema.of(f"d{g}", "default", "v", tags), Mix(g, size)) for g in range(n_groups)]
+    good = bytes(size)
     before = written()
     for second in range(seconds):
         await clock.advance(1.0)
@@ -62,14 +66,15 @@ async def main(directory: Path, seconds: int) -> None:
             buffer.acknowledge("park", [e.key for e in taken])
     info = buffer.info()
     await buffer.close()
-    samples = seconds * TAGS * GROUPS
+    samples = seconds * size * n_groups
     report = {
         "bytes_per_sample": round((written() - before) / samples, 3),
         "checkpoints": info["checkpoints"],
+        "commits": info["flushes"],
         "samples": samples,
     }
     print(json.dumps(report))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int((sys.argv[3:] or [GROUPS])[0])))

@@ -2,7 +2,8 @@
 
 The rules, per file: what was there at the last fsync is there. Of every 512-byte sector written since, the
 disk has the synced content or that of any later write to it, each sector by itself; the file has the synced
-length or any it has had since. Two rules for directories, one of them drawn per state:
+length or any it has had since. What is cut off goes at once and with all that was written there before; it is
+not there in part. Two rules for directories, one of them drawn per state:
 
     ordered   as ext4 does it: entries are made, renamed and removed in order, any fsync of a file or of a
               directory makes all earlier changes durable, and of later ones some number of the first may be
@@ -79,12 +80,12 @@ Operation = Create | Write | Resize | Sync | Rename | Unlink | Mkdir | Said
 @dataclass(slots=True)
 class _File:
     """``now``: as the program sees it. ``base``: as it was at the last flush that counted. ``sectors``:
-    number -> (time, content) of each write since; ``lengths`` likewise."""
+    number -> (time, content) of each write since; None: cut off. ``lengths`` likewise."""
 
     directory: bool = False
     now: bytearray = field(default_factory=bytearray)
     base: bytearray = field(default_factory=bytearray)
-    sectors: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
+    sectors: dict[int, list[tuple[int, bytes | None]]] = field(default_factory=dict)
     lengths: list[tuple[int, int]] = field(default_factory=list)
     length: int = 0
 
@@ -98,8 +99,10 @@ class _File:
     def resize(self, time: int, length: int) -> None:
         before = len(self.now)
         self._resized(time, length)
-        if length < before:
-            self._touched(time, length, before)
+        if length % SECTOR and length < before:
+            self._touched(time, length, length + 1)
+        for sector in range(-(-length // SECTOR), -(-before // SECTOR)):
+            self.sectors.setdefault(sector, []).append((time, None))
 
     def _resized(self, time: int, length: int) -> None:
         del self.now[length:]
@@ -127,17 +130,31 @@ class _File:
 
     def drawn(self, random: Random, kept: float) -> bytes:
         out = bytearray(self.base)
-        for sector, versions in self.sectors.items():
-            if random.random() < kept:
-                chosen = versions[-1] if random.random() < 0.7 else random.choice(versions)
-                _place(out, sector, chosen[1])
-        length = self.length
+        upto, length = 0, self.length
         if self.lengths and random.random() < max(kept, 0.2):
-            length = self.lengths[-1][1] if random.random() < 0.7 else random.choice(self.lengths)[1]
+            upto, length = self.lengths[-1] if random.random() < 0.7 else random.choice(self.lengths)
+        for sector, versions in self.sectors.items():
+            possible = _possible(versions, upto)
+            if possible and (possible[0] is None or random.random() < kept):
+                _place(out, sector, possible[-1] if random.random() < 0.7 else random.choice(possible))
         return bytes(out[:length]).ljust(length, b"\0")
 
 
-def _place(content: bytearray, sector: int, data: bytes) -> None:
+def _possible(versions: list[tuple[int, bytes | None]], upto: int) -> list[bytes | None]:
+    """Contents the sector may have when changes of the length up to that time are on the disk. It may keep
+    its synced content too, unless the first of them is None: then that was cut off."""
+    contents: list[bytes | None] = []
+    for time, content in versions:
+        if content is None and time > upto:
+            break
+        if content is None:
+            contents.clear()
+        contents.append(content)
+    return contents
+
+
+def _place(content: bytearray, sector: int, data: bytes | None) -> None:
+    data = bytes(SECTOR) if data is None else data
     start = sector * SECTOR
     if len(content) < start:
         content.extend(bytes(start - len(content)))

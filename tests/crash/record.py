@@ -5,27 +5,32 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash.disk import Disk, Operation
 from tests.crash.trace import CALLS, read
 
+TABLES = {
+    "samples": ("buffer.db", "segment"),
+    "periods": ("periods.db", "segment"),
+    "event": ("events.db", "event"),
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """``root``: the state directory, as the program knew it."""
+    """``root``: the state directory, as the program knew it. ``left``: stream -> what stands in its store at
+    the end, hence was never deleted."""
 
     story: str
     root: str
     operations: tuple[Operation, ...]
-
-    @property
-    def cuts(self) -> int:
-        return len(self.operations) + 1
+    left: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
 
 
 def strace(log: Path) -> list[str]:
@@ -42,7 +47,7 @@ def record(story: str, folder: Path, seed: str) -> Recording:
     state, marks, log = folder / "state", folder / "marks", folder / "trace"
     state.mkdir(parents=True)
     run(["tests.crash.stories", story, str(state), str(marks), seed], log)
-    return checked(Recording(story, str(state), _operations(log, state, marks)))
+    return checked(Recording(story, str(state), _operations(log, state, marks), left(state)))
 
 
 def run(module: Sequence[str], log: Path) -> None:
@@ -56,6 +61,17 @@ def run(module: Sequence[str], log: Path) -> None:
 
 def _operations(log: Path, state: Path, marks: Path) -> tuple[Operation, ...]:
     return tuple(operation for _, operation in read(log, str(state), str(marks)))
+
+
+def left(state: Path) -> dict[str, frozenset[tuple[int, int]]]:
+    found = {}
+    for stream, (name, table) in TABLES.items():
+        path = state / name
+        if path.exists():
+            with closing(sqlite3.connect(path)) as connection:
+                rows = connection.execute(f"SELECT epoch, seq FROM {table}").fetchall()
+            found[stream] = frozenset(rows)
+    return found
 
 
 def checked(recording: Recording) -> Recording:

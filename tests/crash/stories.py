@@ -38,7 +38,8 @@ class Run:
     clean: bool = True
     wants: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"park": ()})
     quota_bytes: int = 4_000_000_000
-    before: Callable[[Path], None] | None = None
+    junk: bool = False  # before the start buffer.db becomes something else
+    forget: bool = False  # before the start both copies of the epoch are lost
     silent: frozenset[str] = frozenset()  # uplinks that take nothing
     changes: bool = False  # uplinks come and go
     full: bool = False  # the disk refuses for some time in the middle
@@ -74,17 +75,19 @@ class Agent:
             if self.run.full and step == self.run.steps // 2:
                 await self.full()
             if self.run.scribbles and step == self.run.steps // 2:
+                self.say(damages="samples")
                 scribble(self.directory / "buffer.db")
                 await self.take()
         if not self.run.clean:
             os._exit(0)
+        self.say(closing=self.number)
         await self.events.close()
         for store in reversed(self.stores.values()):
             await store.close()
         self.say(closed=self.number)
 
     async def open(self) -> None:
-        self.say(begins=self.clock.time_ns(), wants={n: list(t) for n, t in self.wants.items()})
+        self.say(time=self.clock.time_ns(), wants={n: list(t) for n, t in self.wants.items()})
         config = BufferConfig(quota_bytes=self.run.quota_bytes)
         buffer = await Buffer.open(self.directory, config, self.clock, self.selections, tuning=TUNING)
         periods = await Buffer.open(
@@ -156,13 +159,14 @@ class Agent:
         self.number += len(events)
         name = self.random.choice(("a", "b", "c"))
         state = self.random.choice(({"state": self.number, "note": "x" * self.random.randint(0, 900)}, None))
-        keys = await self.events.commit(events, {name: state})
         self.states[name] = state
+        states = json.dumps({n: s for n, s in self.states.items() if s is not None}, sort_keys=True)
+        self.say(asks_states=states)
+        keys = await self.events.commit(events, {name: state})
         if len(keys) == len(events) and self.events.info()["state"] == "ok":
             units = [
                 (k.epoch, k.seq, digest_of_event(e), "") for k, e in zip(keys, events, strict=True)
             ]
-            states = json.dumps({n: s for n, s in self.states.items() if s is not None}, sort_keys=True)
             self.say(kept={"stream": "event", "units": units, "states": states})
 
     async def report(self) -> None:
@@ -203,14 +207,18 @@ class Agent:
         await self.flush()
 
 
-def _junk(directory: Path) -> None:
-    junk(directory / "buffer.db")
-    (directory / "buffer.db-wal").unlink(missing_ok=True)
-
-
-def _no_epoch(directory: Path) -> None:
-    for name in ("epoch", "epoch.2"):
-        (directory / name).unlink()
+def prepare(directory: Path, run: Run, say: Say) -> None:
+    if run.junk:
+        say(damages="samples")
+        beside = directory / "restored"
+        junk(beside)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(directory / "buffer.db")
+    if run.forget:
+        say(damages="epoch")
+        for name in ("epoch", "epoch.2"):
+            (directory / name).unlink()
 
 
 BOTH: Mapping[str, Sequence[str]] = {"park": (), "energy": ("press-1.*",)}
@@ -229,10 +237,10 @@ STORIES: dict[str, Sequence[Run]] = {
     ),
     "broken": (
         Run(20, wants=BOTH),
-        Run(15, clean=False, wants=BOTH, before=_junk),
+        Run(15, clean=False, wants=BOTH, junk=True),
         Run(20, wants=BOTH, scribbles=True),
-        Run(10, before=_junk),
-        Run(5, before=_no_epoch),
+        Run(10, junk=True),
+        Run(5, forget=True),
     ),
     "full": (Run(40, clean=False, wants=BOTH, full=True), Run(10, wants=BOTH)),
 }
@@ -242,9 +250,7 @@ STORIES: dict[str, Sequence[Run]] = {
 def tell(story: str, directory: Path, say: Say, seed: str) -> None:
     """Every run is a process of its own, forked here, so that it can end like one that is killed."""
     for number, run in enumerate(STORIES[story]):
-        if run.before is not None:
-            run.before(directory)
-        sys.stdout.flush()
+        prepare(directory, run, say)
         pid = os.fork()
         if pid == 0:
             agent = Agent(directory, say, Random(f"{seed}/{story}/{number}"), run, number)

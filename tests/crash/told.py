@@ -1,7 +1,7 @@
 """What a recorded program promised, up to a moment: kept segments and events, verdicts, notes, snapshots.
 
-The program writes one line of JSON per promise to its marks file, *after* what it promises is durable (and
-``settles``, ``wants``, ``keeps``, ``saves`` before they are asked for).
+The program writes one line of JSON per promise to its marks file: what it was told is durable after it was
+told so; what it asks for (``settles``, ``wants``, ``asks_states``, ``keeps``, ``saves``) before it asks.
 """
 
 from __future__ import annotations
@@ -43,15 +43,16 @@ class Told:
 
     agent: str = ""
     epoch: int = 0
-    running: bool = False
-    began_at: int = 0  # flushes when the last run began
+    running: bool = False  # since ``opened``, until ``closed``: also after a kill
+    stopping: bool = False
     time_ns: int = 0
+    damaged: set[str] = field(default_factory=set)  # streams whose file the story itself has damaged
     wants: dict[str, list[str]] = field(default_factory=dict)
     kept: dict[str, dict[tuple[int, int], Kept]] = field(default_factory=dict)
     settled: dict[str, dict[str, set[tuple[int, int]]]] = field(default_factory=dict)
     since: dict[str, dict[str, int]] = field(default_factory=dict)
     losses: dict[str, dict[int, str]] = field(default_factory=dict)
-    states: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)  # the promised one, and those asked for since
     notes: dict[str, list[str]] = field(default_factory=dict)
     saved: list[str] = field(default_factory=list)
 
@@ -62,11 +63,14 @@ class Told:
     def _opened(self, value: dict[str, Any], syncs: int) -> None:
         self.agent, self.epoch, self.running = value["agent"], value["epoch"], True
 
-    def _begins(self, value: int, syncs: int) -> None:
-        self.began_at, self.time_ns = syncs, value
+    def _damages(self, value: str, syncs: int) -> None:
+        self.damaged.add(value)
+
+    def _closing(self, value: int, syncs: int) -> None:
+        self.stopping = True
 
     def _closed(self, value: int, syncs: int) -> None:
-        self.running = False
+        self.running = self.stopping = False
 
     def _time(self, value: int, syncs: int) -> None:
         self.time_ns = value
@@ -82,14 +86,17 @@ class Told:
             del known[gone]
             self.settled.get(value["stream"], {}).pop(gone, None)
         for name in names:
-            known.setdefault(name, value["head"])
+            known[name] = min(known.get(name, value["head"]), value["head"])  # a new file begins at 1
 
     def _kept(self, value: dict[str, Any], syncs: int) -> None:
         units = self.kept.setdefault(value["stream"], {})
         for epoch, seq, digest, schema in value["units"]:
             units[epoch, seq] = Kept(digest, schema, syncs)
         if "states" in value:
-            self.states = [*self.states, value["states"]]
+            self.states = [value["states"]]
+
+    def _asks_states(self, value: str, syncs: int) -> None:
+        self.states = [*(self.states or ["{}"]), value]
 
     def _settles(self, value: dict[str, Any], syncs: int) -> None:
         stream = self.settled.setdefault(value["stream"], {})

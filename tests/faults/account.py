@@ -156,8 +156,8 @@ def ledger(state: Path, uplink: str) -> list[Row]:
 
 
 def _detail(body: str) -> dict[str, Any]:
-    found = json.loads(body)
-    detail: dict[str, Any] = found.get("detail", found)
+    """An event's body is [monotonic time, version, detail]."""
+    detail: dict[str, Any] = json.loads(body)[-1]
     return detail
 
 

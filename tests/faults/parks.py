@@ -82,6 +82,11 @@ class HttpPark:
     def repeated(self) -> int:
         return int(self.park.report()["duplicates"])
 
+    def sequence_numbers(self) -> set[int]:
+        """Of the stored segments that arrived."""
+        keys = (key for unit in range(1, 16) for *_, key, _ in self.park.samples(f"d{unit}", "t0"))
+        return {int(key.rpartition("/")[2]) for key in keys}
+
     def close(self) -> None:
         self.proxy.close()
         self.park.close()

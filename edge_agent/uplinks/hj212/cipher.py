@@ -1,6 +1,10 @@
 """SM4 of the 2025 edition: ECB without padding between the two ``&&``, in whole groups of 16 bytes; the rest
 stays plain. Length and CRC are those of the plain frame, so a receiver decrypts before it can check.
 
+On the wire the encrypted bytes stand as they are (``raw``); some platforms want them printed, as the annex of
+the edition prints them: ``{0xE4,0x3E,...}`` (``hex_braces``). The length field is that of the plain frame
+either way.
+
 This hides values from a casual reader. ECB and an 8-bit check do not protect against tampering: use a
 tunnel."""
 
@@ -15,6 +19,8 @@ _BEGIN = b"CP=&&"
 _GROUP = 16
 _TAIL = len(b"&&0000\r\n")
 _OTHERS = frozenset({"1014", "3020"})
+
+RAW, HEX_BRACES = "raw", "hex_braces"
 
 
 def is_secret(cn: str) -> bool:
@@ -32,14 +38,16 @@ def key_of(text: str) -> bytes:
 
 
 class Sm4:
-    """``key``: 16 bytes. ValueError for another length or when OpenSSL was built without SM4."""
+    """``key``: 16 bytes; ``wire``: how what was encrypted is written. ValueError for a key of another length
+    or when OpenSSL was built without SM4."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, wire: str = RAW) -> None:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
         if len(key) != _GROUP:
             raise ValueError("an SM4 key has 16 bytes")
+        self._printed = wire == HEX_BRACES
         self._cipher: Cipher[modes.ECB] = Cipher(algorithms.SM4(key), modes.ECB())
         try:
             self._cipher.encryptor().finalize()
@@ -50,9 +58,13 @@ class Sm4:
         """A whole frame, plain to encrypted."""
         begin, end = _secret_part(frame)
         encryptor = self._cipher.encryptor()
-        return frame[:begin] + encryptor.update(frame[begin:end]) + encryptor.finalize() + frame[end:]
+        secret = encryptor.update(frame[begin:end]) + encryptor.finalize()
+        if self._printed and secret:
+            secret = ("{" + ",".join(f"0x{byte:02X}" for byte in secret) + "}").encode()
+        return frame[:begin] + secret + frame[end:]
 
     def unseal(self, frame: bytes) -> bytes:
+        """The inverse, of the raw form only. ValueError when there is no data area."""
         begin, end = _secret_part(frame)
         decryptor = self._cipher.decryptor()
         return frame[:begin] + decryptor.update(frame[begin:end]) + decryptor.finalize() + frame[end:]

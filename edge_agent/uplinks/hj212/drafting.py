@@ -1,5 +1,8 @@
-"""Stored units -> letters, and verdicts for units that need none. Pure, but for one memory: which unit
-speaks for which real-time slot."""
+"""Stored units -> letters, and verdicts for units that need none. Pure, but for two memories: which unit
+speaks for which real-time slot, and which records wait for the rest of their moment.
+
+A platform that has seen a DataTime drops the next packet with it. So everything of one command and one second
+shares a packet (or its parts); a period of which one device's values are still missing waits for them."""
 
 from __future__ import annotations
 
@@ -8,88 +11,141 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.errors import Denied
-from edge_agent.model import Batch
-from edge_agent.uplink import ACKNOWLEDGED, PENDING, Answer, Envelope, Key, Lane, Stream, Verdict
+from edge_agent.model import Batch, Level
+from edge_agent.uplink import PENDING, Answer, Envelope, Key, Lane, Verdict
+from edge_agent.uplinks.hj212.facilities import RUNNING_HOURS, Facilities
 from edge_agent.uplinks.hj212.letter import Identity, Letter, data_letter
 from edge_agent.uplinks.hj212.moment import stamp
-from edge_agent.uplinks.hj212.record import COMMANDS, Recorder, WrongUnit
+from edge_agent.uplinks.hj212.orders import Orders
+from edge_agent.uplinks.hj212.record import COMMANDS, SAMPLES, Recorder, WrongUnit, kind_of
 
 MAX_SLOTS = 8192
+GATHER_S = 15.0
+"""A period whose other devices have not come by then goes without them."""
+
 _SECOND_NS = 1_000_000_000
 
 NOT_CARRIED = Verdict(Answer.ACKNOWLEDGED, "nothing in it is mapped to a factor of HJ 212")
 NOT_DUE = Verdict(Answer.ACKNOWLEDGED, "between two real-time packets")
+NOT_WANTED = Verdict(Answer.ACKNOWLEDGED, "the platform has stopped the upload of real-time data")
 
 
 @dataclass(slots=True)
 class Draft:
-    """``verdicts`` by the place of the item; those without one are in ``letters``."""
+    """``verdicts``: of units that need no packet, or cannot have one. ``parked``: units that now stand in a
+    record that waits; ``freed``: those whose record waited and is among ``letters``, or refused. A unit stands
+    in either list once for each of its records."""
 
     letters: list[Letter] = field(default_factory=list)
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    verdicts: dict[Key, Verdict] = field(default_factory=dict)
+    parked: list[Key] = field(default_factory=list)
+    freed: list[Key] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Record:
+    """What one packet will say, and the units that say it. ``until_ns``: 0 unless it waits."""
+
+    kind: str
+    second_ns: int
+    lane: Lane
+    until_ns: int = 0
     texts: dict[str, str] = field(default_factory=dict)
-    keys: dict[Key, int] = field(default_factory=dict)
+    hours: list[str] = field(default_factory=list)
+    devices: set[str] = field(default_factory=set)
+    keys: dict[Key, None] = field(default_factory=dict)
 
 
 class Drafter:
-    def __init__(self, identity: Identity, recorder: Recorder, real_time_s: float) -> None:
+    """``orders`` is asked for the interval of real-time packets and whether any are wanted."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        recorder: Recorder,
+        orders: Callable[[], Orders],
+        facilities: Facilities | None = None,
+    ) -> None:
         self._identity = identity
         self._recorder = recorder
-        self._slot_ns = round(real_time_s * 1e9)
+        self._orders = orders
+        self._facilities = facilities or Facilities()
         self._slots: OrderedDict[tuple[str, str, int], tuple[Key, int]] = OrderedDict()
+        self._parked: dict[tuple[str, int], _Record] = {}
+        self._expected = {kind: set(recorder.devices) for kind in COMMANDS}
 
-    def draft(self, items: Sequence[Envelope], on_its_way: Callable[[Key], bool]) -> Draft:
-        """Units of the same command, second and lane share one packet: a platform that has seen a DataTime
-        drops the next packet with it. Denied when a tag has another unit than its factor."""
+    def draft(self, items: Sequence[Envelope], on_its_way: Callable[[Key], bool], now_ns: int) -> Draft:
+        """Units of the same kind and second share one packet. Denied when a tag has another unit than its
+        factor."""
         draft = Draft()
         records: dict[tuple[str, int, Lane], _Record] = {}
-        for place, item in enumerate(items):
+        for item in items:
             if on_its_way(item.key):
-                draft.verdicts[place] = PENDING
+                draft.verdicts[item.key] = PENDING
                 continue
             try:
-                verdict = self._enter(place, item, records)
+                verdict = self._enter(item, records)
             except WrongUnit as error:
                 raise Denied(str(error)) from error
             if verdict is not None:
-                draft.verdicts[place] = verdict
-        for (stream, second_ns, lane), record in records.items():
-            self._write(draft, COMMANDS[stream], second_ns, lane, record)
-        draft.letters = [item for item in draft.letters if item.keys]
+                draft.verdicts[item.key] = verdict
+        for record in records.values():
+            self._gather(record, draft, now_ns)
         return draft
 
-    def _enter(
-        self, place: int, item: Envelope, records: dict[tuple[str, int, Lane], _Record]
-    ) -> Verdict | None:
-        stream = item.key.stream
-        if item.schema is None or stream not in COMMANDS or not self._recorder.carries(item.schema, stream):
-            return NOT_CARRIED
-        entered = False
-        for batch, texts in self._texts(item):
-            second_ns = batch.time_ns - batch.time_ns % _SECOND_NS
-            record = records.setdefault((stream, second_ns, item.lane), _Record())
-            record.texts |= texts
-            record.keys[item.key] = place
-            entered = True
-        return None if entered else NOT_DUE
+    def next_ns(self) -> int | None:
+        """When ``overdue`` has something to give."""
+        return min((record.until_ns for record in self._parked.values()), default=None)
 
-    def _texts(self, item: Envelope) -> Iterator[tuple[Batch, dict[str, str]]]:
-        stream = item.key.stream
-        if stream != Stream.SAMPLES:
-            for batch in item.batches:
-                if texts := self._recorder.texts(batch, stream):
-                    yield batch, texts
+    def overdue(self, now_ns: int) -> Draft:
+        """Records that have waited long enough. The devices that did not come are not waited for again until
+        they have been seen."""
+        draft = Draft()
+        for place, record in list(self._parked.items()):
+            if record.until_ns <= now_ns:
+                del self._parked[place]
+                self._expected[record.kind] &= record.devices
+                draft.freed += record.keys
+                self._write(draft, record)
+        return draft
+
+    def _enter(self, item: Envelope, records: dict[tuple[str, int, Lane], _Record]) -> Verdict | None:
+        kind = kind_of(item.key.stream, item.schema) if item.schema is not None else ""
+        if item.schema is None or not kind:
+            return NOT_CARRIED
+        if kind == SAMPLES and self._orders().stopped:
+            return NOT_WANTED
+        entered = False
+        for batch, texts, hours in self._said(item, kind):
+            second_ns = batch.time_ns - batch.time_ns % _SECOND_NS
+            record = records.setdefault((kind, second_ns, item.lane), _Record(kind, second_ns, item.lane))
+            record.texts |= texts
+            record.hours += hours
+            record.devices.add(batch.schema.device)
+            record.keys[item.key] = None
+            entered = True
+        if entered:
+            return None
+        return NOT_DUE if self._recorder.carries(item.schema, kind) else NOT_CARRIED
+
+    def _said(self, item: Envelope, kind: str) -> Iterator[tuple[Batch, dict[str, str], list[str]]]:
+        if kind == SAMPLES:
+            yield from ((batch, texts, []) for batch, texts in self._readings(item))
             return
+        for batch in item.batches:
+            texts = self._recorder.texts(batch, kind)
+            hours = self._facilities.running_texts(batch) if kind == Level.DAY else []
+            if texts or hours:
+                yield batch, texts, hours
+
+    def _readings(self, item: Envelope) -> Iterator[tuple[Batch, dict[str, str]]]:
+        slot_ns = round(self._orders().real_time_s * 1e9)
         for index, batch in enumerate(item.batches):
-            slot = (batch.schema.device, batch.schema.group, batch.time_ns // self._slot_ns)
+            slot = (batch.schema.device, batch.schema.group, batch.time_ns // slot_ns)
             speaker = (item.key, index)
             if self._slots.get(slot, speaker) != speaker:
                 continue
-            texts = self._recorder.texts(batch, stream)
+            texts = self._recorder.texts(batch, SAMPLES)
             if not texts:
                 continue
             self._slots[slot] = speaker
@@ -97,19 +153,58 @@ class Drafter:
                 self._slots.popitem(last=False)
             yield batch, texts
 
-    def _write(self, draft: Draft, cn: str, second_ns: int, lane: Lane, record: _Record) -> None:
-        ordered = [record.texts[code] for code in sorted(record.texts, key=self._recorder.order.__getitem__)]
+    def _gather(self, record: _Record, draft: Draft, now_ns: int) -> None:
+        """Writes the record when it is whole; else it waits for the devices that are expected."""
+        if record.kind == SAMPLES:
+            self._write(draft, record)
+            return
+        expected = self._expected[record.kind]
+        expected |= record.devices & self._recorder.devices
+        place = (record.kind, record.second_ns)
+        new, earlier = list(record.keys), self._parked.pop(place, None)
+        if earlier is not None:
+            earlier.texts |= record.texts
+            earlier.hours += record.hours
+            earlier.devices |= record.devices
+            earlier.keys |= record.keys
+            record = earlier
+        if expected <= record.devices:
+            draft.freed += [key for key in record.keys if key not in new]
+            self._write(draft, record)
+            return
+        record.until_ns = record.until_ns or now_ns + round(GATHER_S * 1e9)
+        self._parked[place] = record
+        draft.parked += new
+
+    def _write(self, draft: Draft, record: _Record) -> None:
+        order = self._recorder.order
+        factors = [record.texts[code] for code in sorted(record.texts, key=order.__getitem__)]
+        keys = tuple(record.keys)
+        made = []
         try:
-            when = stamp(second_ns)
-            draft.letters.append(
-                data_letter(self._identity, cn, when, ordered, lane=lane, keys=tuple(record.keys))
-            )
+            when = stamp(record.second_ns)
+            for cn, texts in ((COMMANDS[record.kind], factors), (RUNNING_HOURS, record.hours)):
+                if texts:
+                    made.append(data_letter(self._identity, cn, when, texts, lane=record.lane, keys=keys))
         except ValueError as error:
             refusal = Verdict(Answer.REJECTED, f"cannot be written in HJ 212: {error}")
-            draft.verdicts.update((place, refusal) for place in record.keys.values())
+            draft.verdicts.update((key, refusal) for key in record.keys)
+            return
+        draft.letters += made
 
 
-def verdict_of(key: Key, waiting: bool, refused: dict[Key, str]) -> Verdict:
-    if key in refused:
-        return Verdict(Answer.REJECTED, refused.pop(key))
-    return PENDING if waiting else ACKNOWLEDGED
+def together(letters: Sequence[Letter]) -> list[list[Letter]]:
+    """Letters that share stored units are accepted together or not at all."""
+    clusters: list[tuple[set[Key], list[Letter]]] = []
+    for item in letters:
+        keys, joined, others = set(item.keys), [item], []
+        for cluster in clusters:
+            if keys.isdisjoint(cluster[0]):
+                others.append(cluster)
+            else:
+                keys |= cluster[0]
+                joined = [*cluster[1], *joined]
+        clusters = [*others, (keys, joined)]
+    return [joined for _, joined in clusters]
+
+

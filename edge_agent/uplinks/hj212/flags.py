@@ -8,8 +8,6 @@ from edge_agent.uplinks.hj212.profile import Version
 
 NORMAL, FAULT, COMM, MANUAL, ABOVE = "N", "D", "B", "S", "T"
 
-_ENOUGH = 0.75  # of the sub-periods of a gas factor, the limit itself included
-
 
 def flag_for(quality: int, version: Version) -> str:
     """Empty: nothing is to be said of this factor. Unknown codes count as faults, never as normal."""
@@ -20,17 +18,14 @@ def flag_for(quality: int, version: Version) -> str:
     if quality == Quality.UNCERTAIN_ESTIMATED:
         return MANUAL
     if quality in (Quality.BAD_COMM, Quality.STALE):
-        return FAULT if version is Version.V2025 else COMM  # 2025 has no flag of its own for it
+        return in_edition(COMM, version)
     return FAULT
+
+
+def in_edition(letter: str, version: Version) -> str:
+    """2025 has no letter of its own for a broken connection: it is a fault there."""
+    return FAULT if letter == COMM and version is Version.V2025 else letter
 
 
 def carries_value(quality: int) -> bool:
     return quality < Quality.BAD
-
-
-def period_flag(code: str, normal: int | float, total: int | float) -> str:
-    """Of a period from its sub-periods: gas needs three quarters of them, water all."""
-    if total <= 0:
-        return FAULT
-    needed = 1.0 if code.startswith("w") else _ENOUGH
-    return NORMAL if normal >= needed * total else FAULT

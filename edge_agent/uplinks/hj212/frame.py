@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 
 from edge_agent.uplinks.hj212.crc import crc_text
 from edge_agent.uplinks.hj212.profile import MAX_SEGMENT
@@ -14,6 +15,8 @@ _TAIL = b"\r\n"
 _END = b"&&"
 _CRC = re.compile(rb"[0-9A-Fa-f]{2}(?:[048Cc][01])")  # no other CRC exists
 _LONGEST = 2 + 4 + MAX_SEGMENT + 4 + 2
+_ENCRYPTED = b";CN=1014;"
+_FIELDS = 100  # CN stands in the first so many bytes
 
 
 def build_frame(segment: bytes) -> bytes:
@@ -23,15 +26,22 @@ def build_frame(segment: bytes) -> bytes:
     return b"##%04d%b%b\r\n" % (len(segment), segment, crc_text(segment))
 
 
+class Unsealed(bytes):
+    """A data segment that came encrypted."""
+
+
 class FrameReader:
     """Bytes in, data segments out. Never raises and holds at most one frame. ``faults`` counts what was
     passed over, by kind: garbage (bytes), length, tail, crc.
 
-    ``lenient`` also takes what is seen in the field: a lower-case CRC, a length of three digits, no CR LF."""
+    ``lenient`` also takes what is seen in the field: a lower-case CRC, a length of three digits, no CR LF.
+    ``unseal`` decrypts a whole frame: length and CRC are those of the plain one. Only what the host may send
+    encrypted (1014) is tried with it."""
 
-    def __init__(self, *, lenient: bool = True) -> None:
+    def __init__(self, *, lenient: bool = True, unseal: Callable[[bytes], bytes] | None = None) -> None:
         self.faults: Counter[str] = Counter()
         self._lenient = lenient
+        self._unseal = unseal
         self._buffer = bytearray()
 
     @property
@@ -67,10 +77,13 @@ class FrameReader:
             fault = self._check(head, head + size)
             if fault is None:
                 break
-            if fault:
+            if fault == "crc" and (plain := self._decrypted(head, head + size)):
+                segments.append(plain)
+            elif fault:
                 self._pass_over(fault)
                 continue
-            segments.append(bytes(self._buffer[head : head + size]))
+            else:
+                segments.append(bytes(self._buffer[head : head + size]))
             del self._buffer[: head + size + 4]
             if self._buffer.startswith(_TAIL):
                 del self._buffer[:2]
@@ -110,6 +123,17 @@ class FrameReader:
         if not _CRC.fullmatch(crc) or buffer[end - 2 : end] != _END:
             return "crc"
         return "" if (crc.upper() if self._lenient else crc) == crc_text(bytes(buffer[head:end])) else "crc"
+
+    def _decrypted(self, head: int, end: int) -> bytes:
+        """The plain segment of an encrypted frame that stands here; empty when it is none."""
+        if self._unseal is None or _ENCRYPTED not in self._buffer[head : head + _FIELDS]:
+            return b""
+        try:
+            plain = self._unseal(bytes(self._buffer[: end + 4]) + _TAIL)[head:end]
+        except ValueError:
+            return b""
+        crc = bytes(self._buffer[end : end + 4])
+        return Unsealed(plain) if crc.upper() == crc_text(plain) else b""
 
     def _pass_over(self, fault: str) -> None:
         self.faults[fault] += 1

@@ -13,7 +13,7 @@ from edge_agent.uplinks.hj212.segment import Part, Segment
 INTERACTION = "91"
 
 DATA_ACK, NOTIFY_ACK, REQUEST_REPLY, EXECUTED = "9014", "9013", "9011", "9012"
-HEARTBEAT, CALIBRATE_ME = "9015", "1013"
+HEARTBEAT, CALIBRATE_ME, KEY = "9015", "1013", "1014"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,34 @@ class Identity:
 
 @dataclass(eq=False, slots=True)
 class Letter:
-    """``packets`` have no QN yet: each gets one when it is first sent, and keeps it. ``open``: how many still
-    wait for their acknowledgement."""
+    """``packets`` have no QN yet: each gets one when it is first sent, and keeps it. ``must``: the connection
+    is given up when it is never acknowledged. ``open``: how many still wait for their
+    acknowledgement. ``spoilt``: one of them was refused."""
 
     packets: list[Segment]
     lane: Lane = Lane.LIVE
     keys: tuple[Key, ...] = ()
+    must: bool = True
     open: int = 0
+    spoilt: bool = False
 
     def __post_init__(self) -> None:
         self.open = len(self.packets)
 
 
+def plain_letter(identity: Identity, cn: str, data: str, *, must: bool = True) -> Letter:
+    """One packet that stands for no stored unit and wants an acknowledgement. ValueError when it is too
+    long."""
+    if len(data.encode()) > identity.room:
+        raise ValueError(f"{len(data.encode())} bytes of data, there is room for {identity.room}")
+    return Letter([identity.segment(cn, data=data, ack=True)], must=must)
+
+
 def data_letter(
     identity: Identity, cn: str, when: str, texts: list[str], *, lane: Lane, keys: tuple[Key, ...] = ()
 ) -> Letter:
-    """One record, split where it is too long. ValueError when that cannot be done."""
+    """One record, split where it is too long; from the backlog, 2025 marks it. ValueError when it cannot be
+    split."""
     first = join(((("DataTime", when),),))
     cuts = cut(first, texts, identity.room, identity.version)
     blank = replace(identity.segment(cn, ack=True), backfill=lane is Lane.BACKLOG)
@@ -90,7 +102,17 @@ def calibration_wanted(identity: Identity, pol_id: str = "") -> Segment:
     return identity.segment(CALIBRATE_ME, data=data, ack=True)
 
 
-def system_time(identity: Identity, qn: str, when: str, pol_id: str = "") -> Segment:
-    """The data of a 1011 reply: the request's QN, as the standard's flow for reading parameters has it."""
-    about = f"PolId={pol_id};" if pol_id else ""
-    return identity.segment("1011", qn, f"{about}SystemTime={when}")
+def key_wanted(identity: Identity, created: str) -> Segment:
+    """``created``: the SKCreateTime of the key in use."""
+    return identity.segment(KEY, data=f"SKCreateTime={created}", ack=True)
+
+
+def started(identity: Identity, when: str, restarted: str) -> Letter:
+    """2081: since when this agent runs. Not every platform answers it."""
+    return plain_letter(identity, "2081", f"DataTime={when};RestartTime={restarted}", must=False)
+
+
+def parameter(identity: Identity, request: Segment, data: str) -> Segment:
+    """What was asked for by 1011, 1061, 1063, 3019: under the request's command and QN, as the standard's
+    flow for reading parameters has it."""
+    return identity.segment(request.cn, request.qn, data)

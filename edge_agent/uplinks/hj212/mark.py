@@ -1,50 +1,47 @@
-"""How far QNs may have been used, kept over a restart. The mark runs a little ahead of what is used, so that
-it is written once in a while and not for every packet; a crash costs QNs, never a repetition."""
+"""How far QNs may have been used, in the uplink's memory. What is kept runs a minute ahead of what is used, so
+that it is written once in a while and not for every packet; a crash costs QNs, never a repetition."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Protocol
+import asyncio
 
-AHEAD_MS = 2_000
+from edge_agent.errors import StorageError
+from edge_agent.uplink import Host
 
-
-class Mark(Protocol):
-    """Blocking; called in a thread."""
-
-    def load(self) -> int: ...
-
-    def save(self, ms: int) -> None: ...
+AHEAD_MS = 60_000
+_NAME = "qn"
+_KEEP_LIMIT_S = 2.0
 
 
-class NoMark:
-    """Without a place to keep it the wall clock alone must do."""
+class Mark:
+    """A disk that takes nothing does not stop delivery: QNs then rise by the wall clock alone."""
 
-    def load(self) -> int:
-        return 0
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._kept_ms = 0
+        self._again_ms = 0
 
-    def save(self, ms: int) -> None:
-        pass
+    async def load(self) -> int:
+        """The first QN must be later than this. What is missing or damaged counts as none."""
+        text = await self._host.recall(_NAME)
+        self._kept_ms = int(text) if text.isascii() and text.isdigit() and len(text) < 15 else 0
+        return self._kept_ms
 
+    async def cover(self, last_ms: int) -> None:
+        """To be awaited before a packet with this QN goes out."""
+        if last_ms > max(self._kept_ms, self._again_ms):
+            await self._keep(last_ms + AHEAD_MS)
+            self._again_ms = last_ms + AHEAD_MS // 6
 
-class FileMark:
-    """OSError when it cannot be kept. A file that is missing or damaged counts as none."""
+    async def settle(self, last_ms: int) -> None:
+        """At the end of a connection: exactly what was used, so that QNs do not run away from the clock."""
+        if last_ms < self._kept_ms:
+            await self._keep(last_ms)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def load(self) -> int:
+    async def _keep(self, ms: int) -> None:
         try:
-            text = self._path.read_text(encoding="ascii").strip()
-        except (FileNotFoundError, UnicodeDecodeError):
-            return 0
-        return int(text) if text.isdigit() and len(text) < 15 else 0
-
-    def save(self, ms: int) -> None:
-        fresh = self._path.with_name(self._path.name + ".new")
-        with fresh.open("w", encoding="ascii") as file:
-            file.write(f"{ms}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+            async with asyncio.timeout(_KEEP_LIMIT_S):
+                await self._host.keep(_NAME, str(ms))
+        except (StorageError, TimeoutError):
+            return
+        self._kept_ms = ms

@@ -35,7 +35,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """``qn`` and ``pw`` may be empty in what an old peer sends. ``data``: between the two ``&&``."""
+    """``qn`` and ``pw`` may be empty in what an old peer sends. ``data``: between the two ``&&``. ``sealed``:
+    it came encrypted."""
 
     qn: str
     st: str
@@ -47,6 +48,7 @@ class Segment:
     part: Part | None = None
     backfill: bool = False
     data: str = ""
+    sealed: bool = False
 
     @property
     def flag(self) -> int:

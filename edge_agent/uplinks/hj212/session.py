@@ -4,13 +4,13 @@
 
 A packet keeps its QN and its bytes however often it goes. An acknowledgement counts for exactly one packet:
 its command, its QN and the MN must fit. When a packet has gone ``1 + re_count`` times in vain the session is
-lost.
+lost. Repetitions carry the same QN and the same plain text; only the key may have changed meanwhile.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from edge_agent.uplink import Key, Lane
@@ -23,24 +23,30 @@ from edge_agent.uplinks.hj212.segment import Segment
 LIVE_IN_A_ROW = 4
 """Live packets before the backlog gets its turn."""
 
-_NOTIFIED = (letter.HEARTBEAT, letter.CALIBRATE_ME)
+LIVE_PLACES = 2
+"""Beyond a window of more than one: backlog whose acknowledgements are lost must not stand in the way."""
+
+_NOTIFIED = (letter.HEARTBEAT, letter.CALIBRATE_ME, letter.KEY)
 _CREDENTIALS = {3: "password (PW)", 4: "device number (MN)"}
 _NO_REFUSAL = {1, 9}  # ready; checksum: it goes again by itself
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``window``: packets that may wait for their acknowledgement at once. ``heartbeat_s``: 0 is none."""
+    """``window``: packets that may wait for their acknowledgement at once. ``heartbeat_s``: 0 is none.
+    ``backfill_per_s``: packets of the backlog, 0 for as many as go."""
 
     over_time_s: float = 10.0
     re_count: int = 3
     window: int = 1
     heartbeat_s: float = 0.0
+    backfill_per_s: float = 0.0
 
 
 @dataclass(slots=True)
 class Heard:
-    """What one segment brought. ``confirmed`` and ``refused``: stored units that are settled now."""
+    """What one segment brought. ``confirmed`` and ``refused``: stored units that are settled now.
+    ``finished``: a letter of which every packet was answered."""
 
     confirmed: list[Key] = field(default_factory=list)
     refused: dict[Key, str] = field(default_factory=dict)
@@ -52,8 +58,9 @@ class Heard:
 class _Flight:
     letter: Letter | None
     cn: str
-    frame: bytes
+    frame: bytes  # plain: a key that comes meanwhile holds for the repetition
     due_ns: int
+    must: bool  # whether the platform is gone when it is never answered
     tries: int = 1
 
 
@@ -67,20 +74,23 @@ class Session:
         *,
         seal: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        """``seal`` encrypts the frames of data."""
+        """``seal`` encrypts the frames of data. ``limits`` may be replaced at any time."""
         self.lost = ""
         self.denied = ""
+        self.limits = limits
         self.counts: Counter[str] = Counter()
+        self.given_up: list[Letter] = []
         self._identity = identity
-        self._limits = limits
         self._next_qn = next_qn
         self._seal = seal
         self._replies: deque[Segment] = deque()
+        self._notices: deque[Segment] = deque()
         self._queues: dict[Lane, deque[tuple[Letter, Segment]]] = {lane: deque() for lane in Lane}
         self._flights: dict[str, _Flight] = {}
         self._open: dict[Key, int] = {}
         self._spoilt: dict[Key, str] = {}
         self._in_a_row = 0
+        self._backlog_ns = now_ns
         self._heartbeat_ns = now_ns + round(limits.heartbeat_s * 1e9) if limits.heartbeat_s else None
 
     @property
@@ -88,41 +98,77 @@ class Session:
         """Packets that are queued or unacknowledged."""
         return len(self._flights) + sum(len(queue) for queue in self._queues.values())
 
+    @property
+    def backlog(self) -> int:
+        """Packets of the backlog that have not been sent yet."""
+        return len(self._queues[Lane.BACKLOG])
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be done before an answer comes or time passes."""
+        return not (self._replies or self._notices or any(self._queues.values()))
+
+    @property
+    def unanswered(self) -> set[str]:
+        """QNs of packets that wait for their answer."""
+        return set(self._flights)
+
     def holds(self, key: Key) -> bool:
         """Whether a letter for this unit is on its way: it must not be put twice."""
         return key in self._open
 
     def put(self, item: Letter) -> None:
-        for key in item.keys:
-            self._open[key] = self._open.get(key, 0) + 1
+        self.reserve(item.keys)
         self._queues[item.lane] += [(item, packet) for packet in item.packets]
+
+    def reserve(self, keys: Iterable[Key]) -> None:
+        """Something of these units is not ready to be put: they must not be settled yet."""
+        for key in keys:
+            self._open[key] = self._open.get(key, 0) + 1
+
+    def release(self, keys: Iterable[Key]) -> Heard:
+        """The opposite of ``reserve``, when it has been put or cannot be."""
+        heard = Heard()
+        self._close(keys, heard)
+        return heard
+
+    def spoil(self, keys: Iterable[Key], reason: str) -> None:
+        """These units are refused as soon as nothing of them is under way."""
+        self._spoilt.update((key, reason) for key in keys)
 
     def reply(self, segment: Segment) -> None:
         """Goes at once, is not acknowledged and not repeated."""
         self._replies.append(segment)
 
-    def notify(self, segment: Segment, now_ns: int) -> bytes:
-        """A notice (9015, 1013) with a QN of its own; answered by 9013."""
-        return self._fly(segment, None, now_ns)
+    def notify(self, segment: Segment) -> None:
+        """A notice that deserves an answer (1013, 1014) and is not insisted on."""
+        self._notices.append(segment)
 
     def due(self, now_ns: int) -> list[bytes]:
-        """Frames to be written now, in order. Sets ``lost`` when patience is at its end."""
+        """Frames to be written now, in order. Sets ``lost`` when patience is at its end; letters that were
+        not insisted on are then ``given_up``."""
         frames = [build_frame(self._replies.popleft().encode()) for _ in range(len(self._replies))]
-        for flight in self._flights.values():
-            if flight.due_ns <= now_ns:
-                if flight.tries > self._limits.re_count:
-                    self.lost = f"no acknowledgement of CN={flight.cn}, sent {flight.tries} times"
-                    return frames
+        for qn, flight in list(self._flights.items()):
+            if flight.due_ns > now_ns:
+                continue
+            if flight.tries <= self.limits.re_count:
                 flight.tries += 1
-                flight.due_ns = now_ns + round(self._limits.over_time_s * 1e9)
+                flight.due_ns = now_ns + round(self.limits.over_time_s * 1e9)
                 self.counts["repeated"] += 1
-                frames.append(flight.frame)
+                frames.append(self._sealed(flight))
+            elif flight.must:
+                self.lost = f"no acknowledgement of CN={flight.cn}, sent {flight.tries} times"
+                return frames
+            else:
+                self._give_up(qn)
         if self._heartbeat_ns is not None and self._heartbeat_ns <= now_ns:
-            self._heartbeat_ns = now_ns + round(self._limits.heartbeat_s * 1e9)
-            frames.append(self.notify(letter.heartbeat(self._identity), now_ns))
-        while len(self._flights) < self._limits.window and (chosen := self._choose()):
+            self._heartbeat_ns = now_ns + round(self.limits.heartbeat_s * 1e9)
+            frames.append(self._fly(letter.heartbeat(self._identity), None, now_ns, must=True))
+        while self._notices:
+            frames.append(self._fly(self._notices.popleft(), None, now_ns, must=False))
+        while chosen := self._choose(now_ns):
             item, packet = chosen
-            frames.append(self._fly(packet, item, now_ns))
+            frames.append(self._fly(packet, item, now_ns, must=item.must))
         return frames
 
     def next_ns(self) -> int | None:
@@ -130,6 +176,8 @@ class Session:
         times = [flight.due_ns for flight in self._flights.values()]
         if self._heartbeat_ns is not None:
             times.append(self._heartbeat_ns)
+        if self._queues[Lane.BACKLOG] and len(self._flights) < self.limits.window:
+            times.append(self._backlog_ns)
         return min(times, default=None)
 
     def hear(self, segment: Segment) -> Heard:
@@ -150,23 +198,40 @@ class Session:
             self.counts["stray"] += 1
         return heard
 
-    def _choose(self) -> tuple[Letter, Segment] | None:
+    def _choose(self, now_ns: int) -> tuple[Letter, Segment] | None:
         live, backlog = self._queues[Lane.LIVE], self._queues[Lane.BACKLOG]
-        if live and (self._in_a_row < LIVE_IN_A_ROW or not backlog):
+        window, flying = self.limits.window, len(self._flights)
+        ready = backlog and flying < window and self._backlog_ns <= now_ns
+        places = window + LIVE_PLACES if window > 1 else window
+        if live and flying < places and (self._in_a_row < LIVE_IN_A_ROW or not ready):
             self._in_a_row += 1
             return live.popleft()
+        if not ready:
+            return None
         self._in_a_row = 0
-        return backlog.popleft() if backlog else None
+        if self.limits.backfill_per_s:
+            self._backlog_ns = max(self._backlog_ns, now_ns) + round(1e9 / self.limits.backfill_per_s)
+        return backlog.popleft()
 
-    def _fly(self, packet: Segment, item: Letter | None, now_ns: int) -> bytes:
+    def _fly(self, packet: Segment, item: Letter | None, now_ns: int, *, must: bool) -> bytes:
         packet = replace(packet, qn=self._next_qn())
-        frame = build_frame(packet.encode())
-        if self._seal is not None and is_secret(packet.cn):
-            frame = self._seal(frame)
-        due_ns = now_ns + round(self._limits.over_time_s * 1e9)
-        self._flights[packet.qn] = _Flight(item, packet.cn, frame, due_ns)
+        due_ns = now_ns + round(self.limits.over_time_s * 1e9)
+        flight = _Flight(item, packet.cn, build_frame(packet.encode()), due_ns, must)
+        self._flights[packet.qn] = flight
         self.counts["sent"] += 1
-        return frame
+        return self._sealed(flight)
+
+    def _sealed(self, flight: _Flight) -> bytes:
+        if self._seal is not None and is_secret(flight.cn):
+            return self._seal(flight.frame)
+        return flight.frame
+
+    def _give_up(self, qn: str) -> None:
+        """Only letters without stored units are not insisted on: nothing is lost with them."""
+        item = self._flights.pop(qn).letter
+        self.counts["given_up"] += 1
+        if item is not None:
+            self.given_up.append(item)
 
     def _refusal(self, segment: Segment, flight: _Flight, heard: Heard) -> None:
         """Beyond the standard, and seen in the field: a host that says why it does not take an upload."""
@@ -186,11 +251,14 @@ class Session:
             return
         item.open -= 1
         if reason:
-            self._spoilt.update((key, reason) for key in item.keys)
-        if item.open:
-            return
-        heard.finished = item
-        for key in item.keys:
+            self.spoil(item.keys, reason)
+            item.spoilt = True
+        if not item.open:
+            heard.finished = item
+            self._close(item.keys, heard)
+
+    def _close(self, keys: Iterable[Key], heard: Heard) -> None:
+        for key in keys:
             self._open[key] -= 1
             if self._open[key]:
                 continue

@@ -8,18 +8,31 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from edge_agent.errors import Denied, TooLarge, Unacceptable
 from edge_agent.uplink import ACKNOWLEDGED, Answer, Verdict
 
 MAX_RETRY_AFTER_S = 300.0
 MAX_REASON = 200
+MAX_TOLD = 64_000
 
 NOT_ECHOED = Verdict(Answer.RETRY, "not echoed: the destination did not confirm this key")
 SCHEMA_ASKED = Verdict(Answer.RETRY, "the destination asked for the schema again")
 
 _RETRY_STATUS = frozenset({408, 425, 429})
 _POISON_STATUS = frozenset({400, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class Cures:
+    """What to look at when a destination refuses, in the words of an uplink's own keys."""
+
+    credentials: str = "check `token` or `client_cert`"
+    absent: str = "Nothing is there at this address: check the path in `url`"
+
+
+_CURES = Cures()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +74,13 @@ def read_confirmation(body: bytes) -> Confirmation:
     )
 
 
-def not_taken(status: int, body: bytes, retry_after_s: float) -> Verdict:
+def not_taken(
+    status: int, body: bytes, retry_after_s: float, *, hidden: str = "", cures: Cures = _CURES
+) -> Verdict:
     """For a status other than 2xx: the RETRY that holds for every item, or raises Denied, TooLarge or
-    Unacceptable. A status that the wire format does not name holds everything: nothing is lost by it."""
-    said = readable(body.decode("utf-8", "replace"))
+    Unacceptable. A status that the wire format does not name holds everything: nothing is lost by it.
+    ``hidden``: a secret that the destination may repeat in what it says."""
+    said = told(body, hidden)
     reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     if status in _RETRY_STATUS or status >= 500:
         return Verdict(Answer.RETRY, reason, retry_after_s)
@@ -72,7 +88,15 @@ def not_taken(status: int, body: bytes, retry_after_s: float) -> Verdict:
         raise Unacceptable(reason)
     if status == 413:
         raise TooLarge(reason)
-    raise _refusal(status, reason)
+    raise _refusal(status, reason, cures)
+
+
+def told(body: bytes, hidden: str) -> str:
+    """What a body says, without the secret in any of the forms in which it went out."""
+    text = body[:MAX_TOLD].decode("utf-8", "replace")
+    for form in sorted({hidden, quote(hidden, safe=""), quote(hidden)} - {""}, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return readable(text)
 
 
 def retry_after_s(value: str | None, date: str | None, now_s: float) -> float:
@@ -96,11 +120,11 @@ def readable(text: str) -> str:
     return shown if len(shown) <= MAX_REASON else shown[: MAX_REASON - 1] + "…"
 
 
-def _refusal(status: int, reason: str) -> Denied:
+def _refusal(status: int, reason: str, cures: Cures) -> Denied:
     if status in (401, 403):
-        return Denied(f"{reason}. The destination refuses these credentials: check `token` or `client_cert`")
+        return Denied(f"{reason}. The destination refuses these credentials: {cures.credentials}")
     if status == 404:
-        return Denied(f"{reason}. Nothing is there at this address: check the path in `url`")
+        return Denied(f"{reason}. {cures.absent}")
     if 300 <= status < 400:
         return Denied(f"{reason}. The address has moved; redirects are not followed: correct `url`")
     return Denied(f"{reason}. The destination does not accept this kind of request: check `url`")

@@ -1,15 +1,13 @@
-"""TLS for the HTTP uplink: always verified, and its failures said so that a technician can act on them."""
+"""TLS for uplinks over HTTP: always verified, and its failures said so that a technician can act on them."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from edge_agent.errors import Denied
-
-if TYPE_CHECKING:
-    from edge_agent.uplinks.http.settings import HttpSettings
 
 # X509_V_ERR_*, from openssl/x509_vfy.h
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -18,7 +16,20 @@ _REVOKED = 23
 _WRONG_NAME = frozenset({62, 64})
 
 
-def make_context(settings: HttpSettings) -> ssl.SSLContext:
+class Files(Protocol):
+    """The settings it needs; every uplink with TLS has these keys."""
+
+    @property
+    def ca_file(self) -> Path | None: ...
+
+    @property
+    def client_cert(self) -> Path | None: ...
+
+    @property
+    def client_key(self) -> Path | None: ...
+
+
+def make_context(settings: Files) -> ssl.SSLContext:
     """Reads the certificate files: call it in a thread. Denied names the file that cannot be used."""
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)

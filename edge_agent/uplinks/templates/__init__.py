@@ -6,8 +6,8 @@
         values:
           "{{tag}}": "{{value}}"          a key that names the tag: this entry once for every tag
 
-A template is data: nothing in it is executed, there are no conditions and no arithmetic, and what is filled in
-is escaped by the JSON encoder because it is a value and never text of the document.
+A template is data: nothing in it is executed, there are no conditions and no arithmetic, and what is filled
+in is escaped by the JSON encoder because it is a value and never text of the document.
 
     words     what a placeholder means, and how far down it needs to be
     checking  is this structure a template? every mistake with its path

@@ -1,4 +1,4 @@
-"""Is a structure a template? Every mistake is found, each with its path; and how often a template is filled."""
+"""Is a structure a template? Every mistake is found, each with its path; and how often it is filled."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def _entry_reach(key: str, value: Any, words: Words, each: Mapping[str, Scope]) 
 
 def _faults(node: Any, path: Path, words: Words, each: Mapping[str, Scope]) -> Iterator[Fault]:
     if len(path) > MOST_LEVELS:
-        yield Fault(path, Text("nested too deeply", "嵌套层数过多"), Text("Make it flatter.", "请减少嵌套层数。"))
+        yield Fault(
+            path, Text("nested too deeply", "嵌套层数过多"), Text("Make it flatter.", "请减少嵌套层数。")
+        )
     elif isinstance(node, dict):
         for key, value in node.items():
             if key.startswith("$"):

@@ -29,8 +29,8 @@ _TO_TEXT = json.JSONEncoder(
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """One body. ``items``: the numbers of the units that are in it. ``name``: digest-worthy text that is the
-    same whenever the same units are filled in: their keys, and which part of them this is."""
+    """One body. ``items``: the numbers of the units that are in it. ``name``: the same text whenever the same
+    units are filled in: their keys, and which part of them this is."""
 
     data: Any
     items: tuple[int, ...]
@@ -50,7 +50,9 @@ class Template:
         self._events = events
         self._null = missing == "null"
         self.scope = reach(structure, events=events)
-        self._fill = _Compiler(words_of(events=events), repetitions(events=events)).node(structure, self.scope)
+        self._fill = _Compiler(words_of(events=events), repetitions(events=events)).node(
+            structure, self.scope
+        )
 
     def fill(self, items: Sequence[Envelope], about: About) -> Iterator[Filled]:
         """The messages, in order of the units. Units of the other kind are passed over, and so is what has
@@ -69,8 +71,8 @@ class Template:
             if place.entries:
                 yield "", place
         else:
-            for number, _ in enumerate(_narrowed(place, self.scope)):
-                yield f"{place.device}/{number}", place
+            for _ in _narrowed(place, self.scope):
+                yield f"{place.device}/{place.time_ns}/{place.column}", place
 
 
 class _Compiler:
@@ -200,12 +202,12 @@ def _devices(place: Place) -> Iterator[None]:
     for entry in place.entries:
         if entry[2] is not None:
             groups.setdefault(entry[2].schema.device, []).append(entry)
-    for place.device, place.entries in groups.items():  # noqa: B020 - the loop's own names
+    for place.device, place.entries in groups.items():
         yield
 
 
 def _columns(place: Place, batch: Batch) -> Iterator[None]:
     """What was not part of this report is no sample."""
-    for place.column, code in enumerate(batch.quality):  # noqa: B020
+    for place.column, code in enumerate(batch.quality):
         if code < Quality.NOT_REPORTED:
             yield

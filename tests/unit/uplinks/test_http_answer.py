@@ -15,7 +15,7 @@ from edge_agent.errors import Denied, TooLarge, Unacceptable
 from edge_agent.testing.destination import incident, segment
 from edge_agent.uplink import Answer
 from edge_agent.uplinks.http import answer
-from edge_agent.uplinks.http.uplink import MAX_ANSWER_BYTES
+from edge_agent.uplinks.http.exchange import MAX_ANSWER_BYTES
 
 from .conftest import Opened
 from .park import Message, Park, confirm
