@@ -33,9 +33,6 @@ class Stream(StrEnum):
 
     SAMPLES = "samples"
     PERIODS = "periods"  # minute, hour and day values: ``model.Level`` tells the shape of their schemas
-    MINUTE = "minute"
-    HOUR = "hour"
-    DAY = "day"
     EVENT = "event"
 
 

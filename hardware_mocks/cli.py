@@ -13,10 +13,12 @@ from typing import Any
 import click
 
 from hardware_mocks.bench import Bench
+from hardware_mocks.influx_park import InfluxPark
 from hardware_mocks.lifetime import Part, die_with_parent, run_until_signal
 from hardware_mocks.line import Line, Server
 from hardware_mocks.modbus import ModbusServer
 from hardware_mocks.modbus_serial import ModbusSerialServer
+from hardware_mocks.mqtt_park import MqttPark
 from hardware_mocks.opcua import OpcUaServer
 from hardware_mocks.park import Park
 from hardware_mocks.process import DRIFT_SCHEDULE, PRESSURE_SCHEDULE, Process, Schedule
@@ -240,6 +242,32 @@ def park(
     """The park platform."""
     platform = Park(park_port, park_control_port, store, discard)
     _run([platform], lambda: _park_ports(platform), with_parent)
+
+
+@main.command("influx-park")
+@_port("--park-port", 0, "Port for writes")
+@_port("--park-control-port", 0, "HTTP port for modes and reports")
+@click.option("--secret", default="", help="Token, or password of any user, that is asked for.")
+@_parent
+def influx_park(park_port: int, park_control_port: int, secret: str, with_parent: bool) -> None:
+    """A time series database that takes line protocol (database, org and bucket: lineside, plant)."""
+    database = InfluxPark(park_port, park_control_port, secret=secret)
+    _run([database], lambda: _park_ports(database), with_parent)
+
+
+@main.command("mqtt-park")
+@click.option("--broker-port", type=click.IntRange(0, 65535), default=0, help="0: a broker of its own.")
+@_port("--park-control-port", 0, "HTTP port for modes and reports")
+@click.option("--ack-topic", default="", help="Where keys are confirmed, with {agent}; empty: nowhere.")
+@click.option("--level", type=click.Choice(["4", "5"]), default="5", help="4: MQTT 3.1.1.")
+@_parent
+def mqtt_park(
+    broker_port: int, park_control_port: int, ack_topic: str, level: str, with_parent: bool
+) -> None:
+    """The park platform behind an MQTT broker on this machine."""
+    platform = MqttPark(broker_port, park_control_port, ack_topic=ack_topic, level=int(level))
+    ports = lambda: {"broker": platform.port, "park_control": platform.control_port}  # noqa: E731
+    _run([platform], ports, with_parent)
 
 
 @main.command("all")

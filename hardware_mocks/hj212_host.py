@@ -1,7 +1,4 @@
-"""A park's HJ 212 host: takes packets by the book, acknowledges as its manner says, and asks back.
-
-Like a real host it knows a record by MN, CN, DataTime and packet number; what comes again is acknowledged
-again and counted as a duplicate."""
+"""A park's HJ 212 host: takes packets by the book, acknowledges as its manner says, and asks back."""
 
 from __future__ import annotations
 
@@ -9,22 +6,30 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 
-from hardware_mocks.hj212_wire import Cutter, Packet, Violation, frame
+from hardware_mocks.hj212_ledger import Identity, Ledger
+from hardware_mocks.hj212_wire import Cutter, Packet, Violation, encipher, frame
 
 LOOPBACK = "127.0.0.1"
+NOTICES = ("9015", "1013", "1014")
+ANSWERS = ("9011", "9012", "1011", "1061", "1063", "3019", "9013")
 
 
 @dataclass
 class Manners:
-    """``lose``, ``double``: of so many packets to come the acknowledgement is not sent, or sent twice.
+    """``lose``, ``double``: of so many packets to come the acknowledgement is not sent, or sent twice;
+    ``lose_share``: of this share of all, by ``random``. ``delay_s``: each comes so much later.
     ``hang_up_after``: packets until the connection is cut, before the last one is acknowledged. ``poison``:
     packets it refuses with QnRtn=``code``."""
 
     answer: bool = True
+    notices: bool = True
     late: bool = False
     lose: int = 0
+    lose_share: float = 0.0
     double: int = 0
+    delay_s: float = 0.0
     wrong_qn: bool = False
     wrong_mn: bool = False
     corrupt: int = 0
@@ -33,6 +38,7 @@ class Manners:
     refuse_after_s: float = 0.0
     poison: Callable[[Packet], bool] = lambda _: False
     poison_code: int = 6
+    random: Random = field(default_factory=lambda: Random(1))
 
 
 @dataclass
@@ -56,29 +62,48 @@ class Exchange:
     def done(self) -> int | None:
         return self.code("9012", "ExeRtn")
 
+    @property
+    def noticed(self) -> bool:
+        return any(packet.cn == "9013" for packet in self.answers)
+
 
 class Hj212Host:
-    """``port`` is the real one after ``start``. ``packets``: all; ``records``: no repetitions."""
+    """``port`` is the real one after ``start``. ``packets``: all that came; ``ledger``: what it knows of
+    them. ``mute``: QNs whose last acknowledgement was lost. ``pending_acks``: acknowledgements under way."""
 
     def __init__(
-        self, mn: str, pw: str, st: str, *, edition: int = 2017, sm4_key: bytes | None = None
+        self, mn: str, pw: str, st: str, *, edition: int = 2017, sm4_key: bytes | None = None, port: int = 0
     ) -> None:
         self.mn, self.pw, self.st = mn, pw, st
         self.plain_flag = 8 if edition == 2025 else 4
-        self.port = 0
+        self.port = port
         self.sm4_key = sm4_key
         self.manners = Manners()
+        self.ledger = Ledger()
         self.packets: list[Packet] = []
-        self.records: dict[tuple[str, ...], Packet] = {}
-        self.duplicates = 0
+        self.arrived_s: list[float] = []
         self.heartbeats = 0
+        self.notices: list[Packet] = []
         self.connections = 0
         self.violations: list[str] = []
         self.exchanges: dict[str, Exchange] = {}
+        self.mute: set[str] = set()
+        self.pending_acks = 0
+        self.lost_acks = 0
+        self._thawed = asyncio.Event()
+        self._thawed.set()
         self._unanswered: list[tuple[asyncio.StreamWriter, Packet]] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def records(self) -> dict[Identity, Packet]:
+        return self.ledger.records
+
+    @property
+    def duplicates(self) -> int:
+        return self.ledger.duplicates
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, LOOPBACK, self.port)
@@ -101,20 +126,27 @@ class Hj212Host:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
+    def freeze(self) -> None:
+        """Half-open: connections stay, nothing is read or answered."""
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        self._thawed.set()
+
     def send(self, data: bytes) -> None:
         for writer in self._writers:
             writer.write(data)
 
     def ask(
-        self, qn: str, cn: str, data: str = "", *, st: str = "", pw: str = "", mn: str = "", ack: bool = True
-    ) -> Exchange:
-        """Sends a request; what comes back gathers in the result."""
+        self, qn: str, cn: str, data: str = "", *, st: str = "", pw: str = "", mn: str = "", ack: bool = True,
+        sealed: bool = False,
+    ) -> Exchange:  # fmt: skip
+        """Sends a request; what comes back gathers in the result. ``sealed``: encrypted, as a new key is."""
         exchange = self.exchanges.setdefault(qn, Exchange(qn))
-        self.send(
-            frame(
-                qn, cn, pw or self.pw, mn or self.mn, flag=self.plain_flag + ack, st=st or self.st, data=data
-            )
+        made = frame(
+            qn, cn, pw or self.pw, mn or self.mn, flag=self.plain_flag + ack, st=st or self.st, data=data
         )
+        self.send(encipher(made, self.sm4_key) if sealed and self.sm4_key else made)
         return exchange
 
     def acknowledge_late(self, chosen: Callable[[Packet], bool] = lambda _: True) -> None:
@@ -133,9 +165,10 @@ class Hj212Host:
         self._tasks.add(task)
         self._writers.add(writer)
         self.connections += 1
-        cutter = Cutter(self.sm4_key)
+        cutter = Cutter(lambda: self.sm4_key)
         try:
             while data := await reader.read(4096):
+                await self._thawed.wait()
                 for packet in cutter.cut(data):
                     if not self._take(packet, writer):
                         return
@@ -151,9 +184,10 @@ class Hj212Host:
     def _take(self, packet: Packet, writer: asyncio.StreamWriter) -> bool:
         """False: the connection is to be cut."""
         self.packets.append(packet)
+        self.arrived_s.append(asyncio.get_running_loop().time())
         if packet.fields["MN"] != self.mn:
             self.violations.append(f"MN {packet.fields['MN']}")
-        if packet.qn in self.exchanges and packet.cn in ("9011", "9012", "1011", "1061", "9013"):
+        if packet.qn in self.exchanges and packet.cn in ANSWERS:
             self.exchanges[packet.qn].answers.append(packet)
             return True
         manners = self.manners
@@ -175,33 +209,50 @@ class Hj212Host:
         return True
 
     def _keep(self, packet: Packet) -> None:
-        if packet.cn in ("9015", "1013"):
+        if packet.cn in NOTICES:
             self.heartbeats += packet.cn == "9015"
-            return
-        number = packet.fields.get("PNO", "")
-        identity = (packet.fields["MN"], packet.cn, packet.data.get("DataTime", ""), number)
-        self.duplicates += identity in self.records
-        self.records[identity] = packet
+            self.notices.append(packet)
+        else:
+            self.ledger.take(packet)
 
     def _answer(self, packet: Packet, writer: asyncio.StreamWriter) -> None:
         manners = self.manners
+        if packet.cn in NOTICES and not manners.notices:
+            return
         if manners.late:
             self._unanswered.append((writer, packet))
             return
-        if manners.lose > 0:
-            manners.lose -= 1
+        if self._loses():
+            self.mute.add(packet.qn)
+            self.lost_acks += 1
             return
+        self.mute.discard(packet.qn)
         ack = self._ack(packet)
         if manners.corrupt > 0:
             manners.corrupt -= 1
             ack = ack.replace(b"PW=", b"PX=")
-        writer.write(ack)
         if manners.double > 0:
             manners.double -= 1
+            ack *= 2
+        if not manners.delay_s:
             writer.write(ack)
+            return
+        self.pending_acks += 1
+        asyncio.get_running_loop().call_later(manners.delay_s, self._late, writer, ack)
+
+    def _loses(self) -> bool:
+        manners = self.manners
+        if manners.lose > 0:
+            manners.lose -= 1
+            return True
+        return bool(manners.lose_share) and manners.random.random() < manners.lose_share
+
+    def _late(self, writer: asyncio.StreamWriter, ack: bytes) -> None:
+        self.pending_acks -= 1
+        writer.write(ack)
 
     def _ack(self, packet: Packet) -> bytes:
-        cn = "9013" if packet.cn in ("9015", "1013") else "9014"
+        cn = "9013" if packet.cn in NOTICES else "9014"
         qn = "20200101000000000" if self.manners.wrong_qn else packet.qn
         mn = "0" * 24 if self.manners.wrong_mn else ""
         return self._frame(qn, cn, mn=mn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -56,7 +57,7 @@ class Violation(Exception):
 class Cutter:
     """Packets out of a byte stream. Anything that is not exactly by the book is a Violation."""
 
-    def __init__(self, key: bytes | None = None) -> None:
+    def __init__(self, key: Callable[[], bytes | None] = lambda: None) -> None:
         self._pending = b""
         self._key = key
 
@@ -71,20 +72,34 @@ class Cutter:
             if len(self._pending) < size + 12:
                 break
             frame, self._pending = self._pending[: size + 12], self._pending[size + 12 :]
-            packets.append(decode(decipher(frame, self._key) if self._key else frame))
+            key = self._key()
+            packets.append(decode(decipher(frame, key) if key else frame))
         return packets
 
 
 def decipher(frame: bytes, key: bytes) -> bytes:
-    """What the field side encrypts since 2025: commands 2xxx, between the two &&, without the odd end."""
-    command = re.search(rb";CN=(\d)", frame)
-    if command is None or command[1] != b"2":
+    """What is encrypted since 2025: 2xxx of the field side, 1014 and 3020; between the two &&, without the
+    odd end."""
+    command = re.search(rb";CN=(\d{4})", frame)
+    if command is None or not (command[1].startswith(b"2") or command[1] in (b"1014", b"3020")):
         return frame
-    head, mark, rest = frame.partition(b"CP=&&")
-    secret, tail = rest[:-8], rest[-8:]
+    head, mark, secret, tail = _apart(frame)
     whole = len(secret) - len(secret) % 16
     machine = Cipher(algorithms.SM4(key), modes.ECB()).decryptor()
     return head + mark + machine.update(secret[:whole]) + machine.finalize() + secret[whole:] + tail
+
+
+def encipher(frame: bytes, key: bytes) -> bytes:
+    """The opposite, whatever the command."""
+    head, mark, plain, tail = _apart(frame)
+    whole = len(plain) - len(plain) % 16
+    machine = Cipher(algorithms.SM4(key), modes.ECB()).encryptor()
+    return head + mark + machine.update(plain[:whole]) + machine.finalize() + plain[whole:] + tail
+
+
+def _apart(frame: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    head, mark, rest = frame.partition(b"CP=&&")
+    return head, mark, rest[:-8], rest[-8:]
 
 
 def decode(frame: bytes) -> Packet:

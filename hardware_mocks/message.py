@@ -68,7 +68,7 @@ class Message:
 def parse_body(body: bytes, encoding: str) -> Any:
     """Unpacks (``identity``, ``gzip``, ``deflate``) and parses. NaN and Infinity are not JSON: Unreadable."""
     if encoding in ("gzip", "deflate"):
-        body = _inflate(body)
+        body = inflate(body)
     elif encoding not in ("", "identity"):
         raise Unreadable(f"unknown content encoding {encoding!r}")
     try:
@@ -191,7 +191,8 @@ def _item(agent: str, body: Any) -> Item:
     return Item(identity, body["lane"], body, text)
 
 
-def _inflate(body: bytes) -> bytes:
+def inflate(body: bytes) -> bytes:
+    """gzip or deflate. Unreadable where it is neither, cut off, or too large."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # gzip or zlib, told by the header
     try:
         plain = inflater.decompress(body, LARGEST_MESSAGE)

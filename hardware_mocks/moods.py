@@ -4,7 +4,7 @@
     500, 401 ...  any HTTP status, nothing stored ("retry_after_s" is sent along)
     413           only for more than "max_segments" items; smaller messages are served
     no-echo       200 without keys, nothing stored
-    hang          reads and never answers, nothing stored
+    hang          reads and never answers, nothing stored, also not when the mode has changed since
     lose-answer   stores, then breaks the connection instead of answering
     slow          as ok, after "delay_s"
     reject        as ok, but items of "devices" and "keys" are rejected by key

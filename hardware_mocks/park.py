@@ -25,6 +25,8 @@ from hardware_mocks.receipts import Journal, Receipts
 
 HOST = "127.0.0.1"
 MOST_PROBLEMS = 100
+TURNS = 8
+"""Of the loop, in which the end of a connection that is already there shows."""
 
 
 class Park:
@@ -56,17 +58,11 @@ class Park:
         """Raises OSError if a port is taken or the store cannot be read."""
         self._load()
         app = web.Application(client_max_size=LARGEST_MESSAGE)
-        app.add_routes([web.post("/ingest", self._ingest), web.post("/plain", self._plain)])
+        app.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, auto_decompress=False)
         control = web.Application()
-        control.add_routes(
-            [
-                web.post("/control", self._control),
-                web.get("/report", self._report),
-                web.get("/samples", self._samples),
-                web.get("/events", self._events),
-            ]
-        )
+        routes = [web.post("/control", self._control), web.get("/report", self._report)]
+        control.add_routes([*routes, web.get("/samples", self._samples), web.get("/events", self._events)])
         self._control_runner = web.AppRunner(control, access_log=None, shutdown_timeout=0.2)
         try:
             await self._runner.setup()
@@ -97,9 +93,13 @@ class Park:
         if mood.seconds > 0:
             self._return = asyncio.create_task(self._return_after(mood.seconds), name="park returns")
 
+    def _routes(self) -> list[web.RouteDef]:
+        return [web.post("/ingest", self._ingest), web.post("/plain", self._plain)]
+
     def report(self) -> dict[str, Any]:
         names = (
             "messages",
+            "abandoned",
             "bytes",
             "stored",
             "rejected",
@@ -161,22 +161,10 @@ class Park:
         return web.json_response({})
 
     async def _ingest(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        self._counts["messages"] += 1
-        self._counts["bytes"] += len(body)
-        mood = self._take_mood()
-        if mood.mode == "hang":
-            await self._pause(request, math.inf)
-        if mood.mode in ("hang", "vanish"):
-            return _broken(request)
-        if mood.status is not None:
-            self._counts["refused"] += 1
-            headers = {} if mood.retry_after_s is None else {"Retry-After": str(mood.retry_after_s)}
-            return web.json_response({"error": f"mode {mood.mode}"}, status=mood.status, headers=headers)
-        if mood.mode == "no-echo":
-            return web.json_response({})
-        if mood.mode == "slow" and not await self._pause(request, mood.delay_s):
-            return _broken(request)
+        met = await self._met(request)
+        if isinstance(met, web.StreamResponse):
+            return met
+        body, mood = met
         try:
             data = parse_body(body, request.headers.get("Content-Encoding", ""))
             answer = (
@@ -187,7 +175,40 @@ class Park:
         except _Refused as refusal:
             self._counts["refused"] += 1
             return web.json_response({"error": str(refusal)}, status=refusal.status)
-        return _broken(request) if mood.mode == "lose-answer" else web.json_response(answer)
+        return broken(request) if mood.mode == "lose-answer" else web.json_response(answer)
+
+    async def _met(self, request: web.Request) -> tuple[bytes, Mood] | web.StreamResponse:
+        """The body and the mood in which it is to be taken, or what the mood answers at once."""
+        body = await request.read()
+        self._counts["messages"] += 1
+        self._counts["bytes"] += len(body)
+        if await self._abandoned(request):
+            self._counts["abandoned"] += 1
+            return broken(request)
+        mood = self._take_mood()
+        if mood.mode == "hang":
+            await self._pause(request, math.inf)
+        if mood.mode in ("hang", "vanish"):
+            return broken(request)
+        if mood.status is not None:
+            self._counts["refused"] += 1
+            headers = {} if mood.retry_after_s is None else {"Retry-After": str(mood.retry_after_s)}
+            return web.json_response({"error": f"mode {mood.mode}"}, status=mood.status, headers=headers)
+        if mood.mode == "no-echo":
+            return web.json_response({})
+        if mood.mode == "slow" and not await self._pause(request, mood.delay_s):
+            return broken(request)
+        return body, mood
+
+    async def _abandoned(self, request: web.Request) -> bool:
+        """Whether the client has already gone. On a busy machine this process may come to a request long
+        after its client gave up on it, and when the mood has changed in between; what arrived while the park
+        hung must not be stored for that."""
+        for _ in range(TURNS):
+            if request.transport is None or request.transport.is_closing():
+                return True
+            await asyncio.sleep(0)
+        return False
 
     async def _pause(self, request: web.Request, seconds: float) -> bool:
         """False if the connection or the park was gone before the time was up."""
@@ -279,7 +300,7 @@ class _Refused(Exception):
         super().__init__(reason)
 
 
-def _broken(request: web.Request) -> web.Response:
+def broken(request: web.Request) -> web.Response:
     """Breaks the connection; the response goes nowhere."""
     if request.transport is not None:
         request.transport.abort()

@@ -57,6 +57,7 @@ from edge_agent.buffer.ledger import Loss, loss_event
 from edge_agent.buffer.notes import Notes
 from edge_agent.buffer.samples import Buffer
 from edge_agent.buffer.segment import Codec, SegmentCorrupt
+from edge_agent.buffer.stamps import Offset, correction_event
 
 __all__ = [
     "Aside",
@@ -66,10 +67,12 @@ __all__ = [
     "History",
     "Loss",
     "Notes",
+    "Offset",
     "Recall",
     "Refused",
     "SegmentCorrupt",
     "Tuning",
+    "correction_event",
     "inspect",
     "loss_event",
     "open_history",

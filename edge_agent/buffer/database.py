@@ -24,7 +24,7 @@ PAGE = 4096
 CACHE_KB = 512  # rows are written and read once, in order: a large cache would only cost memory
 _SIDES = ("", "-wal", "-shm")
 _KEPT = 2
-_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT}  # numbers are ours: no clash
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class Database:
             if blank and not version:
                 tables.create(self._connection, self._shape)
                 sync_directory(self.path.parent)
+            tables.migrate(self._connection, self._shape)
             tables.verify(self._connection, self._shape)
             self._inode = self.path.stat().st_ino
 

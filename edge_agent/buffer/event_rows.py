@@ -85,7 +85,7 @@ def _crc(unit: Unit, kind: str, source: str, body: str) -> int:
 def _event_of(row: Sequence[Any]) -> tuple[Unit, Event | None]:
     """None if the row is not what was stored."""
     seq, epoch, kind, source, time_ns, crc, body = row
-    unit = Unit(seq, epoch, 1, time_ns, time_ns)
+    unit = Unit.of_row((seq, epoch, 1, time_ns, time_ns))
     try:
         if _crc(unit, kind, source, body) != crc:
             return unit, None
@@ -182,9 +182,9 @@ def state_and_recent(connection: sqlite3.Connection) -> tuple[dict[str, Any], li
 
 def newest_units(connection: sqlite3.Connection) -> list[Unit]:
     rows = connection.execute(f"{OUTLINE} ORDER BY seq DESC LIMIT 64").fetchall()
-    return [Unit(*row) for row in reversed(rows)]
+    return [Unit.of_row(row) for row in reversed(rows)]
 
 
 def unit_of(connection: sqlite3.Connection, seq: int) -> Unit | None:
     row = connection.execute(f"{OUTLINE} WHERE seq = ?", (seq,)).fetchone()
-    return Unit(*row) if row else None
+    return Unit.of_row(row) if row else None

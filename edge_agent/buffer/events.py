@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.buffer.aside import Aside
-from edge_agent.buffer.database import Tuning
+from edge_agent.buffer.database import Tuning, storage_errors
+from edge_agent.buffer.epoch import write_durably
 from edge_agent.buffer.event_rows import (
     OUTLINE,
     RECENT,
@@ -82,13 +83,17 @@ class EventStore:
         self._closed = False
         self._watchers: list[Callable[[], None]] = []
         self._lock = asyncio.Lock()
+        mark = directory / "events.made"
         self._vault = Vault(
             directory / "events.db",
             EVENTS,
             Head(newest_units, unit_of),
             clock,
-            epoch_of=lambda seen: max(epoch, seen),  # numbers go on within a file, so a key never repeats
-            expected=lambda: epoch > 1,
+            epoch_of=lambda seen: _begun(
+                mark, max(epoch, seen)
+            ),  # numbers go on within a file: no key repeats
+            expected=mark.exists,
+            last_epoch=lambda: max(epoch - 1, 0),
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
@@ -384,6 +389,15 @@ class EventStore:
             if out or not rows:
                 return out
         return ()
+
+
+def _begun(mark: Path, epoch: int) -> int:
+    """The file is made: from now on one that is not there is a loss. The epoch alone cannot tell: the first
+    start may have ended between the samples' store and this one."""
+    if not mark.exists():
+        with storage_errors(mark):
+            write_durably(mark, b"")
+    return epoch
 
 
 def _follow(states: dict[str, Any], changes: Mapping[str, Any]) -> None:

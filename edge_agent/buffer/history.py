@@ -15,20 +15,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from edge_agent.buffer import event_rows, tables
+from edge_agent.buffer import event_rows, rows, tables
+from edge_agent.buffer.aside import Refused, read_refused
 from edge_agent.buffer.database import connect_unchanged, storage_errors
-from edge_agent.buffer.decoding import Decoder
+from edge_agent.buffer.decoding import Decoder, Stored
+from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.reader import Reader
+from edge_agent.buffer.segment import SegmentCorrupt
 from edge_agent.buffer.walk import Select, Walk
 from edge_agent.errors import StorageBroken, StorageError
 from edge_agent.model import Batch, Event, Schema
-from edge_agent.uplink import Stream
+from edge_agent.uplink import Key, Stream
 
 if TYPE_CHECKING:
     from edge_agent.buffer.vault import Vault
     from edge_agent.config.model import TagRef
 
 _BUSY_S = 2.0
+_UNIT = "SELECT seq, epoch, n_samples, t0_ns, t1_ns, schema, crc32, body FROM segment WHERE seq = ?"
 
 
 def chosen(device: str | None, group: str | None, tags: Collection[TagRef] | None) -> Select:
@@ -156,6 +160,35 @@ class History:
                 page = walk.page(file.connection(), decoder)
             self.corrupt = before + walk.corrupt
             yield from page
+
+    def refused(self, stream: Stream) -> list[Refused]:
+        """Units set aside, oldest refusal first."""
+        file, outline = {
+            Stream.SAMPLES: (self._samples, rows.OUTLINE),
+            Stream.PERIODS: (self._periods, rows.OUTLINE),
+            Stream.EVENT: (self._events, event_rows.OUTLINE),
+        }[stream]
+        if not file.path.exists():
+            return []
+        with storage_errors(file.path):
+            return read_refused(file.connection(), outline, stream)
+
+    def unit(self, key: Key) -> Stored | Event | None:
+        """One stored unit; None when it is no longer there, or damaged."""
+        if key.stream == Stream.EVENT:
+            with storage_errors(self._events.path):
+                found = event_rows.read(self._events.connection(), [(key.seq, key.seq)], 1)
+            return next((event for unit, event in found if unit.epoch == key.epoch), None)
+        file = self._periods if key.stream == Stream.PERIODS else self._samples
+        with storage_errors(file.path):
+            connection = file.connection()
+            row = connection.execute(_UNIT, (key.seq,)).fetchone()
+            if row is None or row[1] != key.epoch:
+                return None
+            try:
+                return Decoder().decode(connection, Unit(*row[:5]), *row[5:])
+            except SegmentCorrupt:
+                return None
 
     def events(
         self, start_ns: int, end_ns: int, kinds: Collection[str] | None = None, limit: int = 1000

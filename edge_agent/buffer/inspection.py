@@ -10,9 +10,10 @@ from typing import Any
 
 from edge_agent.buffer.database import connect_unchanged
 from edge_agent.buffer.epoch import read_identity
-from edge_agent.buffer.positions import STORE, load_positions
+from edge_agent.buffer.positions import STORE, Position, load_positions
 
 _LIMIT_S = 2.0
+_HOUR_NS = 3_600_000_000_000
 
 
 def inspect(directory: Path) -> dict[str, Any]:
@@ -44,6 +45,37 @@ def _inspect(path: Path, table: str) -> dict[str, Any]:
         return {"error": f"{path}: {error}"}
 
 
+def _per_hour(connection: sqlite3.Connection) -> float | None:
+    """Units stored per hour, over the last hour or what there is of it; None while less than a minute is."""
+    newest = connection.execute("SELECT seq, t1_ns FROM segment ORDER BY seq DESC LIMIT 1").fetchone()
+    if newest is None:
+        return None
+    low, high = connection.execute("SELECT min(seq), max(seq) FROM segment").fetchone()
+    while low < high:  # numbers rise with time; where the clock was set this is a little off
+        middle = (low + high) // 2
+        (t0_ns,) = connection.execute(
+            "SELECT t0_ns FROM segment WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)
+        ).fetchone()
+        low, high = (middle + 1, high) if t0_ns < newest[1] - _HOUR_NS else (low, middle)
+    units, t0_ns = connection.execute(
+        "SELECT count(*), min(t0_ns) FROM segment WHERE seq >= ?", (low,)
+    ).fetchone()
+    span_ns = newest[1] - t0_ns
+    return units * _HOUR_NS / span_ns if span_ns >= _HOUR_NS // 60 else None
+
+
+def _oldest_ns(connection: sqlite3.Connection, table: str, position: Position) -> int | None:
+    column = "t0_ns" if table == "segment" else "time_ns"
+    (last,) = connection.execute(f"SELECT max(seq) FROM {table}").fetchone()
+    for first, end in position.settled.gaps(1, last or 0):
+        row = connection.execute(
+            f"SELECT {column} FROM {table} WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT 1", (first, end)
+        ).fetchone()
+        if row is not None:
+            return int(row[0])
+    return None
+
+
 def _describe(connection: sqlite3.Connection, path: Path, table: str) -> dict[str, Any]:
     from sqlite_utils import Database
 
@@ -59,6 +91,7 @@ def _describe(connection: sqlite3.Connection, path: Path, table: str) -> dict[st
         "bytes": (pages - free) * size,
         "file_bytes": path.stat().st_size,
         "revision": revision,
+        "units_per_h": _per_hour(connection) if table == "segment" else None,
         "units": store.pending_segments if store else 0,
         "samples": store.pending_samples if store else 0,
         **next(database.query(sql)),
@@ -67,6 +100,7 @@ def _describe(connection: sqlite3.Connection, path: Path, table: str) -> dict[st
             name: {
                 "pending_segments": p.pending_segments,
                 "pending_samples": p.pending_samples,
+                "oldest_pending_ns": _oldest_ns(connection, table, p) if p.pending_segments else None,
                 "acknowledged_samples": p.acknowledged.samples,
                 "quarantined_samples": p.quarantined.samples,
                 "lost_samples": p.lost.samples,

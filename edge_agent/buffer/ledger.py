@@ -178,4 +178,21 @@ def load_losses(connection: sqlite3.Connection) -> tuple[list[Loss], int]:
         "SELECT reason, epoch, uplink, from_seq, to_seq, n_samples, t0_ns, t1_ns, id"
         " FROM loss WHERE reported = 0 ORDER BY id"
     ).fetchall()
-    return [Loss(*row) for row in rows], last + 1
+    return [_loss(row) for row in rows], last + 1
+
+
+def _loss(row: Sequence[object]) -> Loss:
+    """A damaged row is told as far as it can be read."""
+    reason, epoch, uplink, *rest = row
+    first, last, samples, t0_ns, t1_ns, number = (n if isinstance(n, int) else None for n in rest)
+    return Loss(
+        reason if isinstance(reason, str) else "corrupt",
+        epoch if isinstance(epoch, int) else 0,
+        uplink if isinstance(uplink, str) else None,
+        first,
+        last,
+        samples,
+        t0_ns or 0,
+        t1_ns or 0,
+        number or 0,
+    )

@@ -1,5 +1,5 @@
-"""Batches between two flushes: a bounded queue that gives up its oldest, windows in which readings are thinned
-while room is short, and what is on its way to the disk."""
+"""Batches between two flushes: a bounded queue that gives up its oldest, windows in which readings are
+thinned while room is short, and what is on its way to the disk."""
 
 from __future__ import annotations
 
@@ -117,7 +117,11 @@ class Memory:
 
     def _close(self, digest: str) -> list[Gone]:
         """The window is full or old: what is kept of it goes into the queue."""
-        kept, gone = thin(self._leave(digest))
+        window = self._leave(digest)
+        try:
+            kept, gone = thin(window)
+        except (TypeError, ValueError, IndexError):  # batches that are none: the codec says so
+            kept, gone = window, None
         for batch in kept:
             self._put(batch)
         if gone is None:

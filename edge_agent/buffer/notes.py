@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from edge_agent.buffer.database import storage_errors
-from edge_agent.buffer.epoch import write_durably
+from edge_agent.buffer.epoch import sync_directory, write_durably
 
 
 class Notes:
@@ -31,7 +31,9 @@ class Notes:
 
     def _keep(self, path: Path, body: bytes) -> None:
         with storage_errors(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(mode=0o700, parents=True)
+                sync_directory(path.parent.parent)
             write_durably(path, b"%08x\n%s" % (zlib.crc32(body), body))
 
     def _recall(self, path: Path) -> str:

@@ -45,6 +45,12 @@ class Unit:
     t1_ns: int
     schema: str = ""
 
+    @classmethod
+    def of_row(cls, row: Sequence[object]) -> Unit:
+        """Also of a damaged row, which SQLite's own check lets pass: then with zeros that are numbers."""
+        seq, epoch, samples, t0_ns, t1_ns = (n if isinstance(n, int) else 0 for n in row[:5])
+        return cls(seq, epoch, max(samples, 0), t0_ns, t1_ns, *(str(digest) for digest in row[5:]))
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:

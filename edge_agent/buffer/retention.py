@@ -62,7 +62,7 @@ class Retention:
         out: list[Unit] = []
         for first, last in ranges:
             rows = connection.execute(self._outline, (first, last, limit - len(out)))
-            out += [Unit(*row) for row in rows]
+            out += [Unit.of_row(row) for row in rows]
             if len(out) >= limit:
                 break
         return out

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.segment import CODEC, checksum
+from edge_agent.buffer.stamps import Offset, save_offsets
 from edge_agent.model import Batch, Schema
 
 
@@ -31,6 +32,7 @@ class Flush:
     unfit: list[Encoded]
     deleted: list[Unit]
     schemas: list[tuple[str, str]]
+    offsets: tuple[Offset, ...]
     when_done: Callable[[Flush], None]
     when_undone: Callable[[Flush], None]
 
@@ -40,6 +42,7 @@ class Flush:
         connection.executemany("DELETE FROM segment WHERE seq = ?", gone)
         connection.executemany("DELETE FROM quarantine WHERE seq = ?", gone)
         connection.executemany(_INSERT, map(self._row, self.units, self.segments))
+        save_offsets(connection, self.offsets)
 
     def _row(self, unit: Unit, segment: Encoded) -> tuple[object, ...]:
         first, body, digest = segment.batches[0], segment.body or b"", segment.schema.digest
@@ -66,9 +69,9 @@ _INSERT = (
 
 def newest_units(connection: sqlite3.Connection) -> list[Unit]:
     rows = connection.execute(f"{OUTLINE} ORDER BY seq DESC LIMIT 64").fetchall()
-    return [Unit(*row) for row in reversed(rows)]
+    return [Unit.of_row(row) for row in reversed(rows)]
 
 
 def unit_of(connection: sqlite3.Connection, seq: int) -> Unit | None:
     row = connection.execute(f"{OUTLINE} WHERE seq = ?", (seq,)).fetchone()
-    return Unit(*row) if row else None
+    return Unit.of_row(row) if row else None

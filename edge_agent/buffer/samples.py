@@ -21,8 +21,10 @@ from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.reader import Found, Reader
 from edge_agent.buffer.reselect import reselect
 from edge_agent.buffer.retention import Retention, limited
+from edge_agent.buffer.room import Room
 from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_of
 from edge_agent.buffer.segment import Codec
+from edge_agent.buffer.stamps import Offset, Stamps, load_offsets
 from edge_agent.buffer.tables import SAMPLES
 from edge_agent.buffer.thinning import Gone
 from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
@@ -35,7 +37,6 @@ from edge_agent.errors import StorageBroken, StorageError
 from edge_agent.model import Batch
 from edge_agent.uplink import Envelope, Key, Lane, Stream
 
-_DELETIONS_PER_FLUSH = 500
 _SAVE_POSITIONS_S = 10.0
 
 
@@ -82,6 +83,9 @@ class Buffer:
         self._corrupt = 0
         self._generation = 0
         self._chosen = False
+        self._known = 0  # the generation of the file whose stamps we know
+        self._stamps = Stamps(clock, config.hold_s)
+        self._flushing_since_ns: int | None = None
         path = directory / name
         self._mark = path.with_suffix(".made")
         self._vault = Vault(
@@ -91,10 +95,11 @@ class Buffer:
             clock,
             epoch_of=self._raise_epoch,
             expected=self._expected,
-            last_epoch=lambda: self._known_identity().epoch if beside is None else 0,
+            last_epoch=self._last_epoch,
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
+        self._room = Room(directory, self._vault, self._retention, config.quota_bytes, config.free_bytes)
         self._reader = Reader(path)
         self.aside = Aside(self._vault, OUTLINE, stream, self._save)
 
@@ -145,6 +150,9 @@ class Buffer:
         """Takes a batch into memory; beyond ``memory_bytes`` the oldest unflushed ones are dropped, with a
         ledger row."""
         self.appended_samples += batch.samples
+        since_ns = self._flushing_since_ns
+        if since_ns is not None and self._clock.mono_ns() - since_ns > self.config.flush_s * 1e9:
+            self._memory.behind = self._stream is Stream.SAMPLES
         self._lose(self._memory.append(batch))
 
     async def flush(self) -> None:
@@ -160,13 +168,18 @@ class Buffer:
             await self._flush(force=True)
 
     async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
-        if uplink not in self._vault.accounts.uplinks or max_items < 1:
+        if uplink not in self._vault.accounts.uplinks or max_items < 1 or not self._may_send():
             return ()
         if lane is Lane.LIVE:
             self._pass_over(uplink)
             live = self._unsettled(uplink, self._live)
-            return live[: limited((e.samples for e in live), max_items, max_samples)]
-        return await self._take_backlog(uplink, max_items, max_samples)
+            return self._stamps.corrected(live[: limited((e.samples for e in live), max_items, max_samples)])
+        found = await self._take_backlog(uplink, max_items, max_samples)
+        return self._stamps.corrected(found) if self._may_send() else ()
+
+    def _may_send(self) -> bool:
+        """Whether it is known what stamps of this file mean, and none waits for its clock."""
+        return self._known == self._vault.generation and not self._stamps.holding
 
     def history(
         self,
@@ -219,6 +232,13 @@ class Buffer:
     def mark_reported(self, losses: Iterable[Loss]) -> None:
         self._vault.ledger.mark(losses)
 
+    def unreported_corrections(self) -> list[Offset]:
+        """As ``unreported_losses``: of clocks set after data had been stored (``correction_event``)."""
+        return self._stamps.unreported()
+
+    def mark_corrections(self, offsets: Iterable[Offset]) -> None:
+        self._stamps.mark(offsets)
+
     def info(self) -> dict[str, Any]:
         """From memory only, as plain data. ``commit_seconds``: bucket bounds and counts, not cumulative."""
         vault, accounts = self._vault, self._vault.accounts
@@ -232,7 +252,8 @@ class Buffer:
             "bytes": vault.usage.used_bytes,
             "file_bytes": vault.usage.file_bytes,
             "wal_bytes": vault.usage.wal_bytes,
-            "quota_bytes": self.config.quota_bytes,
+            **self._room.outlook(self._clock.mono_ns()),
+            "waits_for_clock": self._stamps.holding,
             "memory_batches": self._memory.batches,
             "memory_bytes": self._memory.bytes,
             "appended_samples": self.appended_samples,
@@ -281,16 +302,28 @@ class Buffer:
             self._generation = self._vault.generation
             self._stored_schemas.clear()
             self._retention.forget()
+            self._room.forget()
             self._live.clear()
             self._newest = self._vault.accounts.head + 1
             self._chosen = False
-        if ready and not self._chosen:
-            try:
-                await reselect(self._vault)
-            except StorageError:  # the next flush will say why
-                return False
+        if not ready:
+            return False
+        try:
+            await self._learn()
+        except StorageError:  # the next flush will say why
+            return False
+        return True
+
+    async def _learn(self) -> None:
+        """What the file says beside its segments."""
+        vault = self._vault
+        if self._known != vault.generation:
+            generation, offsets = vault.generation, await vault.ask(load_offsets)
+            self._stamps.load(offsets, vault.epoch)
+            self._known = generation
+        if not self._chosen:
+            await reselect(vault)
             self._chosen = True
-        return ready
 
     def _want(self, uplinks: Mapping[str, Selection] | Iterable[str]) -> None:
         names = list(uplinks)
@@ -299,6 +332,20 @@ class Buffer:
         self._chosen = False
 
     async def _flush(self, *, force: bool = False) -> None:
+        memory = self._memory
+        self._flushing_since_ns = self._clock.mono_ns()
+        try:
+            self._lose(memory.settle(self._flushing_since_ns, everything=self._closed))
+            await self._flush_waiting(force)
+            if memory.behind and not self._vault.degraded:  # the disk is back: what was held for thinning
+                memory.behind = False
+                self._lose(memory.settle(self._flushing_since_ns))
+                await self._flush_waiting(force)
+        finally:
+            self._flushing_since_ns = None
+            memory.behind = self._vault.degraded and self._stream is Stream.SAMPLES
+
+    async def _flush_waiting(self, force: bool) -> None:
         for _ in range(2):  # a second time with a reopened, shrunk or new file
             if not await self._ready():
                 return
@@ -307,6 +354,7 @@ class Buffer:
             if (
                 not self._memory.waiting
                 and not vault.ledger.dirty
+                and not self._stamps.due
                 and not (vault.dirty and (waited or force))
             ):
                 return
@@ -314,11 +362,14 @@ class Buffer:
                 return
 
     async def _flush_once(self) -> bool:
-        self._lose(self._memory.settle(self._clock.mono_ns(), everything=self._closed))
         flying = self._memory.take_off()
+        vault = self._vault
         try:
-            encoded = await self._vault.run(lambda: self._encode(flying))
-            await self._make_room(sum(len(e.body or b"") for e in encoded))
+            encoded = await vault.run(lambda: self._prepare(flying))
+            last = min(self._newest, vault.accounts.head) - 1
+            incoming = sum(len(e.body or b"") for e in encoded)
+            await self._room.make(incoming, last, self._clock.mono_ns())
+            self._memory.thinning = self._room.thinning and self._stream is Stream.SAMPLES
         except BaseException as error:
             self._lose(self._memory.back())
             if isinstance(error, StorageError):
@@ -328,8 +379,9 @@ class Buffer:
         pages = sum(len(e.body or b"") // PAGE + 1 for e in job.segments)
         return await self._vault.commit(job, pages=pages)
 
-    def _encode(self, flying: Sequence[Batch]) -> list[Encoded]:
+    def _prepare(self, flying: Sequence[Batch]) -> list[Encoded]:
         """In the writer thread."""
+        self._room.survey()
         out = []
         for batches in groups(flying):
             try:
@@ -343,6 +395,8 @@ class Buffer:
     def _job(self, encoded: Sequence[Encoded]) -> Flush:
         vault = self._vault
         segments = [e for e in encoded if e.body is not None]
+        if self._stream is Stream.SAMPLES:  # a period's time is a place in the calendar
+            self._stamps.notice(batch for e in segments for batch in e.batches)
         vault.accounts.choices.learn(e.schema for e in segments)
         units = [
             Unit(
@@ -365,6 +419,7 @@ class Buffer:
             unfit,
             self._retention.doomed,
             schemas,
+            self._stamps.unsaved,
             self._flushed,
             self._returned,
         )
@@ -376,6 +431,7 @@ class Buffer:
         for segment in job.unfit:
             self._lose([Gone.of("unencodable", segment.batches)])
         self._retention.deleted(job.deleted)
+        self._stamps.saved(job.offsets)
         self._stored_schemas.update(digest for digest, _ in job.schemas)
         if job.units:
             self._newest = job.units[0].seq
@@ -399,17 +455,6 @@ class Buffer:
             self._vault.ledger.record(
                 Loss(one.reason, self.epoch, None, None, None, one.samples, one.t0_ns, one.t1_ns)
             )
-
-    async def _make_room(self, incoming_bytes: int) -> None:
-        """Freed pages are used again: deleting keeps the file from growing."""
-        vault, accounts = self._vault, self._vault.accounts
-        used, stored = vault.usage.used_bytes, accounts.store.pending_segments
-        excess = used + incoming_bytes + 8 * PAGE - self.config.quota_bytes
-        wanted = -(-excess * stored // max(used, 1)) if excess > 0 else 0
-        if vault.full:  # the disk, not the quota: history makes room, what was not delivered does not
-            wanted = max(wanted, 16 + stored // 100)
-        last = min(self._newest, accounts.head) - 1
-        await self._retention.choose(min(wanted, _DELETIONS_PER_FLUSH), last, unsettled=excess > 0)
 
     # -- taking
 
@@ -497,6 +542,10 @@ class Buffer:
             if not self._mark.exists():
                 write_durably(self._mark, b"")
             return max(self._beside.epoch, seen)  # numbers go on within a file, so a key never repeats
+
+    def _last_epoch(self) -> int:
+        """Of the run before: a file that knows nothing of it has been rolled back by its card."""
+        return self._known_identity().epoch if self._beside is None else max(self._beside.epoch - 1, 0)
 
     def _expected(self) -> bool:
         """Whether there was such a file before, so that one that is not there is a loss."""

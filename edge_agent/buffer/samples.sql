@@ -60,3 +60,13 @@ CREATE TABLE "segment" (
    "crc32" INTEGER,
    "body" BLOB
 );
+CREATE TABLE "offset" (
+   "boot_id" TEXT PRIMARY KEY,
+   "first_ns" INTEGER,
+   "mono_ns" INTEGER,
+   "utc_ns" INTEGER,
+   "was_ns" INTEGER,
+   "released" INTEGER,
+   "reported" INTEGER,
+   "epochs" TEXT
+);

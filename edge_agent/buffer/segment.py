@@ -191,7 +191,10 @@ def _encode(layout: _Layout, batches: Sequence[Batch]) -> bytes:
     first = batches[0]
     nones: list[bytes] = []
     misfits: list[tuple[int, int, Value]] = []
-    rows = [_pack(layout, layout.pick(b.values), i, nones, misfits) for i, b in enumerate(batches)]
+    rows: list[bytes] = []
+    for index, batch in enumerate(batches):
+        before = rows[-1] if rows else b""
+        rows.append(_pack(layout, layout.pick(batch.values), index, before, nones, misfits))
     flags, extras = _extras(layout, batches, nones, misfits)
     firsts, deltas = [], []
     for block in layout.blocks:
@@ -210,16 +213,19 @@ def _pack(
     layout: _Layout,
     values: Sequence[Value],
     row: int,
+    before: bytes,
     nones: list[bytes],
     misfits: list[tuple[int, int, Value]],
 ) -> bytes:
-    """One row as bytes; what does not fit is noted and packed as zero."""
+    """One row as bytes; what does not fit is noted and packed as zero, ``None`` as what stood there in the
+    row ``before``: no difference, no bytes."""
     packed = _pack_exactly(layout, values)
     if packed is not None:
         nones.append(b"")
         return packed
     nones.append(bytes(v is None for v in values))
-    filled: list[Any] = [0 if v is None else v for v in values]
+    stood = layout.row.unpack(before) if before else (0,) * len(values)
+    filled: list[Any] = [old if v is None else v for v, old in zip(values, stood, strict=True)]
     packed = _pack_exactly(layout, filled)
     if packed is not None:
         return packed

@@ -9,8 +9,8 @@ a file has.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.errors import StorageBroken
@@ -21,12 +21,13 @@ Columns = Mapping[str, type]
 @dataclass(frozen=True, slots=True)
 class Shape:
     """``tables``: name -> columns; the first columns (as many as ``keys`` says, usually one) are the key.
-    ``name``: of the file that holds the SQL."""
+    ``name``: of the file that holds the SQL. ``since``: tables that earlier versions did not have."""
 
     name: str
     version: int
     tables: Mapping[str, Columns]
     keys: Mapping[str, int]
+    since: Mapping[str, int] = field(default_factory=dict)
 
     def key(self, table: str) -> tuple[str, ...]:
         return tuple(self.tables[table])[: self.keys.get(table, 1)]
@@ -69,7 +70,7 @@ _COMMON: dict[str, Columns] = {
 # known.
 SAMPLES = Shape(
     "samples",
-    1,
+    2,
     _COMMON
     | {
         "schema": {"digest": str, "body": str},
@@ -87,8 +88,19 @@ SAMPLES = Shape(
             "crc32": int,
             "body": bytes,
         },
+        "offset": {
+            "boot_id": str,
+            "first_ns": int,
+            "mono_ns": int,
+            "utc_ns": int,
+            "was_ns": int,
+            "released": int,
+            "reported": int,
+            "epochs": str,
+        },
     },
     {"quarantine": 2},
+    {"offset": 2},
 )
 EVENTS = Shape(
     "events",
@@ -112,10 +124,28 @@ EVENTS = Shape(
 
 def create(connection: sqlite3.Connection, shape: Shape) -> None:
     """All tables or none: a power cut during the first start leaves an empty file."""
+    _build(connection, shape, list(_sql(shape).values()))
+
+
+def migrate(connection: sqlite3.Connection, shape: Shape) -> None:
+    """A file of an earlier version gets what it lacks, all of it or nothing; others are left as they are.
+    Raises StorageBroken for a file that is not what its version says."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if 0 < version < shape.version:
+        verify(connection, shape)
+        sql = _sql(shape)
+        _build(connection, shape, [sql[name] for name, since in shape.since.items() if since > version])
+
+
+def _sql(shape: Shape) -> dict[str, str]:
     text = Path(__file__).with_name(f"{shape.name}.sql").read_text(encoding="utf-8")
+    return dict(zip(shape.tables, filter(str.strip, text.split(";\n")), strict=True))
+
+
+def _build(connection: sqlite3.Connection, shape: Shape, tables: Sequence[str]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in text.split(";\n"):
+        for statement in tables:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {shape.version}")
         connection.execute("COMMIT")
@@ -144,11 +174,13 @@ def statements(shape: Shape) -> str:
 
 
 def verify(connection: sqlite3.Connection, shape: Shape) -> None:
-    """Raises StorageBroken unless the file has this shape. Versions before ours would be migrated here."""
+    """Raises StorageBroken unless the file has this shape, or had it in the version that it says."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > shape.version:
         raise StorageBroken(f"made by a newer program (format {version}, this one knows {shape.version})")
     for name, columns in shape.tables.items():
+        if shape.since.get(name, 1) > max(version, 1):
+            continue
         found = [row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')]
         if found != list(columns):
             raise StorageBroken(f"table {name} is not as expected")

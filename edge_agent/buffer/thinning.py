@@ -1,4 +1,4 @@
-"""One reading in five, when there is no room for all: what is kept of twenty readings of one poll group. Pure.
+"""One reading in five, when there is no room for all: what is kept of twenty readings of one group. Pure.
 
 Of every tag the first and the last reading, the lowest and the highest value, and every reading whose quality
 differs from the one before: four of twenty, and more only where quality changes. What is kept is what was
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 from edge_agent.model import Batch, Quality, Value
 
@@ -55,32 +57,29 @@ def _kept_rows(batches: Sequence[Batch]) -> list[list[int]]:
     """Per row, the columns of which the reading is kept."""
     kept: list[list[int]] = [[] for _ in batches]
     plain = not any(any(batch.quality) for batch in batches)
-    columns = zip(*(batch.values for batch in batches), strict=True)
-    everything = range(len(batches))
-    for column, values in enumerate(columns):
-        if plain:
-            rows = _extremes(values, everything)
-        else:
+    last = len(batches) - 1
+    for column, values in enumerate(zip(*(batch.values for batch in batches), strict=True)):
+        if not plain:
             rows = _chosen(values, [batch.quality[column] for batch in batches])
+        elif values.count(values[0]) == len(values):
+            rows = {0, last}
+        else:
+            rows = {0, last, values.index(min(values)), values.index(max(values))}
         for row in rows:
             kept[row].append(column)
     return kept
 
 
-def _chosen(values: Sequence[Value], quality: Sequence[int]) -> set[int]:
+def _chosen(values: Sequence[Any], quality: Sequence[int]) -> set[int]:
     told = [row for row, flag in enumerate(quality) if flag < _SILENT]
     if not told:
         return set()
-    changed = {row for before, row in zip(told, told[1:], strict=False) if quality[before] != quality[row]}
-    return changed | _extremes(values, told, [row for row in told if quality[row] < _BAD])
-
-
-def _extremes(values: Sequence[Value], told: Sequence[int], sound: Sequence[int] | None = None) -> set[int]:
-    rows = {told[0], told[-1]}
-    valued = [row for row in (told if sound is None else sound) if values[row] is not None]
-    if valued:
-        rows.add(min(valued, key=values.__getitem__))  # type: ignore[arg-type]
-        rows.add(max(valued, key=values.__getitem__))  # type: ignore[arg-type]
+    rows = {row for before, row in pairwise(told) if quality[before] != quality[row]}
+    rows |= {told[0], told[-1]}
+    sound = [row for row in told if quality[row] < _BAD and values[row] is not None]
+    if sound:
+        rows.add(min(sound, key=values.__getitem__))
+        rows.add(max(sound, key=values.__getitem__))
     return rows
 
 
@@ -88,15 +87,15 @@ def _sparse(batch: Batch, columns: Sequence[int]) -> Batch:
     """The batch with its readings in ``columns`` only. What was silent stays so."""
     values: list[Value] = [None] * len(batch.values)
     quality = bytearray(flag if flag >= _SILENT else _SILENT for flag in batch.quality)
-    offsets = None if batch.offsets_ns is None else [None] * len(values)
+    offsets: list[int | None] = [None] * len(values)
     for column in columns:
         values[column] = batch.values[column]
         quality[column] = batch.quality[column]
-        if offsets is not None and batch.offsets_ns is not None:
-            offsets[column] = batch.offsets_ns[column]  # type: ignore[call-overload]
+        if batch.offsets_ns is not None:
+            offsets[column] = batch.offsets_ns[column]
     return replace(
         batch,
         values=tuple(values),
         quality=bytes(quality),
-        offsets_ns=None if offsets is None else tuple(offsets),
+        offsets_ns=None if batch.offsets_ns is None else tuple(offsets),
     )

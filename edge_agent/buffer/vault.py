@@ -33,6 +33,7 @@ from edge_agent.clock import Clock
 from edge_agent.errors import LinesideError, StorageBroken, StorageError, StorageFull
 
 T = TypeVar("T")
+_TIGHT_PAGES = 256
 COMMIT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -66,6 +67,7 @@ class Vault:
         self.commit_counts = [0] * (len(COMMIT_SECONDS) + 1)
         self.commit_seconds = 0.0
         self.full = False
+        self.tight = False  # little room on the disk: the log is kept short
         self._writer = Writer(path, shape, head, tuning, epoch_of, expected, last_epoch)
         self._clock = clock
         self._tuning = tuning
@@ -133,10 +135,10 @@ class Vault:
         """``ready`` must have said yes, and only one caller at a time: the owner holds a lock. ``pages``:
         about how many the job's own rows take."""
         self._wal_pages += pages + 6
-        due = (
-            self._wal_pages >= self._tuning.checkpoint_pages
-            or self._clock.mono_ns() >= self._next_checkpoint_ns
+        most = (
+            min(self._tuning.checkpoint_pages, _TIGHT_PAGES) if self.tight else self._tuning.checkpoint_pages
         )
+        due = self._wal_pages >= most or self._clock.mono_ns() >= self._next_checkpoint_ns
         snapshot = self._snapshot(job, clean, checkpoint or due)
         began_ns = self._clock.mono_ns()
         future = self._pending = self._worker.submit(lambda: self._writer.execute(snapshot))
@@ -314,7 +316,10 @@ class Vault:
 
 
 def _last_sign(opened: Opened) -> tuple[int, int]:
-    """Epoch of the run before, and when it last committed anything; 0 if nothing tells."""
+    """Epoch of the run before, and since when data may be missing: when it last committed anything, or of a
+    file that is gone, the oldest that waited in it; 0 if nothing tells."""
     epoch, started_ns, _ = opened.last_run or (opened.epoch - 1, 0, 1)
+    if opened.fault:
+        return max(epoch, opened.known_epoch), opened.held_since_ns
     mine = [unit.t1_ns for unit in opened.newest if unit.epoch == epoch]
     return max(epoch, opened.known_epoch), max(mine, default=started_ns)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from edge_agent.buffer.ballast import Ballast
 from edge_agent.buffer.database import Database, Tuning, Usage, storage_errors
 from edge_agent.buffer.ledger import LedgerRows, Loss, load_losses
 from edge_agent.buffer.positions import STORE, Position, PositionRows, Unit, load_positions
 from edge_agent.buffer.tables import Shape
-from edge_agent.errors import LinesideError, StorageBroken, StorageError
+from edge_agent.errors import LinesideError, StorageBroken, StorageError, StorageFull
 
 T = TypeVar("T")
 
@@ -71,12 +72,18 @@ class Opened:
     newest: list[Unit] = field(default_factory=list)
     last_run: tuple[int, int, int] | None = None  # epoch, started_ns, clean
     known_epoch: int = 0  # of the run before, as told from outside the file
+    held_since_ns: int = 0  # of a file that was set aside: the oldest that was not settled, as far as known
 
     @property
     def unclean(self) -> bool:
         """The run before left no clean mark, or not even a trace: then its log is gone."""
         epoch, _, clean = self.last_run or (0, 0, 1)
         return not clean or self.known_epoch > epoch
+
+    @property
+    def odd(self) -> bool:
+        """Among the newest rows there are some that nobody wrote, though the mark is clean: the card lied."""
+        return any(unit.seq < 1 or unit.epoch < 1 for unit in self.newest)
 
     usage: Usage = field(default_factory=Usage)
 
@@ -118,25 +125,46 @@ class Writer:
         last_epoch: Callable[[], int],
     ) -> None:
         self._database = Database(path, shape, tuning)
+        self._ballast = Ballast(path.parent)
         self._head = head
         self._epoch_of = epoch_of
         self._expected = expected
         self._last_epoch = last_epoch
 
     def first_open(self) -> Opened:
+        return self._with_ballast(self._first_open)
+
+    def _with_ballast(self, work: Callable[[], T]) -> T:
+        """Once more when a full disk was in the way and there was something to give up."""
+        try:
+            return work()
+        except StorageFull:
+            if not self._ballast.release():
+                raise
+            return work()
+
+    def _first_open(self) -> Opened:
         opened = Opened(known_epoch=self._last_epoch())
         expected = self._expected()
         fresh = not self._database.exists() or (not expected and self._database.empty())
+        if fresh and not expected:
+            opened.known_epoch = 0  # what others know of the run before is not about this file
         try:
             self._database.open(fresh=fresh)
-            self._read_all(opened)
-            if not fresh and opened.unclean:
+            try:
+                self._read_all(opened)
+            except (TypeError, ValueError, OverflowError) as error:  # rows of the right shape, but not ours
+                raise StorageBroken(f"{self._database.path.name}: {error}") from error
+            if not fresh and (opened.unclean or opened.odd):
                 self._database.check()
         except StorageBroken:
             seen = opened.last_run[0] if opened.last_run else 0
             self._database.set_aside()
             opened = Opened(
-                fault="quarantined_database", last_run=opened.last_run, known_epoch=opened.known_epoch
+                fault="quarantined_database",
+                last_run=opened.last_run,
+                known_epoch=opened.known_epoch,
+                held_since_ns=min(opened.oldest_ns.values(), default=0),
             )
             opened.epoch = self._epoch_of(seen)
             self._database.open(fresh=True)
@@ -154,9 +182,12 @@ class Writer:
             opened.positions, opened.revision = load_positions(connection)
             opened.losses, opened.next_loss = load_losses(connection)
             opened.newest = self._head.newest(connection)
-            opened.last_run = connection.execute(
+            run = connection.execute(
                 "SELECT epoch, started_ns, clean FROM run ORDER BY epoch DESC LIMIT 1"
             ).fetchone()
+            if run is not None:
+                epoch, started_ns, clean = (n if isinstance(n, int) else 0 for n in run)
+                opened.last_run = epoch, started_ns, clean
             for name, position in opened.positions.items():
                 gap = next(position.settled.gaps(1, head_of(opened)), None)
                 unit = self._head.unit(connection, gap[0]) if gap and name != STORE else None
@@ -165,12 +196,18 @@ class Writer:
 
     def start_over(self, epoch: int) -> int:
         self._database.set_aside()
+        return self._with_ballast(lambda: self._begin(epoch))
+
+    def _begin(self, epoch: int) -> int:
         raised = self._epoch_of(epoch)
         self._database.open(fresh=True)
         return raised
 
     def reopen(self) -> int:
         """A full checkpoint first: frames whose fsync failed must not stay below new ones."""
+        return self._with_ballast(self._reopen)
+
+    def _reopen(self) -> int:
         self._database.open(fresh=False)
         self._database.checkpoint("TRUNCATE")
         with storage_errors(self._database.path):
@@ -191,6 +228,8 @@ class Writer:
                 if snapshot.clean:
                     connection.execute("UPDATE run SET clean = 1 WHERE epoch = (SELECT max(epoch) FROM run)")
         except LinesideError as error:
+            if isinstance(error, StorageFull):  # so that the next try can delete and empty the log
+                self._ballast.release()
             return Outcome(error)
         try:
             left = self._database.checkpoint() if snapshot.checkpoint else None

@@ -32,11 +32,12 @@ from edge_agent.config.model import (
     WebConfig,
     Window,
 )
-from edge_agent.config.period_reader import PeriodReader, period_values
+from edge_agent.config.period_reader import PeriodReader, period_bytes
+from edge_agent.config.period_values import PeriodValues
 from edge_agent.config.plugins import InstalledPlugins, Plugins
 from edge_agent.config.secrets import Secrets
 from edge_agent.config.selecting import resolved
-from edge_agent.config.shapes import AgentFile
+from edge_agent.config.shapes import AgentFile, BufferFile
 from edge_agent.config.sources import MAX_BYTES, Decoded, DirectoryFiles, Files, ReadFiles, decode, user_name
 from edge_agent.config.standards import Standards, StandardsReader, today
 from edge_agent.config.suggest import said
@@ -155,6 +156,7 @@ class _Run:
         uplinks = resolved(document, uplinks, known, self.collector, sure=complete and whole)
         if document is None or model is None or self.collector.has_errors():
             return None
+        periods_bytes = period_bytes(model, period_tags, document, self.collector)
         devices = tuple(device for draft, own in found for device in _device(draft, own))
         warn_of_load(devices, by_name, self.collector)
         if not devices:
@@ -177,7 +179,7 @@ class _Run:
             language=model.language,
             devices=devices,
             uplinks=uplinks,
-            buffer=BufferConfig(float(model.buffer.flush), int(model.buffer.quota), int(model.buffer.memory)),
+            buffer=_buffer(model.buffer, periods_bytes),
             web=WebConfig(model.web.host, model.web.port, model.web.tags, model.web.max_series),
             files=self.read_files,
             shifts=Shifts(tuple(sorted((begin_s, name) for name, begin_s in model.shifts.items()))),
@@ -185,7 +187,7 @@ class _Run:
             derivation=derivation,
             derived_windows=derived_windows,
             writing=writing,
-            periods=period_values(model.periods, period_tags),
+            periods=PeriodValues(period_tags, float(model.periods.grace)),
         )
 
     # --- files ---------------------------------------------------------------------------------------------
@@ -317,6 +319,19 @@ def _uplink_names(agent: Document | None) -> list[str] | None:
     names = [item.get("name") if isinstance(item, dict) else None for item in items or ()]
     found = [str(name) for name in names if isinstance(name, (str, int))]
     return found if len(found) == len(names) else None
+
+
+def _buffer(file: BufferFile, periods_bytes: int) -> BufferConfig:
+    return BufferConfig(
+        flush_s=float(file.flush),
+        quota_bytes=int(file.quota),
+        memory_bytes=int(file.memory),
+        free_bytes=None if file.free is None else int(file.free),
+        events_bytes=int(file.events_quota),
+        periods_bytes=periods_bytes,
+        hold_s=float(file.hold_unsynchronised),
+        daily_writes_bytes=int(file.daily_writes),
+    )
 
 
 def _console(model: AgentFile, directory: Path) -> ConsoleConfig:

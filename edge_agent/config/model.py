@@ -106,9 +106,17 @@ class UplinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class BufferConfig:
+    """``free_bytes``: so much of the disk is left free; None: a twentieth of it, at most 200 MB.
+    ``hold_s``: so long after boot samples wait for a clock that has never been synchronised."""
+
     flush_s: float = 5.0
     quota_bytes: int = 4_000_000_000
     memory_bytes: int = 16_000_000
+    free_bytes: int | None = None
+    events_bytes: int = 200_000_000
+    periods_bytes: int = 500_000_000
+    hold_s: float = 120.0
+    daily_writes_bytes: int = 1_500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,7 @@ class Configuration:
     writing: Writing = field(default_factory=Writing)
     shifts: Shifts = Shifts()
     console: ConsoleConfig = ConsoleConfig()
-    periods: PeriodValues = PeriodValues()
+    periods: PeriodValues = field(default_factory=PeriodValues)
 
     def taking(self, stream: Stream) -> dict[str, Selection]:
         """The uplinks that a store of this stream must keep units for, with what they select."""

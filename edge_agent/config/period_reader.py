@@ -1,4 +1,4 @@
-"""``periods`` of device files and of derived.d -> ``PeriodTag``s: names are looked up, rules are filled in."""
+"""``periods`` of device files and of derived.d -> ``PeriodTag``s: names looked up, rules filled in."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 from edge_agent.config import catalogue as c
 from edge_agent.config.derivation import Counter
 from edge_agent.config.devices import Draft
+from edge_agent.config.document import Document
 from edge_agent.config.explain import shown
 from edge_agent.config.located import Collector, Path
-from edge_agent.config.period_shapes import PeriodFile, PeriodsFile, StateFile
-from edge_agent.config.period_values import MINUTES, Beside, Mean, PeriodTag, PeriodValues
+from edge_agent.config.period_shapes import PeriodFile, StateFile
+from edge_agent.config.period_values import MINUTES, Beside, Mean, PeriodTag
 from edge_agent.config.plugins import Keys
 from edge_agent.config.process import TagRef
+from edge_agent.config.shapes import AgentFile
 from edge_agent.config.suggest import NOTHING, hint
 from edge_agent.config.virtual import default_age_s
 from edge_agent.model import Tag, ValueType
@@ -29,9 +31,10 @@ _STATE = Text("a number or an on/off tag", "数值或开关量")
 _MEANINGLESS = ("weight_by", "min_samples", "integral_per", "maintenance", "calibration")
 _TIMES = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
-DAY_BYTES = 140.0
-"""What the minute, hour and day values of one tag take on disk per day and minute value, see
-docs/periods.md; 1440 minute values a day make 200 kB."""
+VALUE_BYTES = 60
+"""What one period of one tag takes on disk, everything included (docs/periods.md): 90 kB a day."""
+_MOST_BYTES = 4_000_000_000  # that are taken without being asked
+_LEAST_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,19 @@ _RULES = {
 }
 
 
-def period_values(written: PeriodsFile, tags: Sequence[PeriodTag]) -> PeriodValues:
-    """With the space that they need for as long as they are to be kept."""
-    daily = sum(DAY_BYTES * 86_400 / tag.minute_s for tag in tags)
-    needed = max(round(float(written.keep) / 86_400 * daily), 50_000_000)
-    quota = int(written.quota) if written.quota is not None else needed
-    return PeriodValues(tuple(tags), float(written.grace), quota)
+def period_bytes(
+    model: AgentFile, tags: Sequence[PeriodTag], document: Document, collector: Collector
+) -> int:
+    """The quota of their store: what is written, else what they need for as long as they are to be kept."""
+    if model.buffer.periods_quota is not None:
+        return int(model.buffer.periods_quota)
+    periods = sum(float(model.periods.keep) / tag.minute_s for tag in tags)
+    needed = max(round(periods * VALUE_BYTES), _LEAST_BYTES)
+    if needed > _MOST_BYTES:
+        path = ("periods", "keep")
+        values: dict[str, object] = {"needed": f"{needed / 1e9:.1f}GB", "most": f"{_MOST_BYTES / 1e9:g}GB"}
+        collector.add(document.source, document.value(path), c.W_PERIOD_SPACE, path, **values)
+    return min(needed, _MOST_BYTES)
 
 
 class PeriodReader:
@@ -274,16 +284,15 @@ class _Entry:
         if not period_s or not made.min_samples or tag.group in _subscribed(self.draft):
             return
         values: dict[str, object] = {"tag": tag.name, "period": f"{period_s:g}s"}
-        key = (
-            ("min_samples",)
-            if self.draft.document.get((*self.path, "min_samples")) is not None
-            else ("rule",)
-        )
+        key: Path = ("min_samples",) if self._says("min_samples") else ("rule",)
         if made.min_samples > made.minute_s / period_s:
             length = f"{made.minute_s // 60}min"
             self.add(key, c.PERIOD_RARE, length=length, wanted=made.min_samples, **values)
         elif made.min_samples == made.minute_s / period_s:
             self.add(key, c.W_PERIOD_MARGIN, **values)
+
+    def _says(self, key: str) -> bool:
+        return self.draft.document.get((*self.path, key)) is not None
 
 
 def _or(value: int | None, default: int) -> int:

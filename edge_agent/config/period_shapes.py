@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from edge_agent.config.fields import Free, Number, Reference
-from edge_agent.settings import Delay, Duration, Settings, Size
+from edge_agent.settings import Delay, Duration, Settings
 
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%?\s*", re.ASCII)
 
@@ -118,6 +118,3 @@ class PeriodsFile(Settings):
         default=5.0, le=60, description="A period is closed so long after its end. 周期结束后等待时长。"
     )
     keep: Duration = Field(default=190 * 86_400.0, description="Space is kept for so long. 预留的保存时长。")
-    quota: Size | None = Field(
-        default=None, gt=0, description="Disk space; default: what 'keep' needs. 磁盘配额，默认由 keep 得出。"
-    )

@@ -68,8 +68,7 @@ class PeriodTag:
 
 @dataclass(frozen=True, slots=True)
 class PeriodValues:
-    """All of them. ``grace_s``: a period is closed so long after its end. ``quota_bytes``: of their store."""
+    """All of them. ``grace_s``: a period is closed so long after its end."""
 
     tags: tuple[PeriodTag, ...] = ()
     grace_s: float = 5.0
-    quota_bytes: int = 200_000_000

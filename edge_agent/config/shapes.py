@@ -19,7 +19,7 @@ from edge_agent.config.fields import name_guess as name_guess
 from edge_agent.config.period_shapes import PeriodFile, PeriodsFile
 from edge_agent.config.window_shapes import WindowFile as WindowFile
 from edge_agent.config.writes_shapes import HeartbeatFile, OutputFile, WriteFile, WritingFile
-from edge_agent.settings import Duration, Settings, Size
+from edge_agent.settings import Delay, Duration, Settings, Size
 
 _DAY_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
@@ -96,6 +96,24 @@ class BufferFile(Settings):
     flush: Duration = Field(default=5.0, description="Samples go to disk this often. 落盘间隔。")
     quota: Size = Field(default=4_000_000_000, gt=0, description="Disk space the buffer may take. 磁盘配额。")
     memory: Size = Field(default=16_000_000, gt=0, description="Memory before a flush. 内存上限。")
+    free: Size | None = Field(
+        default=None,
+        description="Disk space left free; default: a twentieth of the disk, at most 200MB. 磁盘保留空间。",
+    )
+    events_quota: Size = Field(default=200_000_000, gt=0, description="Disk space for events. 事件配额。")
+    periods_quota: Size | None = Field(
+        default=None,
+        gt=0,
+        description="Disk space for minute, hour and day values; default: what periods.keep needs, "
+        "50MB to 4GB. 周期值配额。",
+    )
+    hold_unsynchronised: Delay = Field(
+        default=120.0,
+        description="So long after boot samples wait for the clock; 0: not at all. 时钟未同步时的等待时间。",
+    )
+    daily_writes: Size = Field(
+        default=1_500_000_000, gt=0, description="Bytes a day this agent may write. 每日写入预算。"
+    )
 
 
 class ConsoleFile(Settings):

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 SECTOR = 512
+State = dict[str, bytes | int | None]
+"""Path below ``root`` -> content; an int: so many bytes of nothing; None: a directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ class _File:
         self.length = done[-1] if done else self.length
         self.lengths = [pair for pair in self.lengths if pair[0] > time]
 
-    def drawn(self, random: Random, kept: float) -> bytes:
+    def drawn(self, random: Random, kept: float) -> bytes | int:
+        """The length alone, of a file into which nothing was ever written."""
         out = bytearray(self.base)
         upto, length = 0, self.length
         if self.lengths and random.random() < max(kept, 0.2):
@@ -137,7 +140,7 @@ class _File:
             possible = _possible(versions, upto)
             if possible and (possible[0] is None or random.random() < kept):
                 _place(out, sector, possible[-1] if random.random() < 0.7 else random.choice(possible))
-        return bytes(out[:length]).ljust(length, b"\0")
+        return bytes(out[:length]).ljust(length, b"\0") if self.base or self.sectors else length
 
 
 def _possible(versions: list[tuple[int, bytes | None]], upto: int) -> list[bytes | None]:
@@ -239,11 +242,11 @@ class Disk:
             _change(durable, change.names)
         self._loose = durable, [c for c in changes if c not in done]
 
-    def draw(self, random: Random) -> dict[str, bytes | None]:
-        """One state: path below ``root`` -> content; None for a directory."""
+    def draw(self, random: Random) -> State:
+        """One state of many."""
         kept = random.choice((0.0, 0.1, 0.5, 0.5, 0.9, 1.0))
         names = self._drawn_names(random, kept)
-        out: dict[str, bytes | None] = {}
+        out: State = {}
         for path, file in names.items():
             parent = _parent(path)
             if parent == self.root or (parent in names and names[parent].directory):  # it is durable itself

@@ -126,10 +126,10 @@ def _begin(recordings: Mapping[str, Recording]) -> None:
 
 
 def _all_said(recording: Recording) -> Told:
-    told, syncs = Told(), 0
+    told = Told()
     for operation in recording.operations:
         if isinstance(operation, Said):
-            told.hear(operation.text, syncs)
+            told.hear(operation.text)
     return told
 
 
@@ -149,11 +149,11 @@ async def _walk(part: Sequence[Cut], seed: str, folder: Path) -> list[tuple[Cut,
         for operation in known.recording.operations[place : cut.at]:
             disk.apply(operation)
             if isinstance(operation, Said):
-                said.hear(operation.text, disk.syncs)
+                said.hear(operation.text)
         place = cut.at
         random = Random(f"{seed}/{cut}")
         state = disk.draw(random)
         lay_out(state, folder, random)
-        case = Case(copy.deepcopy(said), known.all_said, known.left, cut.lies, disk.syncs - cut.lies)
+        case = Case(copy.deepcopy(said), known.all_said, known.left, cut.lies)
         out.append((cut, await judge(folder, case, twice=number % _TWICE == 0)))
     return out

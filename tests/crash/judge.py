@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from edge_agent.config.model import BufferConfig, Selection
 from edge_agent.model import Event, Schema
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Envelope, Lane, Stream
+from tests.crash.disk import State
 from tests.crash.told import Told, digest_of, digest_of_event
 from tests.unit.buffer.plant import PRESS, batch_of, event_of
 
@@ -43,12 +45,13 @@ class Loss:
     first: int | None
     last: int | None
     samples: int | None
-
+    t0_ns: int
     new: bool  # made by the start under test
 
-    def covers(self, uplink: str, unit: Unit) -> bool:
+    def covers(self, uplink: str, unit: Unit, time_ns: int) -> bool:
         if self.samples is None:
-            return self.epoch >= unit[0] and (self.new or self.reason in FAULTS)
+            told = self.new or self.reason in FAULTS
+            return told and self.epoch >= unit[0] and self.t0_ns <= time_ns
         within = self.last is not None and (self.first or 0) <= unit[1] <= self.last
         return within and self.uplink in (None, uplink)
 
@@ -74,7 +77,6 @@ class Case:
     all_said: Told
     left: Mapping[str, frozenset[Unit]]
     lies: int = 0
-    honest_since: int = 0  # promises made at this many flushes or fewer stand on an honest disk
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ class Verdict:
         self.findings.append(Finding(kind, text))
 
 
-def lay_out(state: Mapping[str, bytes | None], target: Path, random: Random) -> None:
+def lay_out(state: State, target: Path, random: Random) -> None:
     """The files of a state. The index of a log is mapped memory: after a cut it may hold anything."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -99,7 +101,11 @@ def lay_out(state: Mapping[str, bytes | None], target: Path, random: Random) -> 
             path.mkdir(exist_ok=True)
         else:
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(random.randbytes(len(content)) if name.endswith("-shm") else content)
+            with path.open("wb") as file:
+                if isinstance(content, int):
+                    file.truncate(content)
+                else:
+                    file.write(random.randbytes(len(content)) if name.endswith("-shm") else content)
 
 
 async def judge(directory: Path, case: Case, *, twice: bool) -> Verdict:
@@ -109,7 +115,8 @@ async def judge(directory: Path, case: Case, *, twice: bool) -> Verdict:
     try:
         await Trial(directory, case, verdict).run(twice=twice)
     except Exception as error:  # noqa: BLE001 - whatever it raises: it did not start
-        verdict.add("not_starting", f"{type(error).__name__}: {error}")
+        where = "".join(traceback.format_tb(error.__traceback__)[-2:])
+        verdict.add("not_starting", f"{type(error).__name__}: {error}\n{where}")
     return verdict
 
 
@@ -122,6 +129,7 @@ class Trial:
         self.clock = ManualClock(case.said.time_ns + DAY_NS, 5 * 10**11)
         self.clock.boot_id = "after the cut"
         self.buffers: dict[str, Buffer] = {}
+        self.made_anew: set[str] = set()
         self.events: EventStore
 
     async def run(self, *, twice: bool) -> None:
@@ -129,11 +137,13 @@ class Trial:
         self.notes_and_snapshots()
         if not self.said.wants:
             return
+        made = {s: (self.directory / FILES[s]).with_suffix(".made").exists() for s in FILES}
         await self.start()
         # A lying card may have taken nothing at all of the last run, not even its number. What then stands
         # there is the honest state of an earlier moment, and nothing can tell.
         self.verdict.vanished = bool(self.case.lies) and epoch < self.said.epoch
         stored = {stream: self.read(stream) for stream in FILES}
+        self.made_anew = {s for s in ("periods", "event") if not made[s]}
         taken = {stream: await self.taken(stream, store) for stream, store in self.stores()}
         for stream in FILES:
             self.counters(stream, taken[stream])
@@ -141,6 +151,8 @@ class Trial:
         await self.go_on()
         for stream, one in stored.items():
             one.losses = self.read(stream).losses  # with those that reading has brought about
+            if self.case.lies and stream in self.made_anew:  # as at a first start: only the other file tells
+                one.losses += [row for row in self.read("samples").losses if row.new]
             self.content(stream, one, taken[stream])
             self.missing(stream, one)
             self.positions(stream, one, taken[stream])
@@ -193,7 +205,8 @@ class Trial:
             try:
                 stored.check = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
                 rows = connection.execute(
-                    "SELECT id, reason, epoch, uplink, from_seq, to_seq, n_samples, t1_ns >= ? FROM loss",
+                    "SELECT id, reason, epoch, uplink, from_seq, to_seq, n_samples, t0_ns, t1_ns >= ?"
+                    " FROM loss",
                     (self.said.time_ns + DAY_NS,),
                 )
                 stored.losses = [Loss(*row) for row in rows]
@@ -228,12 +241,9 @@ class Trial:
             if self.verdict.vanished:
                 continue
             for name in self.waiting(stream, unit, kept.schema):
-                rows = [row for row in stored.losses if row.covers(name, unit)]
+                rows = [row for row in stored.losses if row.covers(name, unit, kept.time_ns)]
                 if not rows:
                     self.verdict.add("lost", f"{stream} {unit} for {name}, and no ledger row tells")
-                elif self.case.lies and kept.since <= self.case.honest_since and not self.verdict.set_aside:
-                    if all(row.samples is None for row in rows):
-                        self.verdict.add("lost", f"{stream} {unit} was on the card before it lied")
 
     def waiting(self, stream: str, unit: Unit, schema: str) -> list[str]:
         """The uplinks that have not settled it, as far as had been told."""
@@ -255,7 +265,7 @@ class Trial:
         for name, units in taken.items():
             for unit in stored.units.keys() & kept.keys() - units.keys():
                 if name in self.waiting(stream, unit, kept[unit].schema) and not self.verdict.vanished:
-                    if not any(row.covers(name, unit) for row in stored.losses):
+                    if not any(row.covers(name, unit, kept[unit].time_ns) for row in stored.losses):
                         self.verdict.add("ahead", f"{stream} {unit} is settled for {name}, which never had it")
 
     async def taken(self, stream: str, store: Buffer | EventStore) -> dict[str, dict[Unit, str]]:

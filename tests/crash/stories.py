@@ -137,7 +137,10 @@ class Agent:
             found |= {(e.key.epoch, e.key.seq): e for e in taken if e.key.seq > self.heads[store.stream]}
         self.heads[store.stream] = store.info()["head"]
         if found:
-            units = [(*key, digest_of(e.batches), e.schema.digest) for key, e in found.items() if e.schema]
+            units = [
+                (*key, digest_of(e.batches), e.batches[0].schema.digest, max(b.time_ns for b in e.batches))
+                for key, e in found.items()
+            ]
             self.say(kept={"stream": store.stream, "units": units})
 
     async def take(self) -> None:
@@ -165,7 +168,7 @@ class Agent:
         keys = await self.events.commit(events, {name: state})
         if len(keys) == len(events) and self.events.info()["state"] == "ok":
             units = [
-                (k.epoch, k.seq, digest_of_event(e), "") for k, e in zip(keys, events, strict=True)
+                (k.epoch, k.seq, digest_of_event(e), "", e.time_ns) for k, e in zip(keys, events, strict=True)
             ]
             self.say(kept={"stream": "event", "units": units, "states": states})
 

@@ -30,11 +30,11 @@ def digest_of_event(event: Event) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One committed unit. ``since``: how many flushes to the disk had been made when it was promised."""
+    """One committed unit; ``time_ns``: of its newest reading."""
 
     digest: str
     schema: str
-    since: int
+    time_ns: int
 
 
 @dataclass(slots=True)
@@ -56,29 +56,29 @@ class Told:
     notes: dict[str, list[str]] = field(default_factory=dict)
     saved: list[str] = field(default_factory=list)
 
-    def hear(self, text: str, syncs: int) -> None:
+    def hear(self, text: str) -> None:
         for name, value in json.loads(text).items():
-            getattr(self, f"_{name}")(value, syncs)
+            getattr(self, f"_{name}")(value)
 
-    def _opened(self, value: dict[str, Any], syncs: int) -> None:
+    def _opened(self, value: dict[str, Any]) -> None:
         self.agent, self.epoch, self.running = value["agent"], value["epoch"], True
 
-    def _damages(self, value: str, syncs: int) -> None:
+    def _damages(self, value: str) -> None:
         self.damaged.add(value)
 
-    def _closing(self, value: int, syncs: int) -> None:
+    def _closing(self, value: int) -> None:
         self.stopping = True
 
-    def _closed(self, value: int, syncs: int) -> None:
+    def _closed(self, value: int) -> None:
         self.running = self.stopping = False
 
-    def _time(self, value: int, syncs: int) -> None:
+    def _time(self, value: int) -> None:
         self.time_ns = value
 
-    def _wants(self, value: dict[str, list[str]], syncs: int) -> None:
+    def _wants(self, value: dict[str, list[str]]) -> None:
         self.wants = value
 
-    def _registered(self, value: dict[str, Any], syncs: int) -> None:
+    def _registered(self, value: dict[str, Any]) -> None:
         """What each uplink of a store is asked to take begins above this number."""
         known = self.since.setdefault(value["stream"], {})
         names = value["uplinks"]
@@ -88,34 +88,34 @@ class Told:
         for name in names:
             known[name] = min(known.get(name, value["head"]), value["head"])  # a new file begins at 1
 
-    def _kept(self, value: dict[str, Any], syncs: int) -> None:
+    def _kept(self, value: dict[str, Any]) -> None:
         units = self.kept.setdefault(value["stream"], {})
-        for epoch, seq, digest, schema in value["units"]:
-            units[epoch, seq] = Kept(digest, schema, syncs)
+        for epoch, seq, digest, schema, time_ns in value["units"]:
+            units[epoch, seq] = Kept(digest, schema, time_ns)
         if "states" in value:
             self.states = [value["states"]]
 
-    def _asks_states(self, value: str, syncs: int) -> None:
+    def _asks_states(self, value: str) -> None:
         self.states = [*(self.states or ["{}"]), value]
 
-    def _settles(self, value: dict[str, Any], syncs: int) -> None:
+    def _settles(self, value: dict[str, Any]) -> None:
         stream = self.settled.setdefault(value["stream"], {})
         stream.setdefault(value["uplink"], set()).update((e, s) for e, s in value["keys"])
 
-    def _lost(self, value: dict[str, Any], syncs: int) -> None:
+    def _lost(self, value: dict[str, Any]) -> None:
         rows = self.losses.setdefault(value["stream"], {})
         rows.update((number, text) for number, text in value["rows"])
 
-    def _keeps(self, value: Sequence[str], syncs: int) -> None:
+    def _keeps(self, value: Sequence[str]) -> None:
         name, text = value
         self.notes.setdefault(name, [""]).append(text)
 
-    def _has_kept(self, value: Sequence[str], syncs: int) -> None:
+    def _has_kept(self, value: Sequence[str]) -> None:
         name, text = value
         self.notes[name] = [text]
 
-    def _saves(self, value: str, syncs: int) -> None:
+    def _saves(self, value: str) -> None:
         self.saved.append(value)
 
-    def _has_saved(self, value: str, syncs: int) -> None:
+    def _has_saved(self, value: str) -> None:
         self.saved = [value]

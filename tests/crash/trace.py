@@ -149,6 +149,12 @@ class _Reader:
         if self._ours(path := _path(arguments[0])):
             yield Resize(path, int(arguments[1]))
 
+    def _fallocate(self, pid: str, arguments: list[str], result: int, note: str) -> Iterator[Operation]:
+        if self._ours(path := _path(arguments[0])):
+            if arguments[1] != "0":
+                raise Untraceable(f"fallocate of {path} with {arguments[1]}")
+            yield Resize(path, int(arguments[2]) + int(arguments[3]))
+
     def _fsync(self, pid: str, arguments: list[str], result: int, note: str) -> Iterator[Operation]:
         if self._ours(path := _path(arguments[0])):
             yield Sync(path)

@@ -35,6 +35,8 @@ def main() -> int:
         except Exception as failure:  # noqa: BLE001 - whatever ends a scenario is its verdict
             error = f"{type(failure).__name__}: {failure}"
             traceback.print_exc()
+        finally:
+            stage.clear()
     print(json.dumps({"id": play.id, "title": play.title, "error": error, **stage.result()}))
     return 0
 

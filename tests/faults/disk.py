@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
 import resource
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Event, Thread
 
 from tests.faults import disks
 from tests.faults.scene import Plan, Scene
@@ -80,7 +77,7 @@ def full(stage: Stage) -> None:
     """A second tenant fills the file system to the last byte."""
     hold_s = stage.either(8.0, 60.0)
     stage.did(f"tmpfs of 64 MB filled to the last byte by others for {hold_s:g} s")
-    state = disks.tmpfs(stage.folder / "disk", "64m")
+    state = stage.disk("64m")
     with Scene(stage.folder, Plan(poll=PLAN.poll, state=state)) as scene:
         scene.start()
         scene.flows()
@@ -143,7 +140,7 @@ def read_only(stage: Stage) -> None:
     a write error, and then the file system is really made read-only."""
     hold_s = stage.either(6.0, 60.0)
     stage.did(f"state directory remounted read-only for {hold_s:g} s")
-    state = disks.tmpfs(stage.folder / "disk", "64m")
+    state = stage.disk("64m")
     with Scene(stage.folder, Plan(poll=PLAN.poll, state=state)) as scene:
         scene.start()
         scene.flows()
@@ -151,10 +148,10 @@ def read_only(stage: Stage) -> None:
         with polled(stage, scene):
             rules = (f"{SYNCS},{WRITES}:error=EROFS",)
             with meddled(scene.pid, *rules, log=log, trace=f"{SYNCS},{WRITES}", within=state):
-                scene.plc("silent", unit=1)  # events are to be written as well
+                scene.site.write_main(web={"port": scene.site.web_port, "tags": "off"})
+                scene.site.reload()  # an event, so that its store lets go as well
                 eventually("it says so", lambda: _degraded(scene))
                 eventually("remounted", lambda: disks.remount(state, "ro"), 30)
-                scene.plc("ok", unit=1)
             time.sleep(hold_s)
             stage.is_("says that it does not store", _degraded(scene), True)
         eventually("remounted", lambda: disks.remount(state, "rw"))
@@ -205,13 +202,15 @@ def _lag(stage: Stage, scene: Scene, seconds: float) -> float:
 
 
 def pinned(stage: Stage) -> None:
-    """Somebody else holds a read transaction on the store: nothing of the log can be given back meanwhile."""
+    """Somebody else holds a read transaction on the store: nothing of the log can be given back meanwhile.
+    The short form is played at a 32nd of the scale: limit and log."""
     hold_s = stage.either(20.0, 600.0)
-    stage.did(f"another process holds a read transaction on buffer.db for {hold_s:g} s")
-    plan = Plan(flush="100ms", poll="50ms", units=15)
+    limit = stage.either(WAL_LIMIT // 32, WAL_LIMIT)
+    stage.did(f"another process holds a read transaction on buffer.db for {hold_s:g} s, limit {limit} bytes")
+    plan = Plan(flush="100ms", poll="50ms", units=15, module=("tests.faults.steered",))
     largest = 0
     with Scene(stage.folder, plan) as scene:
-        scene.start()
+        scene.start(FAULTS_LOG_LIMIT=str(limit))
         scene.flows()
         path = scene.site.state / "buffer.db"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as reader:
@@ -219,46 +218,59 @@ def pinned(stage: Stage) -> None:
             reader.execute("SELECT count(*) FROM segment").fetchone()
             end = time.monotonic() + hold_s
             while time.monotonic() < end:
-                largest = max(largest, path.with_name("buffer.db-wal").stat().st_size)
+                wal = path.with_name("buffer.db-wal")
+                largest = max(largest, wal.stat().st_size if wal.exists() else 0)
                 time.sleep(0.1)
+        stage.told("state meanwhile", str(scene.buffer()["state"]))
         scene.settle()
-        stage.at_most("largest log MB", largest / 2**20, WAL_LIMIT / 2**20)
+        stage.at_most("largest log / limit", largest / limit, 1.0)
         stage.judge(scene)
 
 
 def exhausted(stage: Stage) -> None:
     hold_s = stage.either(5.0, 30.0)
-    stage.did(f"no file descriptor left for {hold_s:g} s with all connections cut; then no inode left at start")
-    state = disks.tmpfs(stage.folder / "disk", "64m", inodes=40)
-    with Scene(stage.folder, Plan(state=state)) as scene:
+    stage.did(f"no file descriptor left for {hold_s:g} s, all connections cut; then no inode left at a start")
+    state = stage.disk("64m", inodes=60)
+    with Scene(stage.folder, Plan(poll=PLAN.poll, state=state)) as scene:
         scene.start()
         scene.flows()
         pid = scene.pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        soft = 1 + max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-        held = _take_all(scene, soft)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))  # those that are open stay
         for park in scene.parks.values():
             park.proxy.cut()
-        time.sleep(hold_s)
-        held.set()
+        with polled(stage, scene):
+            time.sleep(hold_s)
+        crashes = int(scene.site.agent is None or not scene.site.agent.running)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         scene.flows(60)
+        scene.stop()
+        taken = _take_inodes(state)
+        scene.start()
+        before = sum(len(times) for times in scene.polls().values())
+        time.sleep(hold_s)
+        crashes += int(scene.site.agent is None or not scene.site.agent.running)
+        stage.at_least("polls without an inode", sum(len(t) for t in scene.polls().values()) - before, 10)
+        for path in taken:
+            path.unlink()
+        begin = time.monotonic()
+        eventually("it heals", lambda: _healed(scene), RETURN_WITHIN_S + 10)
+        stage.at_most("return s", time.monotonic() - begin, RETURN_WITHIN_S)
         scene.settle()
-        made = _take_inodes(state)
-        for side in ("", "-wal", "-shm"):
-            (state / f"events.db{side}").rename(stage.folder / f"events.db{side}") if (
-                state / f"events.db{side}"
-            ).exists() else None
-        raise NotImplementedError(made)
+        stage.is_("crashes", crashes, 0)
+        stage.judge(scene)
 
 
-def _take_all(scene: Scene, soft: int) -> Event:
-    raise NotImplementedError(re, Thread, Path, scene, soft)
-
-
-def _take_inodes(state: Path) -> list[Path]:
-    raise NotImplementedError(state)
+def _take_inodes(place: Path) -> list[Path]:
+    """Empty files until there can be no more."""
+    taken: list[Path] = []
+    try:
+        while True:
+            path = place / f"taken-{len(taken)}"
+            path.touch()
+            taken.append(path)
+    except OSError:
+        return taken
 
 
 SCENARIOS = (
@@ -268,4 +280,5 @@ SCENARIOS = (
     Scenario("F29", "read-only remount", read_only, spaces=("mount",), tools=("strace",)),
     Scenario("F30", "slow storage", slow, alone=True, tools=("strace",)),
     Scenario("F31", "a long reader", pinned, limit_s=900),
+    Scenario("F32", "no descriptors, no inodes", exhausted, spaces=("mount",)),
 )

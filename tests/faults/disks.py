@@ -14,6 +14,11 @@ def tmpfs(place: Path, size: str, *, inodes: int | None = None) -> Path:
     return place
 
 
+def gone(place: Path) -> None:
+    """Takes it away, also while somebody still holds a file in it."""
+    subprocess.run(["umount", "-l", place], check=True)
+
+
 def remount(place: Path, options: str) -> bool:
     """False while a file is open for writing."""
     done = subprocess.run(["mount", "-o", f"remount,{options}", place], capture_output=True, check=False)

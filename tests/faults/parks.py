@@ -19,7 +19,7 @@ Reading = tuple[int, int | None, bool]
 
 
 class Receiver(Protocol):
-    """``faults``: which of down, hang, lose_answers, poison it can do. ``proxy``: what the agent speaks to."""
+    """``faults``: which of down, hang, lose_answers, poison, denied it can do. ``proxy``: what the agent speaks to."""
 
     name: str
     kind: str
@@ -53,8 +53,9 @@ class Receiver(Protocol):
 
 class HttpPark:
     kind = "http"
-    faults = frozenset({"down", "hang", "lose_answers", "poison"})
-    _MOODS = {"ok": "ok", "down": "vanish", "hang": "hang", "lose_answers": "lose-answer", "poison": "poison"}
+    faults = frozenset({"down", "hang", "lose_answers", "poison", "denied"})
+    _MOODS = {"ok": "ok", "down": "vanish", "hang": "hang", "lose_answers": "lose-answer", "poison": "poison",
+              "denied": "401"}  # fmt: skip
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+from tests.faults import disks
 from tests.faults.account import Account, table
 from tests.faults.scene import Scene
 
@@ -35,6 +36,18 @@ class Stage:
         self.done: list[str] = []
         self.figures: list[Figure] = []
         self.accounts: list[Account] = []
+        self._disks: list[Path] = []
+
+    def disk(self, size: str, *, inodes: int | None = None) -> Path:
+        """A file system of its own, gone when the scenario ends. Needs the ``mount`` namespace."""
+        place = disks.tmpfs(self.folder / f"disk-{len(self._disks)}", size, inodes=inodes)
+        self._disks.append(place)
+        return place
+
+    def clear(self) -> None:
+        for place in self._disks:
+            disks.gone(place)
+        self._disks.clear()
 
     def either(self, quick: T, full: T) -> T:
         return quick if self.quick else full

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
+import socket
 import ssl
 import threading
 import time
@@ -45,14 +47,13 @@ class Proxy:
         self.passed_bytes = 0
         self.clear_bytes = 0
         self._target_port = target_port
-        self._inner: asyncio.Server | None = None
-        self._inner_port = 0
+        self._front: _TlsFront | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
-        self._outer = self._call(self._listen(self._serve, None))
-        self.port = _port(self._outer)
+        self._outer: asyncio.Server = self._call(self._listen())
+        self.port = int(self._outer.sockets[0].getsockname()[1])
 
     def use(self, toxic: Toxic) -> None:
         """From now on, for connections that stand as well."""
@@ -74,22 +75,21 @@ class Proxy:
     def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
-    async def _listen(self, serve: Any, context: ssl.SSLContext | None) -> asyncio.Server:
-        return await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
 
     async def _secure(self, context: ssl.SSLContext | None) -> None:
-        if self._inner is not None:
-            self._inner.close()
-            self._inner = None
+        if self._front is not None:
+            self._front.close()
+            self._front = None
         if context is not None:
-            self._inner = await self._listen(self._serve_inner, context)
-            self._inner_port = _port(self._inner)
+            self._front = _TlsFront(context, self._target_port)
         await self._cut()
 
     async def _shut(self) -> None:
-        for server in (self._outer, self._inner):
-            if server is not None:
-                server.close()
+        self._outer.close()
+        if self._front is not None:
+            self._front.close()
         await self._cut()
 
     async def _cut(self) -> None:
@@ -103,15 +103,7 @@ class Proxy:
         if self.toxic.refuse:
             writer.transport.abort()
             return
-        tls = self._inner is not None
-        await self._join(reader, writer, self._inner_port if tls else self._target_port, outer=True)
-
-    async def _serve_inner(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._join(reader, writer, self._target_port, outer=False)
-
-    async def _join(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, *, outer: bool
-    ) -> None:
+        port = self._target_port if self._front is None else self._front.port
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -121,8 +113,8 @@ class Proxy:
                 there, back = await asyncio.open_connection("127.0.0.1", port)
                 writers.append(back)
                 await self._both(
-                    self._pump(reader, back, outer=outer, answer=False),
-                    self._pump(there, writer, outer=outer, answer=True),
+                    self._pump(reader, back, answer=False),
+                    self._pump(there, writer, answer=True),
                 )
         finally:
             self._tasks.discard(task)
@@ -140,20 +132,19 @@ class Proxy:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, outer: bool, answer: bool
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answer: bool
     ) -> None:
-        first = True
-        while data := await source.read(max(1, self.toxic.slice_bytes if outer else _CHUNK)):
-            if outer:
-                if first and not answer and self._inner is not None and data[0] not in _TLS_RECORDS:
-                    self.clear_bytes += len(data)
-                first = False
-                if answer and self.toxic.swallow_answers:
-                    return
-                while self.toxic.silent:  # noqa: ASYNC110 - switched from another thread
-                    await asyncio.sleep(0.05)
-                await self._hold_up(len(data))
-                self.passed_bytes += len(data)
+        first = not answer
+        while data := await source.read(self.toxic.slice_bytes):
+            if first and self._front is not None and data[0] not in _TLS_RECORDS:
+                self.clear_bytes += len(data)
+            first = False
+            if answer and self.toxic.swallow_answers:
+                return
+            while self.toxic.silent:  # noqa: ASYNC110 - switched from another thread
+                await asyncio.sleep(0.05)
+            await self._hold_up(len(data))
+            self.passed_bytes += len(data)
             sink.write(data)
             await sink.drain()
 
@@ -164,5 +155,50 @@ class Proxy:
             await asyncio.sleep(wait_s)
 
 
-def _port(server: asyncio.Server) -> int:
-    return int(server.sockets[0].getsockname()[1])
+class _TlsFront:
+    """Ends TLS with blocking sockets: unlike asyncio's, these tell a client by an alert why they refuse it."""
+
+    def __init__(self, context: ssl.SSLContext, target_port: int) -> None:
+        self._context = context
+        self._target_port = target_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, name="tls front", daemon=True).start()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            client.settimeout(10)
+            with (
+                self._context.wrap_socket(client, server_side=True) as secure,
+                socket.create_connection(("127.0.0.1", self._target_port)) as server,
+            ):
+                _copy_both(secure, server)
+
+
+def _copy_both(one: ssl.SSLSocket, other: socket.socket) -> None:
+    """One thread: what TLS has read already does not show at its socket."""
+    one.settimeout(None)
+    while True:
+        if not one.pending():
+            select.select([one, other], [], [])
+        if one.pending() or select.select([one], [], [], 0)[0]:
+            if not (data := one.recv(_CHUNK)):
+                return
+            other.sendall(data)
+        if select.select([other], [], [], 0)[0]:
+            if not (data := other.recv(_CHUNK)):
+                return
+            one.sendall(data)

@@ -79,3 +79,10 @@ W_PERIOD_MARGIN = Entry(
     "Poll it more often: a little faster than 'min_samples' needs.",
     "请提高采集频率，使其略高于 'min_samples' 的要求。",
 )
+W_PERIOD_SPACE = Entry(
+    "W-CFG-361",
+    "to keep the period values that long takes {needed}; the oldest go at {most}",
+    "按此时长保存周期值需要 {needed}；达到 {most} 时删除最旧的数据",
+    "Write 'periods_quota: {needed}' under 'buffer' if the disk has it, or choose fewer tags.",
+    "磁盘足够时请在 'buffer' 下写 'periods_quota: {needed}'，否则请减少点数。",
+)

@@ -1,11 +1,12 @@
-"""Delivery by HJ 212, the pollutant data protocol of Chinese platforms. ``README.md`` tells how.
+"""Delivery by HJ 212, the pollutant data protocol of Chinese platforms. ``docs/uplink-hj212.md`` tells how.
 
 crc, frame, segment, fields       bytes <-> fields
 moment, number, flags, factors    what stands in them
-record, parts, letter             stored units -> packets
+record, facilities, parts, letter stored units -> packets
 session                           one connection as a pure machine
-requests, clerk                   what the platform asks
-drafting, uplink                  the Uplink of the agent
+requests, clerk, archive          what the platform asks
+mark, orders, keyring             what is kept over restarts
+drafting, connection, uplink      the Uplink of the agent, put together by assembly
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from edge_agent.clock import SystemClock
 from edge_agent.settings import later
-from edge_agent.uplink import Host, UplinkPlugin
+from edge_agent.uplink import Host, Stream, UplinkPlugin
 from edge_agent.uplinks.hj212.address import endpoint
+from edge_agent.uplinks.hj212.start import this_run
 from edge_agent.uplinks.hj212.uplink import Hj212Uplink
 
 if TYPE_CHECKING:
@@ -23,9 +25,13 @@ if TYPE_CHECKING:
 
 
 def _open(settings: Hj212Settings, host: Host) -> Hj212Uplink:
-    return Hj212Uplink(settings, host, SystemClock())
+    clock = SystemClock()
+    return Hj212Uplink(settings, host, clock, this_run(clock))
 
 
 PLUGIN = UplinkPlugin(
-    settings=later("edge_agent.uplinks.hj212.settings:Hj212Settings"), open=_open, endpoint=endpoint
+    settings=later("edge_agent.uplinks.hj212.settings:Hj212Settings"),
+    open=_open,
+    endpoint=endpoint,
+    streams=frozenset({Stream.SAMPLES, Stream.PERIODS}),
 )

@@ -1,4 +1,5 @@
-"""Answers what the platform asks: 9011, data, 9012. One that sends data runs at a time; another is told BUSY.
+"""Answers what the platform asks: 9011, data, 9012 (9013 where it only notifies). One request that sends data
+runs at a time; another is told BUSY.
 
 A request that comes again (its 9011 was lost) is answered again, and not carried out again."""
 
@@ -11,51 +12,61 @@ from typing import Protocol
 
 from edge_agent.clock import Clock
 from edge_agent.errors import LinesideError
-from edge_agent.model import Batch
-from edge_agent.uplink import Answer, Command, Host, Lane, Stream
+from edge_agent.uplink import Answer, Command, Host
 from edge_agent.uplinks.hj212 import fields, letter, moment, requests
-from edge_agent.uplinks.hj212.letter import Identity, Letter, data_letter
-from edge_agent.uplinks.hj212.record import COMMANDS, Recorder
-from edge_agent.uplinks.hj212.requests import Ask
+from edge_agent.uplinks.hj212.archive import Archive, Post
+from edge_agent.uplinks.hj212.factors import of_today
+from edge_agent.uplinks.hj212.keyring import Keyring
+from edge_agent.uplinks.hj212.letter import Identity
+from edge_agent.uplinks.hj212.orders import Standing
+from edge_agent.uplinks.hj212.requests import Ask, Offer
 from edge_agent.uplinks.hj212.segment import Segment
 
 MAX_WAITING = 16
 MAX_REMEMBERED = 64
-MAX_HISTORY_PACKETS = 50_000
 MAX_RECORDED_PER_MINUTE = 30
 _MINUTE_NS = 60_000_000_000
 
+Say = Callable[[Segment], None]
 
-class Post(Protocol):
+
+class Desk(Post, Protocol):
     """What the clerk needs of the connection."""
 
     def reply(self, segment: Segment) -> None: ...
 
-    async def deliver(self, item: Letter) -> None:
-        """Returns when every packet of it has been acknowledged."""
-        ...
-
 
 class Clerk:
+    """``serials``: what 3019 tells, by factor. ``keyring``: None unless keys are exchanged. ``obeyed`` is
+    called after an order has changed what holds."""
+
     def __init__(
         self,
         identity: Identity,
         host: Host,
-        recorder: Recorder,
+        archive: Archive,
+        standing: Standing,
         clock: Clock,
+        offer: Offer,
         *,
         source: str,
-        real_time_s: float,
+        serials: dict[str, str],
+        keyring: Keyring | None,
         allow_remote_time: bool,
+        obeyed: Callable[[], None],
     ) -> None:
         self.dropped = 0
         self._identity = identity
         self._host = host
-        self._recorder = recorder
+        self._archive = archive
+        self._standing = standing
         self._clock = clock
+        self._offer = offer
         self._source = source
-        self._real_time_s = real_time_s
+        self._serials = serials
+        self._keyring = keyring
         self._allow_remote_time = allow_remote_time
+        self._obeyed = obeyed
         self._inbox: asyncio.Queue[Segment] = asyncio.Queue(MAX_WAITING)
         self._answered: OrderedDict[tuple[str, str], list[Segment]] = OrderedDict()
         self._recorded: deque[int] = deque()
@@ -68,18 +79,18 @@ class Clerk:
         except asyncio.QueueFull:
             self.dropped += 1
 
-    async def run(self, post: Post) -> None:
+    async def run(self, desk: Desk) -> None:
         """Until cancelled. A long history does not hold up the next request."""
         async with asyncio.TaskGroup() as group:
             while True:
                 request = await self._inbox.get()
                 before = self._answered.get((request.qn, request.cn)) if request.qn else None
                 if before is None:
-                    await self._answer(request, post, group)
+                    await self._answer(request, desk, group)
                 for answer in before or ():
-                    post.reply(answer)
+                    desk.reply(answer)
 
-    async def _answer(self, request: Segment, post: Post, group: asyncio.TaskGroup) -> None:
+    async def _answer(self, request: Segment, desk: Desk, group: asyncio.TaskGroup) -> None:
         said: list[Segment] = []
         self._answered[request.qn, request.cn] = said
         while len(self._answered) > MAX_REMEMBERED:
@@ -88,29 +99,40 @@ class Clerk:
         def say(segment: Segment) -> None:
             if request.qn:  # without one nobody could tell what the answer is to
                 said.append(segment)
-                post.reply(segment)
+                desk.reply(segment)
 
-        ruling = requests.judge(request, self._identity)
+        ruling = requests.judge(request, self._identity, self._offer)
+        if ruling.ask is Ask.STOP:  # a notice: 9013 is all the answer it gets
+            await self._stop(request, say)
+            return
         say(letter.accepted(self._identity, request.qn, ruling.code))
         if ruling.ask is Ask.REFUSE:
             await self._record(f"hj212.{request.cn}", request, reason=ruling.reason)
-        elif ruling.ask in (Ask.HISTORY, Ask.CURRENT):
+        elif ruling.ask in requests.SENDING:
             if self._sending is not None and not self._sending.done():
                 say(letter.executed(self._identity, request.qn, requests.BUSY))
                 return
-            self._sending = group.create_task(self._carry_out(ruling.ask, request, post, say))
+            self._sending = group.create_task(self._carry_out(ruling.ask, request, desk, say))
         else:
-            await self._carry_out(ruling.ask, request, post, say)
+            await self._carry_out(ruling.ask, request, desk, say)
 
-    async def _carry_out(
-        self, ask: Ask, request: Segment, post: Post, say: Callable[[Segment], None]
-    ) -> None:
+    async def _carry_out(self, ask: Ask, request: Segment, desk: Desk, say: Say) -> None:
         doing: dict[Ask, Callable[[], Awaitable[int]]] = {
+            Ask.LIMITS: lambda: self._set_limits(request),
             Ask.TIME: lambda: self._tell_time(request, say),
             Ask.SET_TIME: lambda: self._set_time(request),
-            Ask.INTERVAL: lambda: self._tell_interval(request, say),
-            Ask.CURRENT: lambda: self._send_current(post),
-            Ask.HISTORY: lambda: self._send_history(request, post),
+            Ask.NEW_KEY: lambda: self._take_key(request),
+            Ask.INTERVAL: lambda: self._tell(
+                request, say, f"RtdInterval={round(self._standing.now.real_time_s)}"
+            ),
+            Ask.SET_INTERVAL: lambda: self._set_interval(request),
+            Ask.MIN_INTERVAL: lambda: self._tell(
+                request, say, f"MinInterval={requests.MIN_INTERVAL}" if request.cn == "1063" else ""
+            ),
+            Ask.SERIALS: lambda: self._tell_serials(request, say),
+            Ask.START: lambda: self._start(desk),
+            Ask.HISTORY: lambda: self._archive.history(request, desk),
+            Ask.INFO: lambda: self._archive.info(request, desk),
         }
         try:
             code = await doing[ask]()
@@ -118,18 +140,56 @@ class Clerk:
             code = requests.FAILED
         say(letter.executed(self._identity, request.qn, code))
 
-    async def _tell_time(self, request: Segment, say: Callable[[Segment], None]) -> int:
-        pol_id = fields.values(request.data).get("PolId", "")
-        if not (pol_id.isascii() and pol_id.isalnum() and len(pol_id) <= 32):
-            pol_id = ""
-        now = moment.stamp(self._clock.time_ns())
-        say(letter.system_time(self._identity, request.qn, now, pol_id))
+    # -- parameters
+
+    async def _tell(self, request: Segment, say: Say, data: str) -> int:
+        if data:
+            say(letter.parameter(self._identity, request, data))
         return requests.DONE
 
-    async def _tell_interval(self, request: Segment, say: Callable[[Segment], None]) -> int:
-        data = f"RtdInterval={round(self._real_time_s)}"
-        say(self._identity.segment(request.cn, request.qn, data))
+    async def _tell_time(self, request: Segment, say: Say) -> int:
+        pol_id = fields.values(request.data).get("PolId", "")
+        known = pol_id.isascii() and pol_id.isalnum() and len(pol_id) <= 32
+        now = moment.stamp(self._clock.time_ns())
+        return await self._tell(request, say, f"PolId={pol_id};" * known + f"SystemTime={now}")
+
+    async def _tell_serials(self, request: Segment, say: Say) -> int:
+        pol_id = of_today(fields.values(request.data).get("PolId", ""))
+        found = {code: sn for code, sn in self._serials.items() if pol_id in ("", code)}
+        await self._tell(request, say, ";".join(f"{code}-SN={sn}" for code, sn in found.items()))
+        return requests.DONE if found else requests.NO_DATA
+
+    async def _set_limits(self, request: Segment) -> int:
+        given = fields.values(request.data)
+        over_time = requests.number(given, "OverTime", *requests.LIMITS_RANGE)
+        re_count = requests.number(given, "ReCount", *requests.LIMITS_RANGE)
+        return await self._obey(over_time_s=float(over_time), re_count=re_count)
+
+    async def _set_interval(self, request: Segment) -> int:
+        given = fields.values(request.data)
+        interval = requests.number(given, "RtdInterval", *requests.RTD_RANGE_S)
+        return await self._obey(real_time_s=float(interval))
+
+    async def _obey(self, **changes: float | int | bool) -> int:
+        await self._standing.give(**changes)
+        self._obeyed()
         return requests.DONE
+
+    # -- real-time upload
+
+    async def _start(self, desk: Desk) -> int:
+        if self._standing.now.stopped:
+            await self._obey(stopped=False)
+        return await self._archive.current(desk)
+
+    async def _stop(self, request: Segment, say: Say) -> None:
+        try:
+            await self._obey(stopped=True)
+        except LinesideError:
+            return  # not acknowledged: the platform tells it again
+        say(letter.notified(self._identity, request.qn))
+
+    # -- time and key
 
     async def _set_time(self, request: Segment) -> int:
         """NTP is the authority. Only the offset is put on record, unless the configuration lets the platform
@@ -143,49 +203,15 @@ class Clerk:
         verdict = await self._host.ask(Command("set_time", self._source, detail))
         return requests.DONE if verdict.answer is Answer.ACKNOWLEDGED else requests.BAD_CONDITION
 
-    async def _send_current(self, post: Post) -> int:
-        texts: dict[str, str] = {}
-        newest = 0
-        for batch in self._host.current():
-            found = self._recorder.texts(batch, Stream.SAMPLES)
-            texts |= found
-            newest = max(newest, batch.time_ns) if found else newest
-        if not texts:
-            return requests.NO_DATA
-        await self._deliver(post, Stream.SAMPLES, newest, texts)
+    async def _take_key(self, request: Segment) -> int:
+        """The answer to the request is plain, and nothing encrypted goes out between its parts."""
+        given = fields.values(request.data)
+        if self._keyring is None:
+            return requests.FAILED
+        created = given.get("SKCreateTime", "")
+        known = created.isascii() and created.isdigit() and len(created) <= 17
+        await self._keyring.deliver(given.get("NewSK", ""), created if known else "")
         return requests.DONE
-
-    async def _send_history(self, request: Segment, post: Post) -> int:
-        begin_ns, end_ns = requests.period_asked(request)
-        stream = requests.HISTORY[request.cn]
-        texts: dict[str, str] = {}
-        period_ns = sent = 0
-        async for batch in self._host.history(stream, begin_ns, end_ns + 1_000_000_000):
-            if not _inside(batch, begin_ns, end_ns):
-                continue
-            if batch.time_ns != period_ns and texts:
-                await self._deliver(post, stream, period_ns, texts)
-                texts, sent = {}, sent + 1
-                if sent >= MAX_HISTORY_PACKETS:
-                    return requests.FAILED
-            period_ns = batch.time_ns
-            texts |= self._recorder.texts(batch, stream)
-        if texts:
-            await self._deliver(post, stream, period_ns, texts)
-            sent += 1
-        return requests.DONE if sent else requests.NO_DATA
-
-    async def _deliver(self, post: Post, stream: Stream, time_ns: int, texts: dict[str, str]) -> None:
-        """In the live lane: somebody waits for it, and it is no backfill."""
-        ordered = sorted(texts, key=self._recorder.order.__getitem__)
-        item = data_letter(
-            self._identity,
-            COMMANDS[stream],
-            moment.stamp(time_ns),
-            [texts[c] for c in ordered],
-            lane=Lane.LIVE,
-        )
-        await post.deliver(item)
 
     async def _record(self, kind: str, request: Segment, **detail: object) -> None:
         """Bounded: a platform that asks for ever must not fill the event store."""
@@ -197,8 +223,3 @@ class Clerk:
             return
         self._recorded.append(now_ns)
         await self._host.ask(Command(kind, self._source, {**requests.for_the_record(request), **detail}))
-
-
-def _inside(batch: Batch, begin_ns: int, end_ns: int) -> bool:
-    second_ns = batch.time_ns - batch.time_ns % 1_000_000_000
-    return begin_ns <= second_ns <= end_ns

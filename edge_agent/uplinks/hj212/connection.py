@@ -82,7 +82,8 @@ class Connection:
         Cancelled when the connection ends before that."""
         if self.lost:
             raise Unreachable(self.lost)
-        done = self._awaited[item] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._awaited[item] = done
         self.put([item])
         try:
             return await done

@@ -33,8 +33,8 @@ NOT_WANTED = Verdict(Answer.ACKNOWLEDGED, "the platform has stopped the upload o
 @dataclass(slots=True)
 class Draft:
     """``verdicts``: of units that need no packet, or cannot have one. ``parked``: units that now stand in a
-    record that waits; ``freed``: those whose record waited and is among ``letters``, or refused. A unit stands
-    in either list once for each of its records."""
+    record that waits; ``freed``: those whose record waited and is among ``letters``, or refused. A unit
+    stands in either list once for each of its records."""
 
     letters: list[Letter] = field(default_factory=list)
     verdicts: dict[Key, Verdict] = field(default_factory=dict)
@@ -206,5 +206,3 @@ def together(letters: Sequence[Letter]) -> list[list[Letter]]:
                 joined = [*cluster[1], *joined]
         clusters = [*others, (keys, joined)]
     return [joined for _, joined in clusters]
-
-

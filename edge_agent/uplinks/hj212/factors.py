@@ -94,6 +94,10 @@ def _read(table: str) -> dict[str, Factor]:
 
 FACTORS: Final = _read(_WATER + _GAS + _ENERGY)
 
+TOTALS: Final = frozenset({"w00000", "a00000", "i33201", "i33202"})
+"""Factors of the table whose own values can be summed up to a total, where they count a volume or an energy;
+all others are concentrations, temperatures and the like."""
+
 FORMATS_2025: Final = {"a34013": "N4.1", "a21002": "N4.2", "a01011": "N2.2", "a01013": "N2.3"}
 """Where the 2025 edition writes a factor otherwise (from transcriptions, not from its text)."""
 
@@ -102,6 +106,11 @@ OLD_CODES: Final = {
     "S01": "a19001", "S02": "a01011", "S03": "a01012", "S05": "a01014", "S08": "a01013",
 }  # fmt: skip
 """The three-digit codes of 2005, for peers that ask with them."""
+
+
+def of_today(code: str) -> str:
+    """The code that a peer means who asks with one of 2005."""
+    return OLD_CODES.get(code, code)
 
 
 def format_of(code: str, *, edition_2025: bool) -> str:

@@ -1,9 +1,9 @@
 """The SM4 key in use: the one of the configuration, or one that the platform delivered with 1014.
 
 A delivered key must survive a restart, or the platform could read nothing any more. It is kept in the
-uplink's memory sealed (AES-256-GCM) under the configured key, which lies in a secret file: the state directory
-alone, or a backup of it, does not open it. A new configured key makes what was kept unreadable, and the
-configured one is used: that is how a device is registered anew."""
+uplink's memory sealed (AES-256-GCM) under the configured key, which lies in a secret file: the state
+directory alone, or a backup of it, does not open it. A new configured key makes what was kept unreadable, and
+the configured one is used: that is how a device is registered anew."""
 
 from __future__ import annotations
 
@@ -12,21 +12,17 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edge_agent.uplink import Host
 from edge_agent.uplinks.hj212.cipher import Sm4, key_of
+from edge_agent.uplinks.hj212.moment import read_stamp
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NAME = "sm4-key"
-
-
-class Sealing(Protocol):
-    def seal(self, frame: bytes) -> bytes: ...
-
-    def unseal(self, frame: bytes) -> bytes: ...
+_WELL_BEFORE_NS = 80 * 86400 * 1_000_000_000  # of the 90 days that a key may live
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +54,13 @@ class Keyring:
         found = self._opened(await self._host.recall(_NAME))
         if found is not None:
             self._use(found)
+
+    def old(self, now_ns: int) -> bool:
+        """Whether a new key is to be asked for. Of the configured one nobody knows how old it is."""
+        try:
+            return now_ns - read_stamp(self.created[:14]) > _WELL_BEFORE_NS
+        except ValueError:
+            return False
 
     async def deliver(self, text: str, created: str) -> None:
         """Uses this key from now on. ValueError when it is none, StorageError when it cannot be kept: then

@@ -1,5 +1,5 @@
-"""How far QNs may have been used, in the uplink's memory. What is kept runs a minute ahead of what is used, so
-that it is written once in a while and not for every packet; a crash costs QNs, never a repetition."""
+"""How far QNs may have been used, in the uplink's memory. What is kept runs a minute ahead of what is used,
+so that it is written once in a while and not for every packet; a crash costs QNs, never a repetition."""
 
 from __future__ import annotations
 

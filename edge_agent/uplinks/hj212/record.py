@@ -45,6 +45,9 @@ def kind_of(stream: str, schema: Schema) -> str:
     return ""
 
 
+TOTAL_FORMAT = Format(12, 3)
+
+
 class WrongUnit(ValueError):
     """The tag is not in the unit in which the destination expects the factor."""
 
@@ -59,7 +62,7 @@ class Mapped:
     format: Format
     unit: str = ""
     total: str = ""
-    total_format: Format = Format(12, 3)
+    total_format: Format = TOTAL_FORMAT
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Annotated, Literal, LiteralString, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from edge_agent.settings import ConfigPath, Delay, Duration, Secret, Settings
+from edge_agent.settings import Delay, Duration, Secret, Settings
 from edge_agent.uplink import UplinkSettings
 from edge_agent.uplinks.hj212.address import parse
 from edge_agent.uplinks.hj212.cipher import key_of
-from edge_agent.uplinks.hj212.factors import format_of
+from edge_agent.uplinks.hj212.factors import FACTORS, TOTALS, format_of
 from edge_agent.uplinks.hj212.number import Format
 
 _PW = re.compile(r"[!-%'-+\--:<>-~]{6}")  # six visible characters; no & , ; =
@@ -93,15 +93,61 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+TagName = Annotated[str, Field(pattern=r"^[^.\s]+\..+$", description="device.tag")]
+Code = Annotated[str, AfterValidator(_checked_code)]
+
+
 class FactorSettings(Settings):
     """One line of the table of factors."""
 
-    tag: Annotated[str, Field(pattern=r"^[^.\s]+\..+$", description="device.tag")]
-    code: Annotated[str, AfterValidator(_checked_code)] = Field(description="the factor, such as a21026")
+    tag: TagName
+    code: Code = Field(description="the factor, such as a21026")
     unit: str = Field("", description="what the platform expects; sending stops when the tag has another")
     format: Annotated[str, AfterValidator(_checked_format)] | None = Field(
         None, description="such as N5.2; needed for factors that the standard gives none for"
     )
+    total: TagName | None = Field(
+        None, description="the tag of the same device whose sums are the Cou: a volume or a mass"
+    )
+    total_format: Annotated[str, AfterValidator(_checked_format)] = Field("N12.3", description="of the Cou")
+    sn: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{0,24}$")] = Field(
+        "", description="serial number of its instrument, for 3019"
+    )
+
+    @model_validator(mode="after")
+    def _total_is_one(self) -> Self:
+        if self.total is None:
+            return self
+        if self.total.partition(".")[0] != self.tag.partition(".")[0]:
+            raise _mistake(
+                "hj212_total_device", f"total {self.total} is of another device than {self.tag}",
+                f"total {self.total} 与 {self.tag} 不是同一设备的点",
+                "Derive both on the same device.", "请使用同一设备的点。",
+            )  # fmt: skip
+        if self.total == self.tag and self.code in FACTORS and self.code not in TOTALS:
+            name = FACTORS[self.code].name
+            raise _mistake(
+                "hj212_total", f"the sum of {name} is no total", f"{name} 的累加值不是累计量",
+                "Name a tag that counts volume or mass, or delete total.",
+                "请填写流量体积或质量的点，或删除 total。",
+            )  # fmt: skip
+        return self
+
+
+class FacilitySettings(Settings):
+    """A facility whose daily running hours the platform wants (2041)."""
+
+    code: Annotated[str, Field(pattern=r"^SB\d{1,3}$", description="such as SB1")]
+    tag: TagName
+    figure: Literal["sum", "last", "max"] = Field("sum", description="which figure of its day value")
+
+
+class InfoSettings(Settings):
+    """A tag that says something of a device (3020)."""
+
+    factor: Code = Field(description="the PolId: of which factor the device is")
+    code: Annotated[str, Field(pattern=r"^[iI][1-3][1-3]\d{3}$", description="such as i12001")]
+    tag: TagName
 
 
 class Hj212Settings(UplinkSettings):
@@ -121,6 +167,12 @@ class Hj212Settings(UplinkSettings):
     factors: list[FactorSettings] = Field(
         min_length=1, max_length=500, description="which tag is which factor"
     )
+    running_hours: list[FacilitySettings] = Field(
+        default_factory=list, max_length=99, description="daily running hours of facilities (2041)"
+    )
+    infos: list[InfoSettings] = Field(
+        default_factory=list, max_length=99, description="states, logs and parameters of devices (3020)"
+    )
     real_time: Annotated[Duration, Field(ge=1, le=3600)] = Field(
         60.0, description="one real-time packet (2011) in this time; the standard has 30s to 3600s"
     )
@@ -129,7 +181,13 @@ class Hj212Settings(UplinkSettings):
     )
     re_count: Annotated[int, Field(ge=1, le=99)] = Field(3, description="repetitions after that (ReCount)")
     window: Annotated[int, Field(ge=1, le=32)] = Field(
-        1, description="packets that may wait for their acknowledgement at the same time"
+        8, description="packets that may wait for their acknowledgement at the same time"
+    )
+    backfill_per_min: Annotated[int, Field(ge=30, le=60_000)] = Field(
+        1200, description="packets of the backlog; live data goes first and beside it"
+    )
+    hold_unsynchronised: Annotated[Delay, Field(ge=0, le=86_400)] = Field(
+        600.0, description="data with an unsure time waits so long for the clock, then goes marked"
     )
     heartbeat: Annotated[Delay, Field(ge=0, le=3600)] = Field(
         60.0, description="2025 only: a 9015 in this time; 0s for none"
@@ -137,21 +195,19 @@ class Hj212Settings(UplinkSettings):
     sm4_key: Annotated[Secret | None, AfterValidator(_checked_key)] = Field(
         None, description="2025 only: encrypts what is sent; 16 characters or 32 hex digits"
     )
+    cipher_wire: Literal["raw", "hex_braces"] = Field(
+        "raw", description="encrypted data as bytes, or printed as {0xE4,...}"
+    )
+    key_exchange: bool = Field(False, description="2025 only: take a new key from the platform (1014)")
+    report_start: bool = Field(True, description="tell the platform once that this agent has started (2081)")
     strict: bool = Field(False, description="take only frames that follow the standard to the letter")
     allow_remote_time: bool = Field(
         False, description="hand 1012 to the guarded pipeline; otherwise only its offset is put on record"
     )
-    qn_file: ConfigPath | None = Field(
-        None, description="keeps QNs increasing over a restart, even when the clock was set back"
-    )
 
     @model_validator(mode="after")
     def _factors_fit(self) -> Self:
-        if self.sm4_key is not None and self.version != "2025":
-            raise _mistake(
-                "hj212_sm4", "sm4_key has no effect with version 2017", "version 为 2017 时 sm4_key 不起作用",
-                "Write version: 2025, or delete sm4_key.", "请改为 version: 2025，或删除 sm4_key。",
-            )  # fmt: skip
+        self._key_fits()
         seen: set[str] = set()
         for factor in self.factors:
             if factor.code in seen:
@@ -167,3 +223,17 @@ class Hj212Settings(UplinkSettings):
                     "Add format, for example N5.2.", "请补充 format，例如 N5.2。",
                 )  # fmt: skip
         return self
+
+    def _key_fits(self) -> None:
+        if self.sm4_key is not None and self.version != "2025":
+            raise _mistake(
+                "hj212_sm4", "sm4_key has no effect with version 2017", "version 为 2017 时 sm4_key 不起作用",
+                "Write version: 2025, or delete sm4_key.", "请改为 version: 2025，或删除 sm4_key。",
+            )  # fmt: skip
+        if self.key_exchange and (self.sm4_key is None or self.cipher_wire != "raw"):
+            raise _mistake(
+                "hj212_key_exchange", "key_exchange needs sm4_key, and cipher_wire: raw",
+                "key_exchange 需要 sm4_key，且 cipher_wire 为 raw",
+                "Give the registered key as sm4_key, or delete key_exchange.",
+                "请填写已登记的密钥 sm4_key，或删除 key_exchange。",
+            )  # fmt: skip

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_agent.clock import Clock
-from edge_agent.errors import Denied, Unreachable
-from edge_agent.uplink import Answer, Envelope, Host, Key, Verdict
-from edge_agent.uplinks.hj212 import address
-from edge_agent.uplinks.hj212.cipher import Sm4, key_of
+from edge_agent.errors import Denied, StorageError, Unreachable
+from edge_agent.model import ClockState
+from edge_agent.uplink import ACKNOWLEDGED, PENDING, Answer, Envelope, Host, Key, Lane, Verdict
+from edge_agent.uplinks.hj212 import address, assembly, letter
+from edge_agent.uplinks.hj212.archive import Archive
 from edge_agent.uplinks.hj212.clerk import Clerk
 from edge_agent.uplinks.hj212.connection import Connection
-from edge_agent.uplinks.hj212.drafting import Drafter, verdict_of
-from edge_agent.uplinks.hj212.factors import format_of
-from edge_agent.uplinks.hj212.letter import Identity
-from edge_agent.uplinks.hj212.mark import FileMark, Mark, NoMark
-from edge_agent.uplinks.hj212.moment import QuestionNumbers
-from edge_agent.uplinks.hj212.number import Format
-from edge_agent.uplinks.hj212.profile import VERSIONS, Version
-from edge_agent.uplinks.hj212.record import Mapped, Recorder
-from edge_agent.uplinks.hj212.session import Heard, Limits, Session
+from edge_agent.uplinks.hj212.drafting import GATHER_S, Draft, Drafter, together
+from edge_agent.uplinks.hj212.keyring import Keyring
+from edge_agent.uplinks.hj212.letter import Letter
+from edge_agent.uplinks.hj212.mark import Mark
+from edge_agent.uplinks.hj212.moment import QuestionNumbers, stamp
+from edge_agent.uplinks.hj212.orders import Standing
+from edge_agent.uplinks.hj212.record import Recorder
+from edge_agent.uplinks.hj212.session import Heard, Session
+from edge_agent.uplinks.hj212.start import Run
 
 if TYPE_CHECKING:
     from edge_agent.uplinks.hj212.settings import Hj212Settings
@@ -31,83 +33,163 @@ if TYPE_CHECKING:
 BRIEFLY_S = 0.25
 """Acknowledgements that come this soon are verdicts of ``send``; later ones are reported to the host."""
 
-MAX_WAITING = 32
-"""Packets: what is put behind more than that would be missed by forwarding before it was even sent."""
+ROOM_S, AGAIN_S = 1.0, 2.0
+"""So long ``send`` waits for room in the backlog's queue: live data must not wait longer. Units for which
+there was none come again after this."""
 
-MAX_REFUSED = 4096
+QUEUE_S, MAX_QUEUE = 10.0, 256
+"""The backlog's queue holds what goes out in this time, and at most so many packets: what waited longer would
+be missed by forwarding before it was even sent."""
+
+HOLD_S = 5.0
+
+UNSURE = "the wall clock is not synchronised yet: data waits for it"
+FULL = "the backlog is sent at its rate"
 
 
 class Hj212Uplink:
     """``send`` answers PENDING for what the platform has not acknowledged soon. The first message of a
     connection is waited for up to ``over_time``: HJ 212 has no login, a wrong password shows only there."""
 
-    def __init__(self, settings: Hj212Settings, host: Host, clock: Clock) -> None:
+    def __init__(self, settings: Hj212Settings, host: Host, clock: Clock, run: Run) -> None:
         self._settings = settings
         self._host = host
         self._clock = clock
+        self._run = run
         self._endpoint = address.endpoint(settings)
-        self._version = VERSIONS[settings.version]
-        self._identity = Identity(settings.mn, settings.pw.get_secret_value(), settings.st, self._version)
-        self._recorder = Recorder(mapping(settings), self._version)
-        self._drafter = Drafter(self._identity, self._recorder, settings.real_time)
+        self._identity = assembly.identity_of(settings)
+        self._recorder = Recorder(assembly.mapping(settings), self._identity.version)
+        self._facilities = assembly.facilities_of(settings)
+        self._standing = Standing(host, assembly.orders_of(settings))
+        self._keyring: Keyring | None = None
+        self._drafter = self._new_drafter()
         self._connection: Connection | None = None
         self._proven = False
+        self._sending: frozenset[Key] = frozenset()
         self._refused: dict[Key, str] = {}
+
+    @property
+    def connection(self) -> Connection | None:
+        """The one there is, for whoever looks on."""
+        return self._connection
 
     async def connect(self) -> None:
         await self.close()
-        mark: Mark = NoMark() if self._settings.qn_file is None else FileMark(self._settings.qn_file)
-        try:
-            last_ms = await asyncio.to_thread(mark.load)
-        except OSError as error:
-            raise Denied(f"qn_file {self._settings.qn_file} cannot be read: {error.strerror}") from error
-        numbers = QuestionNumbers(self._clock.time_ns, last_ms)
-        seal = self._sealing()
+        await self._remember()
+        self._drafter = self._new_drafter()
+        mark = Mark(self._host)
+        numbers = QuestionNumbers(self._clock.time_ns, await mark.load())
         streams = await self._open()
         session = Session(
-            self._identity,
-            self._limits(),
-            numbers.next,
-            self._clock.mono_ns(),
-            seal=seal.seal if seal else None,
-        )
-        clerk = Clerk(
-            self._identity, self._host, self._recorder, self._clock, source=self._endpoint,
-            real_time_s=self._settings.real_time, allow_remote_time=self._settings.allow_remote_time,
+            self._identity, assembly.limits_of(self._settings, self._standing.now), numbers.next,
+            self._clock.mono_ns(), seal=self._keyring.seal if self._keyring else None,
         )  # fmt: skip
+        clerk = self._new_clerk()
         connection = Connection(
             streams, session, numbers, mark, self._clock,
-            strict=self._settings.strict, heard=self._heard, request=clerk.take,
+            strict=self._settings.strict, heard=self._heard, request=clerk.take, ended=self._ended,
+            unseal=self._keyring.unseal if self._keyring and self._settings.key_exchange else None,
         )  # fmt: skip
         self._connection = connection
-        connection.start(partial(clerk.run, connection))
+        others = [partial(clerk.run, connection), partial(self._greet, connection)]
+        if len(self._recorder.devices) > 1:
+            others.append(partial(self._gather, connection))
+        connection.start(*others)
 
     async def send(self, items: Sequence[Envelope]) -> Sequence[Verdict]:
         connection = self._working()
-        rejected = {
-            item.key: Verdict(Answer.REJECTED, self._refused.pop(item.key))
-            for item in items
-            if item.key in self._refused
-        }
-        fresh = [item for item in items if item.key not in rejected]
-        draft = self._drafter.draft(fresh, connection.session.holds)
-        connection.put(draft.letters)
-        await asyncio.sleep(0)  # lets an end of the connection that has already come be seen
-        keys = {key for letter in draft.letters for key in letter.keys}
-        await connection.settled(keys, BRIEFLY_S if self._proven else self._settings.over_time)
-        await connection.room(MAX_WAITING)
-        self._working()
-        said = {fresh[place].key: verdict for place, verdict in draft.verdicts.items()} | rejected
-        return [
-            said.get(item.key) or verdict_of(item.key, connection.session.holds(item.key), self._refused)
-            for item in items
-        ]
+        self._sending = frozenset(item.key for item in items)
+        try:
+            said = await self._sent(connection, items)
+            return [said.get(item.key) or self._verdict(connection, item.key) for item in items]
+        finally:
+            self._sending = frozenset()
+            self._refused.clear()
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         self._proven = False
         if connection is not None:
             await connection.close()
+
+    # -- sending
+
+    async def _sent(self, connection: Connection, items: Sequence[Envelope]) -> dict[Key, Verdict]:
+        """Verdicts of what was not put on its way."""
+        said = self._held(items)
+        fresh = [item for item in items if item.key not in said]
+        draft = self._drafter.draft(fresh, connection.session.holds, self._clock.mono_ns())
+        said |= await self._put(connection, draft)
+        await asyncio.sleep(0)  # lets an end of the connection that has already come be seen
+        keys = {key for item in draft.letters for key in item.keys} - said.keys()
+        if keys and not self._proven:
+            await connection.until(lambda: self._proven, self._standing.now.over_time_s)
+        await connection.settled(keys, BRIEFLY_S)
+        self._working()
+        return said
+
+    def _held(self, items: Sequence[Envelope]) -> dict[Key, Verdict]:
+        """What was stamped by a clock that nobody had set, and still has not."""
+        if self._clock.state() is not ClockState.UNSYNCHRONISED:
+            return {}
+        now_ns, hold_ns = self._clock.mono_ns(), round(self._settings.hold_unsynchronised * 1e9)
+        found = {}
+        for item in items:
+            unsure = [b for b in item.batches if b.clock is ClockState.UNSYNCHRONISED]
+            # a reading of an earlier boot is as old as this one, at least
+            age_ns = min(
+                (now_ns - (b.mono_ns if b.mono_ns <= now_ns else 0) for b in unsure), default=hold_ns
+            )
+            if age_ns < hold_ns:
+                found[item.key] = Verdict(Answer.RETRY, UNSURE, min(HOLD_S, (hold_ns - age_ns) / 1e9))
+        return found
+
+    async def _put(self, connection: Connection, draft: Draft) -> dict[Key, Verdict]:
+        session = connection.session
+        session.reserve(draft.parked)
+        said = self._refusals(session, draft)
+        until_ns = self._clock.mono_ns() + round(ROOM_S * 1e9)
+        accepted = 0
+        for cluster in together(draft.letters):
+            keys = {key for item in cluster for key in item.keys}
+            free = cluster[0].lane is Lane.LIVE or any(session.holds(key) for key in keys)
+            if not free and not await self._has_room(connection, cluster, until_ns, first=not accepted):
+                said |= dict.fromkeys(keys, Verdict(Answer.RETRY, FULL, AGAIN_S))
+                continue
+            accepted += 1
+            connection.put(cluster)
+        self._heard(session.release(draft.freed))
+        return said
+
+    def _refusals(self, session: Session, draft: Draft) -> dict[Key, Verdict]:
+        """A unit of which something is under way is refused when that has been answered."""
+        moving = {key for item in draft.letters for key in item.keys}
+        said = {}
+        for key, verdict in draft.verdicts.items():
+            if verdict.answer is Answer.REJECTED and (key in moving or session.holds(key)):
+                session.spoil([key], verdict.reason)
+                verdict = PENDING
+            said[key] = verdict
+        return said
+
+    async def _has_room(
+        self, connection: Connection, cluster: Sequence[Letter], until_ns: int, *, first: bool
+    ) -> bool:
+        """For packets of the backlog. Something of each message goes on, or forwarding would rest."""
+        session = connection.session
+        packets = sum(len(item.packets) for item in cluster)
+        most = max(1, min(MAX_QUEUE, round(self._settings.backfill_per_min / 60 * QUEUE_S)))
+
+        def fits() -> bool:
+            return not session.backlog or session.backlog + packets <= most
+
+        await connection.until(fits, max(0, until_ns - self._clock.mono_ns()) / 1e9)
+        return fits() or (first and session.backlog < 2 * most)
+
+    def _verdict(self, connection: Connection, key: Key) -> Verdict:
+        if key in self._refused:
+            return Verdict(Answer.REJECTED, self._refused[key])
+        return PENDING if connection.session.holds(key) else ACKNOWLEDGED
 
     def _working(self) -> Connection:
         connection = self._connection
@@ -119,49 +201,95 @@ class Hj212Uplink:
             raise Unreachable(f"{self._endpoint}: {connection.lost}")
         return connection
 
+    # -- connecting
+
+    async def _remember(self) -> None:
+        await self._standing.load()
+        try:
+            self._keyring = assembly.keyring_of(self._settings, self._host)
+        except ValueError as error:
+            raise Denied(f"{self._endpoint}: sm4_key: {error}") from error
+        if self._keyring is not None and self._settings.key_exchange:
+            await self._keyring.load()
+
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = address.parse(self._settings.address)
+        limit_s = self._standing.now.over_time_s
         try:
-            async with asyncio.timeout(self._settings.over_time):
+            async with asyncio.timeout(limit_s):
                 streams = await asyncio.open_connection(host, port)
         except TimeoutError as error:
-            raise Unreachable(
-                f"{self._endpoint}: no connection within {self._settings.over_time:g} s"
-            ) from error
+            raise Unreachable(f"{self._endpoint}: no connection within {limit_s:g} s") from error
         except socket.gaierror as error:
             raise Unreachable(f"{self._endpoint}: host name {host} cannot be resolved") from error
         except OSError as error:
             raise Unreachable(f"{self._endpoint}: {error.strerror or 'no connection'}") from error
         own = streams[1].get_extra_info("socket")
         own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return streams
 
-    def _sealing(self) -> Sm4 | None:
-        if self._settings.sm4_key is None:
-            return None
-        try:
-            return Sm4(key_of(self._settings.sm4_key.get_secret_value()))
-        except ValueError as error:
-            raise Denied(f"{self._endpoint}: sm4_key: {error}") from error
+    def _new_drafter(self) -> Drafter:
+        return Drafter(self._identity, self._recorder, lambda: self._standing.now, self._facilities)
 
-    def _limits(self) -> Limits:
-        own = self._settings
-        heartbeat_s = own.heartbeat if self._version.has_heartbeat else 0.0
-        return Limits(own.over_time, own.re_count, own.window, heartbeat_s)
+    def _new_clerk(self) -> Clerk:
+        return Clerk(
+            self._identity, self._host,
+            Archive(self._identity, self._host, self._recorder, self._facilities),
+            self._standing, self._clock, assembly.offer_of(self._settings),
+            source=self._endpoint, serials=self._facilities.serials, keyring=self._keyring,
+            allow_remote_time=self._settings.allow_remote_time, obeyed=self._obeyed,
+        )  # fmt: skip
+
+    # -- beside the sending
+
+    async def _greet(self, connection: Connection) -> None:
+        """What is told or asked once per connection or start; a platform may leave all of it unanswered."""
+        unset = self._clock.state() is ClockState.UNSYNCHRONISED
+        if unset:
+            connection.notify(letter.calibration_wanted(self._identity))
+        if self._keyring is not None and self._keyring.old(self._clock.time_ns()) and not unset:
+            connection.notify(letter.key_wanted(self._identity, self._keyring.created))
+        if self._settings.report_start and not unset:
+            await self._report_start(connection)
+
+    async def _report_start(self, connection: Connection) -> None:
+        if await self._host.recall("start") == self._run.identity:
+            return
+        now_ns = self._clock.time_ns()
+        began_ns = now_ns - (self._clock.mono_ns() - self._run.mono_ns)
+        if await connection.deliver(letter.started(self._identity, stamp(now_ns), stamp(began_ns))):
+            with contextlib.suppress(StorageError):  # then it is told again at the next connection
+                await self._host.keep("start", self._run.identity)
+
+    async def _gather(self, connection: Connection) -> None:
+        """Sends on what has waited long enough for the rest of its moment."""
+        while True:
+            now_ns = self._clock.mono_ns()
+            draft = self._drafter.overdue(now_ns)
+            for key, verdict in draft.verdicts.items():
+                connection.session.spoil([key], verdict.reason)
+            if draft.letters:
+                connection.put(draft.letters)
+            self._heard(connection.session.release(draft.freed))
+            next_ns = self._drafter.next_ns()
+            await self._clock.sleep_until(next_ns or now_ns + round(GATHER_S / 3 * 1e9))
 
     def _heard(self, heard: Heard) -> None:
         if heard.confirmed or heard.refused:
             self._proven = True
-        self._refused |= heard.refused
-        while len(self._refused) > MAX_REFUSED:
-            del self._refused[next(iter(self._refused))]
+        for key, reason in heard.refused.items():
+            if key in self._sending:
+                self._refused[key] = reason
+            else:
+                self._host.rejected([key], reason)
         if heard.confirmed:
             self._host.acknowledged(heard.confirmed)
 
+    def _obeyed(self) -> None:
+        if self._connection is not None:
+            limits = assembly.limits_of(self._settings, self._standing.now)
+            self._connection.session.limits = limits
 
-def mapping(settings: Hj212Settings) -> list[Mapped]:
-    edition_2025 = VERSIONS[settings.version] is Version.V2025
-    return [
-        Mapped(f.tag, f.code, Format.parse(f.format or format_of(f.code, edition_2025=edition_2025)), f.unit)
-        for f in settings.factors
-    ]
+    def _ended(self, reason: str) -> None:
+        self._host.lost(f"{self._endpoint}: {reason}")

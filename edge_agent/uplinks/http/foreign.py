@@ -17,8 +17,8 @@ from edge_agent.errors import Unacceptable, Unreachable, UplinkError
 from edge_agent.uplink import ACKNOWLEDGED, Answer, Envelope, Host, Verdict
 from edge_agent.uplinks.http import address, answer
 from edge_agent.uplinks.http.exchange import MAX_ANSWER_BYTES, Exchange, Reply
-from edge_agent.uplinks.http.uplink import authorization, idempotency_key
 from edge_agent.uplinks.http.headers import headers_of
+from edge_agent.uplinks.http.uplink import authorization, idempotency_key
 from edge_agent.uplinks.templates import About, Filled, Template
 
 if TYPE_CHECKING:

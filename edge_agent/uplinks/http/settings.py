@@ -215,7 +215,8 @@ class HttpSettings(WebSettings):
             if given:
                 key = min(given)
                 raise _mistake(
-                    "template_key", f"'{key}' has no effect without 'body'", f"没有 'body' 时 '{key}' 不起作用",
+                    "template_key", f"'{key}' has no effect without 'body'",
+                    f"没有 'body' 时 '{key}' 不起作用",
                     f"Delete '{key}', or add a template as 'body'.", f"请删除 '{key}'，或添加模板 'body'。",
                 )  # fmt: skip
         elif "confirm" not in self.model_fields_set:

@@ -1,6 +1,7 @@
 """What the platform says on the acknowledgement topic. Pure.
 
-    {"agent": "0f3c...", "acknowledged": ["samples/7/12"], "rejected": {"samples/7/13": "why"}, "unknown_schemas": []}
+    {"agent": "0f3c...", "acknowledged": ["samples/7/12"], "rejected": {"samples/7/13": "why"},
+     "unknown_schemas": []}
 
 The same form as the answer over HTTP, and read by the same rules; ``agent`` besides, because keys are unique
 together with the agent's id only.

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from edge_agent.uplinks.mqtt.settings import MqttSettings
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def secure(settings: MqttSettings) -> bool:
+class Addressed(Protocol):
+    """Settings of an uplink that speaks MQTT."""
+
+    @property
+    def url(self) -> str: ...
+
+
+def secure(settings: Addressed) -> bool:
     return urlsplit(settings.url).scheme == "mqtts"
 
 
-def host_name(settings: MqttSettings) -> str:
+def host_name(settings: Addressed) -> str:
     return urlsplit(settings.url).hostname or ""
 
 
-def port(settings: MqttSettings) -> int:
+def port(settings: Addressed) -> int:
     parts = urlsplit(settings.url)
     return parts.port or PORTS[parts.scheme]
 
 
-def endpoint(settings: MqttSettings) -> str:
+def endpoint(settings: Addressed) -> str:
     """The address for people and logs, with the port that is meant."""
     host = host_name(settings)
     shown = f"[{host}]" if ":" in host else host

@@ -6,15 +6,18 @@ MQTT 3.1.1 has codes for CONNACK only; the codec translates those into the ones 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from edge_agent.errors import Denied, TooLarge, Unacceptable, Unreachable, UplinkError
 from edge_agent.uplink import ACKNOWLEDGED, Answer, Verdict
+from edge_agent.uplinks.http import tls
 from edge_agent.uplinks.http.answer import readable
 from edge_agent.uplinks.mqtt.link import Greeting, Loss, Receipt, Why
 
 NO_SUBSCRIBER, TAKEN_OVER = 0x10, 0x8E
 _FAILED = 0x80
-_NOT_AUTHORISED, _TOPIC, _TOO_LARGE, _QUOTA, _CONTENT, _NOT_RETAINED = 0x87, 0x90, 0x95, 0x97, 0x99, 0x9A
+TOO_LARGE = 0x95
+_NOT_AUTHORISED, _TOPIC, _CONTENT, _NOT_RETAINED = 0x87, 0x90, 0x99, 0x9A
 
 _NAMES = {
     0x10: "no matching subscribers", 0x80: "unspecified error", 0x81: "malformed packet",
@@ -78,14 +81,18 @@ def ended(loss: Loss, asked: Asked) -> UplinkError:
 
 
 def not_greeted(loss: Loss, asked: Asked) -> UplinkError:
-    """The connection ended before CONNACK."""
+    """The connection ended before CONNACK. With TLS 1.3 that is when a server refuses our certificate."""
+    trust = tls.tls_error(loss.fault) if loss.fault is not None else None
+    if trust is not None:
+        host = urlsplit(asked.endpoint).hostname or ""
+        return Denied(f"{asked.endpoint}: {tls.explain(trust, host)}. Check `client_cert`")
     if loss.why is Why.GARBLED:
         other = "3.1.1" if asked.version == "5" else "5"
         return Denied(
             f"{asked.endpoint}: what answers there does not speak MQTT {asked.version}: "
             f"check the port, or try `version: {other}`"
         )
-    if loss.why is Why.CLOSED and not loss.text:
+    if loss.why is Why.CLOSED:
         return Unreachable(
             f"{asked.endpoint}: the connection was closed instead of an answer: "
             "is it the port of MQTT, and with TLS (mqtts) or without as in `url`?"
@@ -106,28 +113,36 @@ def why(loss: Loss) -> str:
     return "the broker closed the connection without a word"
 
 
-def judged(receipt: Receipt, topic: str, units: int, asked: Asked, *, needs_subscriber: bool) -> Verdict:
-    """A PUBACK of a message of so many units. ACKNOWLEDGED: the broker has it. Raises what concerns all of
-    the message: Denied, TooLarge, Unacceptable."""
+def judged(receipt: Receipt, topic: str, asked: Asked, *, needs_subscriber: bool) -> Verdict:
+    """A PUBACK of a message with data. ACKNOWLEDGED: the broker has it. Raises what concerns all of the
+    message: Denied, TooLarge, Unacceptable."""
     code = receipt.code
     said = f"{_named(code, receipt.text)} (topic {topic})"
     if code == NO_SUBSCRIBER and needs_subscriber:
         return Verdict(
             Answer.RETRY,
-            f"nobody is subscribed to {topic}: the broker would throw the data away. Subscribe the platform; if "
-            "the broker itself uses the data, set `require_subscriber: false`",
+            f"nobody is subscribed to {topic}: the broker would throw the data away. Subscribe the platform; "
+            "if the broker itself uses the data, set `require_subscriber: false`",
         )
     if code < _FAILED:
         return ACKNOWLEDGED
     if code == _NOT_AUTHORISED:
         raise not_allowed("publish to", topic, "topic", asked)
-    if code == _TOO_LARGE:
+    if code == TOO_LARGE:
         raise TooLarge(said)
     if code in (_TOPIC, _CONTENT):
-        if units == 1:
-            return Verdict(Answer.REJECTED, said)
         raise Unacceptable(said)
     return Verdict(Answer.RETRY, said)
+
+
+def not_taken(receipt: Receipt, topic: str, key: str, asked: Asked) -> UplinkError:
+    """A PUBACK of what is no data: the state, a schema."""
+    if receipt.code == _NOT_AUTHORISED:
+        return not_allowed("publish to", topic, key, asked)
+    said = (
+        f"{asked.endpoint}: the broker does not take {topic} (`{key}`): {_named(receipt.code, receipt.text)}"
+    )
+    return Denied(said) if receipt.code in (_TOPIC, _CONTENT, _NOT_RETAINED) else Unreachable(said)
 
 
 def not_allowed(what: str, topic: str, key: str, asked: Asked) -> Denied:
@@ -138,8 +153,9 @@ def not_allowed(what: str, topic: str, key: str, asked: Asked) -> Denied:
 
 
 def closes_on_it(loss: Loss) -> bool:
-    """Whether a message that was out may be why the broker ended the connection."""
-    return loss.why is Why.CLOSED or (loss.why is Why.SAID and loss.code in CLOSES_ON_IT)
+    """Whether a message that was out may be why the connection ended. Brokers send codes, too, that the
+    standard does not have for a PUBACK: the codec takes those for garbage."""
+    return loss.why in (Why.CLOSED, Why.GARBLED) or (loss.why is Why.SAID and loss.code in CLOSES_ON_IT)
 
 
 def _named(code: int, text: str) -> str:
@@ -155,12 +171,14 @@ def _cure(code: int, asked: Asked, elsewhere: str = "") -> str:
         _NOT_AUTHORISED: "Check `username`, `password`, `client_cert` and `client_id`",
         0x8A: "Ask who runs the broker why this client is banned",
         TAKEN_OVER: (
-            f"Another client has connected with the client id {asked.client_id}: a copied agent, or a second use "
-            "of the same `client_id`. Give each its own; reconnecting at once would throw the other out"
+            f"Another client has connected with the client id {asked.client_id}: a copied agent, or a second "
+            "use of the same `client_id`. Give each its own; reconnecting at once would throw the other out"
         ),
         0x98: "Somebody at the broker has ended it: ask who runs it",
-        _TOO_LARGE: "Lower `max_segments` or `max_packet`",
-        _NOT_RETAINED: "The broker keeps no retained messages: set `status_topic: ''` and `schema_topic: ''`",
+        TOO_LARGE: "Lower `max_segments` or `max_packet`",
+        _NOT_RETAINED: (
+            "The broker keeps no retained messages: set `status_topic: ''` and `schema_topic: ''`"
+        ),
         0x9B: "The broker does not take QoS 1, and confirms nothing without it: choose another",
         0x9C: f"Correct `url`{': ' + readable(elsewhere) if elsewhere else ''}",
         0x9D: f"Correct `url`{': ' + readable(elsewhere) if elsewhere else ''}",

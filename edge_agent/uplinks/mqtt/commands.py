@@ -56,7 +56,9 @@ class Commands:
         try:
             said = json.loads(message.payload)
         except (ValueError, RecursionError):
-            return "", Command("unreadable", source, {"text": readable(message.payload[:400].decode("utf-8", "replace"))})
+            return "", Command(
+                "unreadable", source, {"text": readable(message.payload[:400].decode("utf-8", "replace"))}
+            )
         if not isinstance(said, dict):
             return "", Command("unreadable", source, {"text": readable(str(said)[:400])})
         name = said.get("id")

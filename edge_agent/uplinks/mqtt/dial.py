@@ -1,4 +1,4 @@
-"""Opening the socket of a connection in the event loop: name, TCP, TLS. The MQTT library would block in each."""
+"""Opening the socket of a connection in the event loop: name, TCP, TLS. The MQTT library would block."""
 
 from __future__ import annotations
 

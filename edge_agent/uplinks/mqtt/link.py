@@ -2,8 +2,8 @@
 
     open -> (publish, subscribe, say)* -> close        once each; a new object for the next connection
 
-The library's own connecting blocks, its reconnecting is off, and it drops PUBACK reason codes only in wrappers
-around it: so it is used directly, with a ``Wire`` in place of a socket of its own.
+The library would block while it connects, and its asyncio wrapper drops the codes of PUBACK: so it is used
+directly, with a ``Wire`` in place of a socket of its own, and with its reconnecting off.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Over(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What CONNECT says. ``will``: topic and payload, published by the broker when we are gone, with QoS 1."""
+    """What CONNECT says. ``will``: topic and payload, published with QoS 1 by the broker when we are gone."""
 
     client_id: str
     version: str  # "5" or "3.1.1"
@@ -71,6 +71,7 @@ class Call:
     password: str | None = None
     will: tuple[str, bytes] | None = None
     will_retained: bool = True
+    largest: int | None = None  # packet that the broker is known to take
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,11 @@ class Link:
         self._loop.add_reader(self._handle, self._readable)
         clean: dict[str, Any] = {}
         if self._v5:
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = MOST_TAKEN
             clean = {"clean_start": True, "properties": properties}
-        client.connect("broker", 1, self._call.keepalive_s, **clean)  # the socket is there: no address is used
+        # The socket is there: no address is used.
+        client.connect("broker", 1, self._call.keepalive_s, **clean)
         answer = await self._greeted
         if isinstance(answer, Loss):
             raise Over(answer)
@@ -154,10 +156,8 @@ class Link:
     def post(
         self, topic: str, payload: bytes, *, retain: bool = False, user: Sequence[tuple[str, str]] = ()
     ) -> asyncio.Future[Receipt | Loss]:
-        """PUBLISH with QoS 1; the result is the PUBACK, or how the connection ended before it. Raises
-        TooLarge when the broker has said that it takes no such packet."""
+        """PUBLISH with QoS 1; the result is the PUBACK, or how the connection ended before it."""
         properties = _properties(user) if self._v5 else None
-        self._check_size(topic, payload, properties)
         if self._client is None or self.loss is not None:
             return self._never(self.loss or Loss(Why.OURS, text="not connected"))
         info = self._client.publish(topic, payload, 1, retain, properties)
@@ -167,6 +167,16 @@ class Link:
         self._writable()  # what the socket takes goes at once
         return answer
 
+    def check_size(self, topic: str, payload: bytes, *, user: Sequence[tuple[str, str]] = ()) -> None:
+        """Raises TooLarge when the broker takes no such packet, by its own word or by ``Call.largest``."""
+        largest = self.greeting.largest
+        if largest is None:
+            return
+        size = _HEADER + 4 + len(topic.encode()) + len(payload)
+        size += len(_properties(user).pack()) if self._v5 else 0  # type: ignore[no-untyped-call]
+        if size > largest:
+            raise TooLarge(f"a message of {size} bytes; the broker takes {largest} at most")
+
     async def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, user: Sequence[tuple[str, str]] = ()
     ) -> Receipt:
@@ -174,12 +184,13 @@ class Link:
         return _received(await self.post(topic, payload, retain=retain, user=user))
 
     def tell(self, topic: str, payload: bytes) -> None:
-        """PUBLISH with QoS 0, in order with all that follows: nothing ever says that it arrived. Over when the
-        connection has ended."""
+        """PUBLISH with QoS 0, in order with all that follows: nothing ever says that it arrived. Over when
+        the connection has ended; TooLarge as ``check_size``."""
+        self.check_size(topic, payload)
         if self._client is None or self.loss is not None:
             raise Over(self.loss or Loss(Why.OURS, text="not connected"))
-        self._check_size(topic, payload, None)
         self._client.publish(topic, payload, 0)
+        self._writable()
         if self.loss is not None:
             raise Over(self.loss)
 
@@ -218,7 +229,7 @@ class Link:
                     code.value,
                     str(said("ReasonString", "")),
                     str(said("ServerReference", "")),
-                    said("MaximumPacketSize", None),
+                    _smaller(said("MaximumPacketSize", None), self._call.largest),
                     int(said("ReceiveMaximum", 65_535)),
                     bool(said("RetainAvailable", 1)),
                     said("MaximumQoS", 2) > 0,
@@ -340,15 +351,6 @@ class Link:
         if future is not None and not future.done():
             future.set_result(receipt)
 
-    def _check_size(self, topic: str, payload: bytes, properties: Properties | None) -> None:
-        largest = self.greeting.largest
-        if largest is None:
-            return
-        size = _HEADER + 4 + len(topic.encode()) + len(payload)
-        size += len(properties.pack()) if properties is not None else 0
-        if size > largest:
-            raise TooLarge(f"a message of {size} bytes; the broker takes {largest} at most")
-
 
 class _Client(Client):
     """The library's client on a socket that was opened elsewhere."""
@@ -378,7 +380,7 @@ def _client(call: Call, wire: Wire) -> _Client:
 
 
 def _properties(user: Sequence[tuple[str, str]]) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.PayloadFormatIndicator = 1  # UTF-8
     properties.ContentType = "application/json"
     if user:
@@ -390,6 +392,10 @@ def _received(answer: Receipt | Loss) -> Receipt:
     if isinstance(answer, Loss):
         raise Over(answer)
     return answer
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _nobody(_: Loss) -> None:

@@ -45,7 +45,9 @@ def _checked_url(url: str) -> str:
             "请从地址中删除，改用 username: 用户名 和 password: !secret NAME",
         )  # fmt: skip
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise _bad_url("a broker has no path: topics are keys of their own", "地址后不能有路径，主题请用单独的键")
+        raise _bad_url(
+            "a broker has no path: topics are keys of their own", "地址后不能有路径，主题请用单独的键"
+        )
     return url
 
 
@@ -71,7 +73,8 @@ def _checked(known: tuple[str, ...]) -> AfterValidator:
         if any(c in topic for c in "+#\0") or topic.startswith("$") or len(topic.encode()) > 1024:
             raise _mistake(
                 "mqtt_topic", "not a topic that can be published to", "不是可以发布消息的主题",
-                "No + or #, no $ in front, at most 1024 bytes.", "不能含 + 或 #，不能以 $ 开头，最长 1024 字节。",
+                "No + or #, no $ in front, at most 1024 bytes.",
+                "不能含 + 或 #，不能以 $ 开头，最长 1024 字节。",
             )  # fmt: skip
         return topic
 
@@ -81,7 +84,8 @@ def _checked(known: tuple[str, ...]) -> AfterValidator:
 def _seconds(keepalive: float) -> float:
     if keepalive != int(keepalive) or not 1 <= keepalive <= LONGEST_KEEPALIVE_S:
         raise _mistake(
-            "mqtt_keepalive", "not a number of whole seconds from 1 to 65535", "必须是 1 到 65535 之间的整秒数",
+            "mqtt_keepalive", "not a number of whole seconds from 1 to 65535",
+            "必须是 1 到 65535 之间的整秒数",
             "Write for example 30s", "例如写成 30s",
         )  # fmt: skip
     return keepalive
@@ -129,8 +133,8 @@ class MqttSettings(UplinkSettings):
     )
     schema_topic: SchemaTopic | None = Field(
         None,
-        description="retained: what segments are decoded with; must hold {schema}; empty: every message carries "
-        "it. Default: lineside/{agent}/schema/{schema}, none with body",
+        description="retained: what segments are decoded with; must hold {schema}; empty: every message "
+        "carries it. Default: lineside/{agent}/schema/{schema}, none with body",
     )
     body: BodyTemplate | None = Field(
         None, description="template of a platform's own JSON, or the name of its file"
@@ -138,8 +142,7 @@ class MqttSettings(UplinkSettings):
     event_body: EventTemplate | None = Field(None, description="the same for events")
     missing: Literal["omit", "null"] = Field("omit", description="what a template does without a value")
     ack_topic: Topic = Field(
-        "",
-        description="where the platform confirms keys; empty: the broker's PUBACK confirms"
+        "", description="where the platform confirms keys; empty: the broker's PUBACK confirms"
     )
     command_topic: Topic = Field(
         "", description="where requests to write are taken from; empty: none are; answers go to .../result"
@@ -206,6 +209,8 @@ class MqttSettings(UplinkSettings):
             )  # fmt: skip
         if given:
             raise _mistake(
-                "template_key", f"'{given[0]}' has no effect without 'body'", f"没有 'body' 时 '{given[0]}' 不起作用",
-                f"Delete '{given[0]}', or add a template as 'body'.", f"请删除 '{given[0]}'，或添加模板 'body'。",
+                "template_key", f"'{given[0]}' has no effect without 'body'",
+                f"没有 'body' 时 '{given[0]}' 不起作用",
+                f"Delete '{given[0]}', or add a template as 'body'.",
+                f"请删除 '{given[0]}'，或添加模板 'body'。",
             )  # fmt: skip

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from edge_agent import __version__
 from edge_agent.clock import Clock
 from edge_agent.errors import Denied, LinesideError, TooLarge, Unacceptable, Unreachable, UplinkError
-from edge_agent.model import Schema
-from edge_agent.uplink import ACKNOWLEDGED, PENDING, Answer, Envelope, Host, Key, Verdict
+from edge_agent.uplink import ACKNOWLEDGED, PENDING, Envelope, Host, Verdict
 from edge_agent.uplinks.http import message, tls
 from edge_agent.uplinks.http.answer import Confirmation
 from edge_agent.uplinks.http.deadline import deadline
 from edge_agent.uplinks.mqtt import acks, address, codes, topics
 from edge_agent.uplinks.mqtt.closings import SHORT_LIFE_S, Closings
 from edge_agent.uplinks.mqtt.commands import Commands
+from edge_agent.uplinks.mqtt.delivery import Delivery
 from edge_agent.uplinks.mqtt.dial import dial
 from edge_agent.uplinks.mqtt.drafting import Draft, Form, Letter, OwnForm, Sender, Templated
 from edge_agent.uplinks.mqtt.link import Call, Link, Loss, Message, Over, Receipt, Why
@@ -29,7 +29,6 @@ from edge_agent.uplinks.templates import Template
 if TYPE_CHECKING:
     from edge_agent.uplinks.mqtt.settings import MqttSettings
 
-MOST_IN_FLIGHT = 16
 FAILED = 0x80
 KEEP_LIMIT_S = 1.0
 CLOSINGS = "closings"  # the name of the note
@@ -54,7 +53,8 @@ class MqttUplink:
         self._refusal: Denied | None = None
         self._sending = False
         self._opened_ns = 0
-        self._closings: Closings | None = None
+        self._closings = Closings()
+        self._to_keep = False
         self._commands: Commands | None = None
         self._commanding: asyncio.Task[None] | None = None
         foreign = settings.body is not None
@@ -67,23 +67,23 @@ class MqttUplink:
         """Denied also when the broker has closed one connection after the other: see ``closings``."""
         await self.close()
         self._settle_names()
-        closings = Closings(await self._host.recall(CLOSINGS))
-        if closings.too_many(self._clock.mono_ns()):
+        self._closings = Closings(await self._host.recall(CLOSINGS))
+        if self._closings.too_many(self._clock.mono_ns()):
             raise Denied(
-                f"{self._asked.endpoint}: the broker closes each connection soon after it has taken it, without a "
-                f"word: is another client connected with the client id {self._asked.client_id} (a copied agent)? "
-                "Does the broker allow these topics?"
+                f"{self._asked.endpoint}: the broker closes each connection soon after it has taken it, "
+                f"without a word: is another client connected with the client id {self._asked.client_id} (a "
+                "copied agent)? Does the broker allow these topics?"
             )
         if address.secure(self._settings):
             self._context = await asyncio.to_thread(tls.make_context, self._settings)
-        async with self._deadline("connecting took"):
+        async with self._deadline():
             await self._open()
 
     async def send(self, items: Sequence[Envelope]) -> Sequence[Verdict]:
         """One PUBLISH per topic. With ``ack_topic`` units are PENDING when the broker has them."""
         self._sending = True
         try:
-            async with self._deadline("no answer within"):
+            async with self._deadline():
                 return await self._sent(items)
         finally:
             self._sending = False
@@ -96,11 +96,11 @@ class MqttUplink:
         link, self._link = self._link, None
         if link is not None:
             link.close((self._status_topic, self._status("offline")) if self._status_topic else None)
-        closings, self._closings = self._closings, None
-        if closings is not None:
+        if self._to_keep:
+            self._to_keep = False
             with contextlib.suppress(LinesideError, TimeoutError):
                 async with asyncio.timeout(KEEP_LIMIT_S):
-                    await self._host.keep(CLOSINGS, closings.text)
+                    await self._host.keep(CLOSINGS, self._closings.text)
 
     # Opening
 
@@ -137,13 +137,17 @@ class MqttUplink:
         if self._link is not None:
             self._link.close()
         self._known.clear()
+        self._opened_ns = 0
+        self._refusal = None
         sock = await self._dialled()
         link = self._link = Link(self._call(), self._hear, self._over)
         try:
             greeting = await link.open(sock)
             if greeting.code != 0:
                 raise codes.refused(greeting, self._asked)
-            denied = codes.limits(greeting, self._asked, retained=bool(self._status_topic or self._schema_topic))
+            denied = codes.limits(
+                greeting, self._asked, retained=bool(self._status_topic or self._schema_topic)
+            )
             if denied is not None:
                 raise denied
             self._opened_ns = self._clock.mono_ns()
@@ -156,7 +160,7 @@ class MqttUplink:
             link.close()
             raise
 
-    async def _dialled(self) -> "socket.socket":
+    async def _dialled(self) -> socket.socket:
         settings = self._settings
         try:
             return await dial(address.host_name(settings), address.port(settings), self._context)
@@ -172,6 +176,7 @@ class MqttUplink:
             settings.username,
             None if secret is None else secret.get_secret_value().strip("\r\n"),
             (self._status_topic, self._status("offline")) if self._status_topic else None,
+            largest=settings.max_packet,
         )
 
     async def _introduce(self, link: Link) -> None:
@@ -208,11 +213,10 @@ class MqttUplink:
                     raise self._lost_while_sending(loss, len(items)) from over
             await self._open()
             link = self._usable()
-        said = (
-            f"{self._asked.endpoint}: the broker closes the connection on a message of {len(items)} unit(s), twice in "
-            f"a row ({codes.why(loss)}): too large, not acceptable, or its topic not allowed"
+        raise Unacceptable(
+            f"{self._asked.endpoint}: twice in a row the connection ended on this message of {len(items)} "
+            f"unit(s) ({codes.why(loss)}). Too large (`max_packet`), not acceptable, or not allowed (`topic`)"
         )
-        raise TooLarge(said) if len(items) > 1 else Unacceptable(said)
 
     def _usable(self) -> Link:
         if self._refusal is not None:
@@ -224,30 +228,114 @@ class MqttUplink:
         return self._link
 
     async def _delivered(self, link: Link, draft: Draft, items: Sequence[Envelope]) -> Sequence[Verdict]:
-        """Raises Over when the connection ended, and what ``codes.judged`` raises; units of messages that were
-        taken before are acknowledged then all the same."""
-        verdicts: dict[int, Verdict] = {}
-        settled = {*draft.settled}
-        self._expect(draft, items)
+        """Raises Over, and what ``codes.judged`` raises; what the broker had taken by then is settled."""
+        delivery = Delivery(link, draft, self._user(), self._judged)
+        if self._ack_topic:
+            for unit in {unit for letter in draft.letters for unit in letter.units}:
+                schema = items[unit].schema
+                self._waiting[str(items[unit].key)] = "" if schema is None else schema.digest
         try:
             await self._announce(link, draft)
-            limit = max(1, min(link.greeting.in_flight, MOST_IN_FLIGHT))
-            letters = iter(draft.letters)
-            while some := list(islice(letters, limit)):
-                answers = [(letter, self._post(link, letter)) for letter in some]
-                for letter, answer in answers:
-                    receipt = await answer
-                    if isinstance(receipt, Loss):
-                        raise Over(receipt)
-                    self._note(verdicts, letter, self._judged(receipt, letter))
+            await delivery.run()
         except (Over, UplinkError):
             if not self._ack_topic:
-                late = {unit for letter in draft.letters for unit in letter.units if unit not in verdicts}
-                done = [n for n, v in verdicts.items() if v is ACKNOWLEDGED and n not in late | settled]
-                self._host.acknowledged([items[n].key for n in done])
+                self._host.acknowledged([items[unit].key for unit in delivery.taken])
             raise
         self._known |= draft.schemas.keys()
         taken = PENDING if self._ack_topic else ACKNOWLEDGED
-        for number, verdict in verdicts.items():
-            verdicts[number] = taken if verdict is ACKNOWLEDGED else verdict
-        return [draft.settled.get(n) or verdicts[n] for n in range(len(items))]
+        return [delivery.verdict(unit, taken) for unit in range(len(items))]
+
+    async def _announce(self, link: Link, draft: Draft) -> None:
+        """Schemas that are new on this connection: retained, so that a receiver may come later."""
+        if not self._schema_topic:
+            return
+        for digest, schema in draft.schemas.items():
+            if digest not in self._known:
+                topic = topics.filled(self._schema_topic, {"schema": digest})
+                head = message.encode_head(self._host.agent, self._host.line)
+                text = message.encode_message(
+                    head, self._clock.time_ns() // 1000, [self._texts.of(schema)], [], []
+                )
+                link.check_size(topic, text, user=self._user())
+                receipt = await link.publish(topic, text, retain=True, user=self._user())
+                self._must_be_taken(receipt, topic, "schema_topic")
+
+    def _judged(self, receipt: Receipt, letter: Letter) -> Verdict:
+        needs_subscriber = self._settings.require_subscriber and not self._ack_topic
+        return codes.judged(receipt, letter.topic, self._asked, needs_subscriber=needs_subscriber)
+
+    def _must_be_taken(self, receipt: Receipt, topic: str, key: str) -> None:
+        """Of a message that is no data: without it nothing else goes."""
+        if receipt.code >= FAILED:
+            raise codes.not_taken(receipt, topic, key, self._asked)
+
+    def _user(self) -> tuple[tuple[str, str], ...]:
+        form = (("format", message.FORMAT),) if self._settings.body is None else ()
+        return (*form, ("agent", self._host.agent), ("line", self._host.line))
+
+    def _lost_while_sending(self, loss: Loss, units: int) -> UplinkError:
+        if loss.why is Why.SAID and loss.code == codes.TOO_LARGE:
+            return TooLarge(codes.why(loss))
+        return codes.ended(loss, self._asked)
+
+    # What comes in
+
+    def _hear(self, heard: Message) -> None:
+        if heard.topic == self._ack_topic:
+            said = acks.read_ack(
+                heard.payload, self._host.agent, must_name="{agent}" not in self._settings.ack_topic
+            )
+            if said is not None:
+                self._settle(said)
+        elif heard.topic == self._command_topic and self._commands is not None:
+            self._commands.put(heard)
+
+    def _settle(self, said: Confirmation) -> None:
+        """A refusal outweighs a confirmation of the same key, but not while the platform lacked the schema:
+        that is our omission. Such a unit goes again when its time for a confirmation is over."""
+        self._known -= said.unknown_schemas
+        refused = said.rejected or {}
+        for text, reason in refused.items():
+            key = acks.key_of(text)
+            if key is not None and self._waiting.get(text) not in said.unknown_schemas:
+                self._waiting.pop(text, None)
+                self._host.rejected([key], reason)
+        confirmed = [text for text in said.acknowledged if text not in refused]
+        for text in confirmed:
+            self._waiting.pop(text, None)
+        self._host.acknowledged([key for key in map(acks.key_of, confirmed) if key is not None])
+
+    async def _tell(self, answer: bytes) -> None:
+        if self._link is not None:
+            with contextlib.suppress(Over, TimeoutError):
+                async with asyncio.timeout(self._settings.timeout):
+                    await self._link.publish(f"{self._command_topic}/result", answer)
+
+    def _over(self, loss: Loss) -> None:
+        """The connection ended. While a message is out its sender knows; otherwise forwarding is told, unless
+        nothing but a person's doing could help: reconnecting at once would then be a war of two clients."""
+        if self._sending or not self._opened_ns:
+            return
+        error = codes.ended(loss, self._asked)
+        if isinstance(error, Denied):
+            self._refusal = error
+            return
+        now_ns = self._clock.mono_ns()
+        if loss.why is Why.CLOSED and now_ns - self._opened_ns < SHORT_LIFE_S * 1e9:
+            self._closings.add(now_ns)
+            self._to_keep = True
+        self._host.lost(str(error))
+
+    @contextlib.asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        try:
+            async with deadline(self._settings.timeout):
+                yield
+        except TimeoutError as error:
+            raise Unreachable(
+                f"{self._asked.endpoint}: no answer within {self._settings.timeout:g} s"
+            ) from error
+
+
+def _or(value: str | None, default: str) -> str:
+    return default if value is None else value

@@ -21,7 +21,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``rebirth``, or a command for the guarded pipeline: what it is and ``detail`` as ``uplink.Command`` says."""
+    """``rebirth``, or a command for the guarded pipeline: kind and ``detail`` as ``uplink.Command`` says."""
 
     rebirth: bool = False
     kind: str = ""
@@ -41,7 +41,7 @@ def of_node(payload: Any) -> list[Request]:
 
 
 def of_device(payload: Any, device: Device | None, name: str) -> list[Request]:
-    """DCMD. ``name``: of the device, as the topic has it; ``device`` is None when there is none of this name."""
+    """DCMD. ``name``: of the device, as the topic has it; ``device``: None when there is no such."""
     return [_write(metric, device, name) for metric in payload.metrics[:MAX_METRICS]]
 
 
@@ -53,6 +53,8 @@ def _write(metric: Any, device: Device | None, name: str) -> Request:
     detail: dict[str, Any] = {"tag": f"{name[:_LONGEST]}.{shown}"}
     if known is None:
         return Request(kind=UNREADABLE, detail=detail | {"reason": "no such metric in the birth"})
+    if device is not None and device.mortal and known.name != known.tag:
+        return Request(kind=UNREADABLE, detail=detail | {"reason": "a metric of a former configuration"})
     try:
         value: Value = read(metric, known.kind.datatype)
     except ValueError as error:

@@ -1,8 +1,8 @@
 """What the host application knows of one device: its metrics, their newest values, whether it is alive. Pure.
 
 A metric is one name with one type and one unit, for a host shows old values under what the birth said. When
-the configuration gives a tag another type or unit, the present one keeps the name, and what is stored of the former
-goes out under a name of its own.
+the configuration gives a tag another type or unit, the present one keeps the name, and what is stored of the
+former goes out under a name of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.model import Batch, Quality, Scaling, Schema, Value, ValueType
 from edge_agent.uplinks.sparkplug.values import Kind, kind_of
+
 
 @dataclass(slots=True)
 class Metric:
@@ -39,8 +40,8 @@ class Columns:
 
 @dataclass(slots=True)
 class Device:
-    """``born``: the host application has a birth of it that holds. ``reached_ns``: per poll group, the monotonic
-    time of the newest reading that it was told as the present one."""
+    """``born``: the host application has a birth of it that holds. ``reached_ns``: per poll group, the
+    monotonic time of the newest reading that it was told as the present one."""
 
     id: str
     name: str
@@ -103,7 +104,9 @@ class Devices:
         (``born`` is taken from it) when the schema brings a metric that it lacked."""
         names = _names(schema, periods=not device.mortal)
         known = device.columns.get(schema.digest)
-        if known is not None and not (present and any(m.name != n for m, n in zip(known.metrics, names))):
+        if known is not None and not (
+            present and any(m.name != n for m, n in zip(known.metrics, names, strict=True))
+        ):
             return known
         metrics = tuple(
             self._metric(device, schema, index, name, present=present) for index, name in enumerate(names)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.model import Batch, Quality
 from edge_agent.uplink import Envelope, Lane, Stream
+from edge_agent.uplinks.sparkplug import commands
 from edge_agent.uplinks.sparkplug.device import Columns, Device, Devices, unreachable
 from edge_agent.uplinks.sparkplug.payloads import Payloads
 from edge_agent.uplinks.sparkplug.topics import Topics
@@ -61,7 +62,9 @@ class Node:
             _remember(self.devices.columns(device, batch.schema, present=True), [batch])
             device.told(batch)
         self._seq = 0
-        drafts = [_Draft(self._topics.of_node("NBIRTH"), self._payloads.node_birth(self._bd_seq, self._time_ms()))]
+        drafts = [
+            _Draft(self._topics.of_node("NBIRTH"), self._payloads.node_birth(self._bd_seq, self._time_ms()))
+        ]
         for device in self.devices:
             device.born = False
             if not device.lost:
@@ -93,6 +96,13 @@ class Node:
         if fresh:
             device.told(fresh[-1])
         return self._numbered(drafts)
+
+    def requests(self, device: str, payload: bytes) -> list[commands.Request]:
+        """What a command asks of a device, or of the node itself (""). ValueError when it is no payload."""
+        asked = self._payloads.read(payload)
+        if not device:
+            return commands.of_node(asked)
+        return commands.of_device(asked, self.devices.get(device), device)
 
     def _data(
         self, device: Device, columns: Columns, batches: Sequence[Batch], *, historical: bool

@@ -1,9 +1,9 @@
 """What was sent, and what of it the connection has outlived. Pure.
 
 Sparkplug data is sent once and never confirmed. What can be known is less, and is known like this: data goes
-out at t; the broker answers a request that was sent at t + ``outlive_s`` or later, on the same connection. Then the
-broker has all that went before on that connection, and had the host application lost its own connection at t,
-the broker would have told us by then. Nothing younger counts as delivered.
+out at t; the broker answers a request that was sent at t + ``outlive_s`` or later, on the same connection.
+Then the broker has all that went before on that connection, and had the host application lost its own
+connection at t, the broker would have told us by then. Nothing younger counts as delivered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Outlived:
             self._waiting.append((mono_ns, tuple(keys)))
 
     def proved(self, asked_ns: int) -> list[Key]:
-        """The broker has answered what it was asked at ``asked_ns`` (monotonic): what is confirmed by that."""
+        """What is confirmed by an answer of the broker to what it was asked at ``asked_ns`` (monotonic)."""
         confirmed: list[Key] = []
         while self._waiting and self._waiting[0][0] <= asked_ns - self._outlive_ns:
             confirmed += self._waiting.popleft()[1]

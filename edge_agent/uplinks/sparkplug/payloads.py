@@ -37,9 +37,7 @@ class Payloads:
     def node_birth(self, bd_seq: int, time_ms: int) -> Any:
         payload = self._wire.payload(timestamp=time_ms)
         self._add_bd_seq(payload, bd_seq, time_ms)
-        payload.metrics.add(
-            name=REBIRTH, timestamp=time_ms, datatype=DataType.BOOLEAN, boolean_value=False
-        )
+        payload.metrics.add(name=REBIRTH, timestamp=time_ms, datatype=DataType.BOOLEAN, boolean_value=False)
         return payload
 
     def device_birth(self, device: Device, time_ms: int) -> Any:
@@ -55,8 +53,8 @@ class Payloads:
     def rows(
         self, columns: Columns, batches: Sequence[Batch], time_ms: int, *, historical: bool
     ) -> list[Any]:
-        """Payloads of data. Raises TypeError, ValueError or OverflowError when a value is not of its column's type
-        or cannot be written: no retry would heal that."""
+        """Payloads of data. Raises TypeError, ValueError or OverflowError when a value is not of its column's
+        type or cannot be written: no retry would heal that."""
         payloads = []
         payload, room = self._wire.payload(timestamp=time_ms), MAX_METRICS
         for batch in batches:
@@ -65,7 +63,7 @@ class Payloads:
                 payload, room = self._wire.payload(timestamp=time_ms), MAX_METRICS
             self._add_row(payload.metrics.add, columns, batch, historical=historical)
             room -= len(batch.values)
-            room -= sum(len(batch.values[i] or "") for i in columns.texts) // _LETTERS_PER_METRIC  # type: ignore[arg-type]
+            room -= sum(len(str(batch.values[i])) for i in columns.texts) // _LETTERS_PER_METRIC
         return [*payloads, payload] if payload.metrics else payloads
 
     def read(self, data: bytes) -> Any:
@@ -109,7 +107,11 @@ class Payloads:
             value = engineering(metric.value, metric.scaling)
             if value is not None:
                 setattr(born, kind.field, kind.written(value))
-        except (TypeError, ValueError, OverflowError):  # its data is refused for the same reason, and set aside
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+        ):  # its data is refused for the same reason, and set aside
             value = None
         if value is None:
             born.is_null = True
@@ -142,5 +144,3 @@ def _add_text(properties: Any, key: str, text: str) -> None:
 def _add_number(properties: Any, key: str, number: float) -> None:
     properties.keys.append(key)
     properties.values.add(type=DataType.DOUBLE, double_value=number)
-
-

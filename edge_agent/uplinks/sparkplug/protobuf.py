@@ -10,8 +10,12 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+_pb2: Any = descriptor_pb2  # made at run time: a type checker knows nothing of it
+_pool: Any = descriptor_pool
+_factory: Any = message_factory
+
 _PACKAGE = "lineside.sparkplug"
-_Field = descriptor_pb2.FieldDescriptorProto
+_Field = _pb2.FieldDescriptorProto
 _U32, _U64, _BOOL = _Field.TYPE_UINT32, _Field.TYPE_UINT64, _Field.TYPE_BOOL
 _FLOAT, _DOUBLE = _Field.TYPE_FLOAT, _Field.TYPE_DOUBLE
 _STRING, _BYTES = _Field.TYPE_STRING, _Field.TYPE_BYTES
@@ -70,16 +74,14 @@ class Wire:
 
 
 def load() -> Wire:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="lineside/sparkplug.proto", package=_PACKAGE, syntax="proto2"
-    )
+    file = _pb2.FileDescriptorProto(name="lineside/sparkplug.proto", package=_PACKAGE, syntax="proto2")
     for name, fields in _MESSAGES.items():
         _describe(file.message_type.add(name=name), fields)
-    pool = descriptor_pool.DescriptorPool()
+    pool = _pool.DescriptorPool()
     pool.Add(file)
 
     def made(name: str) -> Any:
-        return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        return _factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
 
     return Wire(made("Payload"), made("Metric"), made("PropertySet"))
 

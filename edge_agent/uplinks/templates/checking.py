@@ -53,10 +53,16 @@ def faults(structure: Any, *, events: bool = False, has_secret: bool = True) -> 
         return [
             Fault(
                 (),
-                Text(f"no {shown} in it: nothing of what happens would be sent", f"其中没有 {shown}，不会发送任何内容"),
-                Text("Compare it with the samples in docs/uplink-http.md.", "请参照 docs/uplink-http.zh-CN.md 中的示例。"),
+                Text(
+                    f"no {shown} in it: nothing of what happens would be sent",
+                    f"其中没有 {shown}，不会发送任何内容",
+                ),
+                Text(
+                    "Compare it with the samples in docs/uplink-http.md.",
+                    "请参照 docs/uplink-http.zh-CN.md 中的示例。",
+                ),
             )
-        ]  # fmt: skip
+        ]
     return list(_idle(structure, (), reach(structure, events=events), repetitions(events=events)))
 
 
@@ -174,10 +180,16 @@ def unknown(name: str, path: Path, words: Collection[str], *, in_key: bool = Fal
     if name == "secret":
         return Fault(
             path,
-            Text("{{secret}} stands for nothing: there is no 'secret' key", "{{secret}} 没有内容：缺少 'secret' 键"),
-            Text("Add 'secret: !secret NAME' to this uplink.", "请在该上行通道中添加 'secret: !secret 名称'。"),
+            Text(
+                "{{secret}} stands for nothing: there is no 'secret' key",
+                "{{secret}} 没有内容：缺少 'secret' 键",
+            ),
+            Text(
+                "Add 'secret: !secret NAME' to this uplink.",
+                "请在该上行通道中添加 'secret: !secret 名称'。",
+            ),
             in_key,
-        )  # fmt: skip
+        )
     return Fault(
         path,
         Text(
@@ -209,7 +221,8 @@ def _idle(node: Any, path: Path, bound: Scope, each: Mapping[str, Scope]) -> Ite
                     Text(
                         "Move that placeholder into this item, or write the list without $each. "
                         "{{value}} needs '$each: sample', or a key with {{tag}}.",
-                        "请把该占位符移入此列表项，或去掉 $each。{{value}} 需要 '$each: sample' 或含 {{tag}} 的键。",
+                        "请把该占位符移入此列表项，或去掉 $each。"
+                        "{{value}} 需要 '$each: sample' 或含 {{tag}} 的键。",
                     ),
                 )
         for key, value in node.items():

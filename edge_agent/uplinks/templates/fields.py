@@ -30,7 +30,7 @@ def _events(value: Any, info: ValidationInfo) -> Any:
 
 BodyTemplate = Annotated[Any, AfterValidator(_samples), _SCHEMA]
 """The structure itself, or the name of a JSON or YAML file in the configuration directory that holds it.
-After validation always the structure: it counts for the configuration's version, and the agent reads no file."""
+After validation always the structure: it counts for the configuration's version."""
 
 EventTemplate = Annotated[Any, AfterValidator(_events), _SCHEMA]
 
@@ -65,9 +65,10 @@ def _from_file(name: str, info: ValidationInfo, *, events: bool) -> Any:
     try:
         structure, marks = _parsed(text, is_yaml=name.endswith((".yaml", ".yml")))
     except _Unreadable as error:
+        at = f"{name}:{error.line}:{error.column}"
         raise mistake(
             "template_file",
-            Text(f"{name}:{error.line}:{error.column}: {error.en}", f"{name}:{error.line}:{error.column}：{error.zh}"),
+            Text(f"{at}: {error.en}", f"{at}：{error.zh}"),
             Text("Correct the file; it holds one JSON value, or with the ending .yaml YAML.",
                  "请改正该文件；内容为一个 JSON 值，扩展名为 .yaml 时为 YAML。"),
         ) from None  # fmt: skip
@@ -125,9 +126,9 @@ def _parsed(text: str, *, is_yaml: bool) -> tuple[Any, _Marks]:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = str(getattr(error, "problem", None) or "not YAML")
-        raise _Unreadable(*at, problem, "格式无法解析") from None
+        raise _Unreadable(line, column, problem, "格式无法解析") from None
     except RecursionError:
         raise _Unreadable(1, 1, "nested too deeply", "嵌套层数过多") from None
     if node is None:

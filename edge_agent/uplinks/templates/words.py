@@ -154,7 +154,7 @@ SAMPLES: dict[str, tuple[Scope, Word]] = {
     "config_version": (Scope.BATCH, lambda place: _schema(place).config_version),
     **{name: (Scope.SAMPLE, word) for name, word in _SAMPLE.items()},
 }
-"""Of samples and period values; there ``group`` is minute, hour or day, and ``tag`` is TAG.avg and the like."""
+"""Of samples and period values; of these ``group`` is minute, hour or day, ``tag`` TAG.avg and such."""
 
 EVENTS: dict[str, tuple[Scope, Word]] = {
     **{name: (Scope.MESSAGE, word) for name, word in _MESSAGE.items()},

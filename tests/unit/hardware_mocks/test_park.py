@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from hardware_mocks.moods import Mood
 from hardware_mocks.park import Park
 
 AGENT = "0f3c" * 8
@@ -508,3 +511,31 @@ async def test_plain_counts_any_body(park: Park, http: aiohttp.ClientSession, se
         async with http.post(f"http://127.0.0.1:{park.port}/plain", json={"any": ["thing"]}) as response:
             assert (response.status, await response.json()) == (200, {})
     assert (await sender.report())["plain"] == 3
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_what_came_while_it_hung_is_not_stored_after_the_client_has_gone(
+    park: Park, sender: Sender, reset: bool
+) -> None:
+    """Its process had no time to look while it hung, and the mood has changed since: the request lies in the
+    socket, whole, with the end of the connection behind it."""
+    await park.set_mood(Mood("hang"))
+    body = json.dumps(message(segment(1))).encode()
+    with socket.create_connection(("127.0.0.1", park.port)) as client:
+        client.sendall(
+            b"POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    park.mood = Mood("ok")
+
+    async def arrived() -> bool:
+        return bool((await sender.report())["messages"])
+
+    async with asyncio.timeout(5):
+        while not await arrived():
+            pass
+    report = await sender.report()
+    assert (report["messages"], report["abandoned"], report["stored"]) == (1, 1, 0)
+    assert (await sender.send(segment(1)))["acknowledged"] == ["samples/7/1"]
+    assert (await sender.report())["duplicates"] == 0

@@ -10,29 +10,48 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from edge_agent.clock import SystemClock
-from edge_agent.errors import LinesideError
-from edge_agent.model import Batch
+from edge_agent.clock import Clock, SystemClock
+from edge_agent.errors import LinesideError, StorageError
+from edge_agent.model import Batch, ClockState
 from edge_agent.testing.destination import RecordingHost
 from edge_agent.testing.wire import deadline
 from edge_agent.uplinks.hj212.settings import Hj212Settings
+from edge_agent.uplinks.hj212.start import Run
 from edge_agent.uplinks.hj212.uplink import Hj212Uplink
 from hardware_mocks.hj212_host import Hj212Host
 
 from .vectors import MN
 
+RUN = Run("test", 0)
+
+
+class SetClock(SystemClock):
+    """The machine's, which says of itself what the test wants."""
+
+    said = ClockState.SYNCHRONISED
+
+    def state(self) -> ClockState:
+        return self.said
+
+
 Opened = Callable[..., AbstractAsyncContextManager[Hj212Uplink]]
 
 
 class Agent(RecordingHost):
-    """``stored``: what ``history`` gives, by stream; ``broken``: it cannot look back."""
+    """``stored``: what ``history`` gives, by stream; ``broken``: it cannot look back; ``full``: it can keep nothing."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.full = False
         self.stored: dict[str, list[Batch]] = {}
         self.now: list[Batch] = []
         self.broken = False
         self.looked: list[tuple[str, int, int]] = []
+
+    async def keep(self, name: str, text: str) -> None:
+        if self.full:
+            raise StorageError("no space left")
+        await super().keep(name, text)
 
     def current(self) -> Sequence[Batch]:
         return self.now
@@ -70,7 +89,7 @@ def settings_for(platform: Hj212Host, **changes: Any) -> Hj212Settings:
     ]
     keys = {
         "address": f"tcp://127.0.0.1:{platform.port}", "mn": MN, "pw": "123456", "st": "31",
-        "factors": factors, "over_time": "1s",
+        "factors": factors, "over_time": "1s", "report_start": False,
     }  # fmt: skip
     return Hj212Settings.model_validate(keys | changes)
 
@@ -78,8 +97,8 @@ def settings_for(platform: Hj212Host, **changes: Any) -> Hj212Settings:
 @pytest.fixture
 def connected(platform: Hj212Host, agent: Agent) -> Opened:
     @contextlib.asynccontextmanager
-    async def opened(**changes: Any) -> AsyncIterator[Hj212Uplink]:
-        uplink = Hj212Uplink(settings_for(platform, **changes), agent, SystemClock())
+    async def opened(clock: Clock | None = None, **changes: Any) -> AsyncIterator[Hj212Uplink]:
+        uplink = Hj212Uplink(settings_for(platform, **changes), agent, clock or SetClock(), RUN)
         try:
             async with deadline("connect"):
                 await uplink.connect()

@@ -24,7 +24,7 @@ from .made import minute
 
 class Line:
     def __init__(self, platform: Hj212Host, seed: int) -> None:
-        self.store = MemoryStore("minute")
+        self.store = MemoryStore("periods")
         self.row = UplinkRow(NAME, "hj212", "tcp://127.0.0.1")
         settings = settings_for(platform, over_time="200ms", re_count=2, window=3)
         self.forwarder = Forwarder(

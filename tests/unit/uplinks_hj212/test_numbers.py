@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.uplinks.hj212.mark import FileMark, NoMark
+from edge_agent.errors import StorageError
+from edge_agent.testing.destination import RecordingHost
+from edge_agent.uplinks.hj212.mark import AHEAD_MS, Mark
 from edge_agent.uplinks.hj212.moment import QuestionNumbers, qn_text, read_qn, read_stamp, stamp
 from edge_agent.uplinks.hj212.number import DoesNotFit, Format
 
@@ -114,18 +116,56 @@ def test_qns_rise_whatever_the_clock_does() -> None:
     assert seen == [1_000, 1_001, 5_000, 5_001, 5_002, 5_010]
 
 
-def test_qns_rise_over_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
-    mark = FileMark(tmp_path_factory.mktemp("qn") / "qn")
-    assert mark.load() == 0
-    first = QuestionNumbers(lambda: 9_000 * 10**6, mark.load())
-    mark.save(read_qn(first.next()) + 2_000)
-    second = QuestionNumbers(lambda: 8_000 * 10**6, mark.load())  # the clock was set back meanwhile
-    assert read_qn(second.next()) > 9_000
+async def test_qns_rise_over_a_crash() -> None:
+    """Nothing was settled, and the clock was set back meanwhile."""
+    agent = RecordingHost()
+    first = QuestionNumbers(lambda: 9_000 * 10**6, await Mark(agent).load())
+    mark = Mark(agent)
+    for _ in range(5):
+        used = read_qn(first.next())
+        await mark.cover(first.last_ms)
+    second = QuestionNumbers(lambda: 8_000 * 10**6, await Mark(agent).load())
+    assert read_qn(second.next()) > used
 
 
-@pytest.mark.parametrize("damage", [b"", b"abc", b"-5", b"\xff\xfe", b"9" * 40])
-def test_a_damaged_mark_counts_as_none(tmp_path_factory: pytest.TempPathFactory, damage: bytes) -> None:
-    path = tmp_path_factory.mktemp("qn") / "qn"
-    path.write_bytes(damage)
-    assert FileMark(path).load() == 0
-    assert NoMark().load() == 0
+async def test_the_mark_is_written_once_in_a_while_and_exact_at_the_end() -> None:
+    agent = RecordingHost()
+    written: list[str] = []
+
+    async def keep(name: str, text: str) -> None:
+        written.append(text)
+        agent.kept[name] = text
+
+    agent.keep = keep  # type: ignore[method-assign]
+    mark = Mark(agent)
+    await mark.load()
+    for ms in range(1_000, 1_000 + AHEAD_MS, 100):
+        await mark.cover(ms)
+    assert written == [str(1_000 + AHEAD_MS)]
+    await mark.settle(ms)
+    assert agent.kept["qn"] == str(ms), "the next connection does not run ahead of the clock"
+    await mark.settle(ms)
+    assert len(written) == 2
+
+
+async def test_a_disk_that_takes_nothing_stops_no_delivery() -> None:
+    agent = RecordingHost()
+    tries: list[str] = []
+
+    async def keep(name: str, text: str) -> None:
+        tries.append(text)
+        raise StorageError("full")
+
+    agent.keep = keep  # type: ignore[method-assign]
+    mark = Mark(agent)
+    for ms in range(1_000, 1_000 + AHEAD_MS, 100):
+        await mark.cover(ms)
+    await mark.settle(2_000)
+    assert 2 <= len(tries) <= 8, "tried again, but not for every packet"
+
+
+@pytest.mark.parametrize("damage", ["", "abc", "-5", "١٢٣", "9" * 40, "1.5"])
+async def test_a_damaged_mark_counts_as_none(damage: str) -> None:
+    agent = RecordingHost()
+    agent.kept["qn"] = damage
+    assert await Mark(agent).load() == 0

@@ -14,13 +14,13 @@ from edge_agent.model import Batch
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Answer, Command, Verdict
 from edge_agent.uplinks.hj212.moment import QuestionNumbers, read_stamp, stamp
-from edge_agent.uplinks.hj212.requests import for_the_record, judge, period_asked
+from edge_agent.uplinks.hj212.requests import Offer, for_the_record, judge, period_asked
 from edge_agent.uplinks.hj212.segment import BadSegment, parse_segment
 from edge_agent.uplinks.hj212.session import Limits, Session
 from hardware_mocks.hj212_host import Exchange, Hj212Host
 
 from .conftest import Agent, Opened
-from .made import EIGHT, IDENTITY, SECOND, batch, minute, schema
+from .made import EIGHT, IDENTITY, SECOND, batch, minute, period, schema
 
 QN = "20260101080000000"
 HOUR = "BeginTime=20260101080000;EndTime=20260101080300"
@@ -35,8 +35,11 @@ async def asked(platform: Hj212Host, cn: str, data: str = "", **changes: str) ->
     return exchange
 
 
-def minutes(count: int) -> list[Batch]:
-    return [batch(schema(["so2.avg"]), [float(n)], time_ns=EIGHT + n * 60 * SECOND) for n in range(count)]
+def minutes(count: int, level: str = "minute") -> list[Batch]:
+    return [
+        period(level, {"so2.avg": float(n), "so2.flag": "N"}, time_ns=EIGHT + n * 60 * SECOND)
+        for n in range(count)
+    ]
 
 
 async def test_time_is_told(platform: Hj212Host, connected: Opened) -> None:
@@ -87,8 +90,8 @@ async def test_nonsense_time(platform: Hj212Host, connected: Opened, data: str) 
 
 @pytest.mark.parametrize(
     "cn",
-    ["1000", "1002", "1014", "1062", "1064", "1072", "2012", "2021", "3011", "3012", "3013", "3014", "3015",
-     "3016", "3017", "3018", "3020", "3021", "3022", "3024", "4711"],
+    ["1002", "1014", "1064", "1072", "2013", "2021", "2022", "2041", "2052", "2062", "2111", "3011", "3012", "3013",
+     "3014", "3015", "3016", "3017", "3018", "3019", "3020", "3021", "3022", "3024", "4711"],
 )  # fmt: skip
 async def test_everything_else_is_refused_and_on_record(
     platform: Hj212Host, agent: Agent, connected: Opened, cn: str
@@ -151,14 +154,14 @@ def test_no_request_makes_anything_raise(data: str, odd: str, cn: str, qn: str, 
     session = Session(IDENTITY, Limits(), QuestionNumbers(lambda: EIGHT).next, 0)
     session.hear(segment)
     for request in (segment, replace(segment, mn=IDENTITY.mn, pw=IDENTITY.pw, st=IDENTITY.st)):
-        assert judge(request, IDENTITY).code in (1, 2, 3, 4, 5, 7)
+        assert judge(request, IDENTITY, Offer(True, True, True, True)).code in (1, 2, 3, 4, 5, 7)
         assert for_the_record(request)["cn"] == cn
         with contextlib.suppress(ValueError):
             period_asked(request)
 
 
 async def test_history_by_minutes(platform: Hj212Host, agent: Agent, connected: Opened) -> None:
-    agent.stored["minute"] = minutes(10)
+    agent.stored["periods"] = minutes(10)
     async with connected():
         exchange = await asked(platform, "2051", HOUR)
     assert (exchange.accepted, exchange.done) == (1, 1)
@@ -175,22 +178,23 @@ async def test_history_by_minutes(platform: Hj212Host, agent: Agent, connected: 
     assert agent.confirmed == []
 
 
-@pytest.mark.parametrize(("cn", "stream"), [("2061", "hour"), ("2031", "day")])
+@pytest.mark.parametrize(("cn", "level"), [("2061", "hour"), ("2031", "day")])
 async def test_history_of_hours_and_days(
-    platform: Hj212Host, agent: Agent, connected: Opened, cn: str, stream: str
+    platform: Hj212Host, agent: Agent, connected: Opened, cn: str, level: str
 ) -> None:
-    agent.stored[stream] = minutes(1)
+    """All levels are one stream: those that were not asked for stay out."""
+    agent.stored["periods"] = [*minutes(2), *minutes(1, level)]
     async with connected():
         assert (await asked(platform, cn, HOUR)).done == 1
     assert [p.cn for p in platform.records.values()] == [cn]
-    assert agent.looked[0][0] == stream
+    assert agent.looked[0][0] == "periods"
 
 
 async def test_batches_of_one_period_share_a_packet(
     platform: Hj212Host, agent: Agent, connected: Opened
 ) -> None:
-    dust = batch(schema(["dust.avg"], group="slow"), [5.0])
-    agent.stored["minute"] = [*minutes(1), dust]
+    dust = period("minute", {"dust.avg": 5.0, "dust.flag": "N"}, device="stack")
+    agent.stored["periods"] = [*minutes(1), dust]
     async with connected():
         await asked(platform, "2051", HOUR)
     (packet,) = platform.records.values()
@@ -241,18 +245,18 @@ async def test_interval_is_told(platform: Hj212Host, connected: Opened) -> None:
 async def test_a_repeated_request_is_answered_again_and_not_carried_out_again(
     platform: Hj212Host, agent: Agent, connected: Opened
 ) -> None:
-    agent.stored["minute"] = minutes(2)
+    agent.stored["periods"] = minutes(2)
     async with connected():
         exchange = await asked(platform, "2051", HOUR)
         platform.ask(QN, "2051", HOUR)
         await until(lambda: len(exchange.answers) == 4, "not answered again")
     assert [p.cn for p in exchange.answers] == ["9011", "9012"] * 2
     assert platform.duplicates == 0
-    assert len(agent.looked) == 1
+    assert len(agent.looked) == 2  # where there is something, and what
 
 
 async def test_one_history_at_a_time(platform: Hj212Host, agent: Agent, connected: Opened) -> None:
-    agent.stored["minute"] = minutes(3)
+    agent.stored["periods"] = minutes(3)
     platform.manners.late = True
     async with connected(over_time="5s"):
         await until(lambda: platform.connections, "never connected")
@@ -267,7 +271,7 @@ async def test_one_history_at_a_time(platform: Hj212Host, agent: Agent, connecte
 
 
 async def test_a_cut_connection_ends_a_history(platform: Hj212Host, agent: Agent, connected: Opened) -> None:
-    agent.stored["minute"] = minutes(9)
+    agent.stored["periods"] = minutes(9)
     platform.manners.hang_up_after = 2
     async with connected():
         await until(lambda: platform.connections, "never connected")
@@ -288,7 +292,7 @@ async def test_records_of_refusals_are_bounded(platform: Hj212Host, agent: Agent
 async def test_data_flow_while_the_platform_asks(
     platform: Hj212Host, agent: Agent, connected: Opened
 ) -> None:
-    agent.stored["minute"] = minutes(4)
+    agent.stored["periods"] = minutes(4)
     async with connected() as uplink:
         exchange = platform.ask(QN, "2051", HOUR) if platform.connections else None
         for seq in range(20, 25):

@@ -29,7 +29,7 @@ def session(limits: Limits = LIMITS, *, v2025: bool = False) -> Session:
 def record(seq: int, *, lane: Lane = Lane.LIVE, factors: int = 1) -> Letter:
     texts = [f"a2{n:04d}-Avg=12345.67,a2{n:04d}-Flag=N" for n in range(factors)]
     return data_letter(
-        IDENTITY, "2051", f"202601010800{seq:02d}", texts, lane=lane, keys=(Key("minute", 7, seq),)
+        IDENTITY, "2051", f"202601010800{seq:02d}", texts, lane=lane, keys=(Key("periods", 7, seq),)
     )
 
 
@@ -45,9 +45,9 @@ def test_an_acknowledgement_settles_the_unit() -> None:
     one = session()
     one.put(record(1))
     (packet,) = read(one.due(0))
-    assert one.holds(Key("minute", 7, 1))
-    assert one.hear(ack(packet)).confirmed == [Key("minute", 7, 1)]
-    assert not one.holds(Key("minute", 7, 1))
+    assert one.holds(Key("periods", 7, 1))
+    assert one.hear(ack(packet)).confirmed == [Key("periods", 7, 1)]
+    assert not one.holds(Key("periods", 7, 1))
     assert one.next_ns() is None
     assert one.waiting == 0
 
@@ -62,7 +62,7 @@ def test_only_its_own_acknowledgement_counts(changes: dict[str, str]) -> None:
     (packet,) = read(one.due(0))
     assert one.hear(ack(packet, **changes)) == Heard()
     assert one.counts["stray"] == 1
-    assert one.holds(Key("minute", 7, 1))
+    assert one.holds(Key("periods", 7, 1))
 
 
 def test_a_doubled_acknowledgement_settles_nothing_else() -> None:
@@ -72,7 +72,7 @@ def test_a_doubled_acknowledgement_settles_nothing_else() -> None:
     (packet,) = read(one.due(0))
     assert one.hear(ack(packet)).confirmed
     assert one.hear(ack(packet)) == Heard()
-    assert one.holds(Key("minute", 7, 2))
+    assert one.holds(Key("periods", 7, 2))
 
 
 def test_it_repeats_the_same_bytes_and_then_gives_up() -> None:
@@ -104,7 +104,7 @@ def test_a_split_record_is_settled_by_all_of_its_parts() -> None:
     assert len({p.qn for p in packets}) == len(packets) > 1
     for packet in packets[1:]:
         assert one.hear(ack(packet)).confirmed == []
-    assert one.hear(ack(packets[0])).confirmed == [Key("minute", 7, 1)]
+    assert one.hear(ack(packets[0])).confirmed == [Key("periods", 7, 1)]
 
 
 def test_a_unit_in_two_letters_waits_for_both() -> None:
@@ -113,13 +113,13 @@ def test_a_unit_in_two_letters_waits_for_both() -> None:
         one.put(record(1))
     first, second = read(one.due(0))
     assert one.hear(ack(first)).confirmed == []
-    assert one.hear(ack(second)).confirmed == [Key("minute", 7, 1)]
+    assert one.hear(ack(second)).confirmed == [Key("periods", 7, 1)]
 
 
 def test_no_more_than_the_window_is_under_way() -> None:
     one = session(Limits(window=3))
     for seq in range(10):
-        one.put(record(seq))
+        one.put(record(seq, lane=Lane.BACKLOG))
     packets = read(one.due(0))
     assert len(packets) == 3
     assert one.due(1) == []
@@ -147,7 +147,7 @@ def test_refused_credentials(code: int, word: str) -> None:
     (packet,) = read(one.due(0))
     one.hear(ack(packet, cn="9011", data=f"QnRtn={code}"))
     assert word in one.denied
-    assert one.holds(Key("minute", 7, 1))
+    assert one.holds(Key("periods", 7, 1))
 
 
 def test_a_refused_packet_is_named_with_its_code_after_all_parts() -> None:
@@ -156,7 +156,7 @@ def test_a_refused_packet_is_named_with_its_code_after_all_parts() -> None:
     packets = read(one.due(0))
     assert one.hear(ack(packets[0], cn="9011", data="QnRtn=6")).refused == {}
     heard = [one.hear(ack(p)) for p in packets[1:]][-1]
-    assert "QnRtn=6" in heard.refused[Key("minute", 7, 1)]
+    assert "QnRtn=6" in heard.refused[Key("periods", 7, 1)]
     assert heard.confirmed == []
 
 
@@ -169,7 +169,7 @@ def test_a_reply_that_refuses_nothing_settles_nothing(data: str) -> None:
     assert not heard.refused
     assert not heard.confirmed
     assert not one.denied
-    assert one.holds(Key("minute", 7, 1))
+    assert one.holds(Key("periods", 7, 1))
 
 
 def test_heartbeat() -> None:
@@ -189,7 +189,8 @@ def test_heartbeat() -> None:
 
 def test_calibration_is_asked_for_and_answered_by_9013() -> None:
     one = session()
-    (asked,) = read([one.notify(letter.calibration_wanted(IDENTITY, "w01018"), 0)])
+    one.notify(letter.calibration_wanted(IDENTITY, "w01018"))
+    (asked,) = read(one.due(0))
     assert (asked.cn, asked.data, asked.ack) == ("1013", "PolId=w01018", True)
     one.hear(ack(asked, cn="9013"))
     assert one.next_ns() is None
@@ -237,7 +238,7 @@ def test_every_unit_is_confirmed_exactly_once_and_only_when_acknowledged(
         if what == "put":
             seq += 1
             one.put(record(seq % 60, factors=1 + 12 * number))
-            put.add(Key("minute", 7, seq % 60))
+            put.add(Key("periods", 7, seq % 60))
         elif what == "ack" and open_packets:
             packet = list(open_packets.values())[number % len(open_packets)]
             del open_packets[packet.qn]
@@ -266,9 +267,10 @@ def test_only_data_are_sealed() -> None:
         return frame.replace(b"a2", b"xx")
 
     one = Session(IDENTITY_2025, LIMITS, QuestionNumbers(lambda: EIGHT).next, 0, seal=seal)
-    one.notify(letter.calibration_wanted(IDENTITY_2025, "w01018"), 0)
+    one.notify(letter.calibration_wanted(IDENTITY_2025, "w01018"))
+    (asked,) = read(one.due(0))
     assert sealed == []
-    one.hear(ack(read([next(iter(one._flights.values())).frame])[0], cn="9013"))
+    one.hear(ack(asked, cn="9013"))
     one.put(record(1))
     (frame,) = one.due(0)
     assert b"xx0000-Avg" in frame

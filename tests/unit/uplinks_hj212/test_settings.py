@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from edge_agent.settings import Record, Sealed
 from edge_agent.uplinks.hj212 import PLUGIN
 from edge_agent.uplinks.hj212.address import parse
+from edge_agent.uplinks.hj212.assembly import mapping
 from edge_agent.uplinks.hj212.settings import Hj212Settings
-from edge_agent.uplinks.hj212.uplink import mapping
 
 from .vectors import MN
 

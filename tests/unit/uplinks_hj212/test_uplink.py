@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from edge_agent.errors import Denied, Unreachable
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Answer, Lane
 from edge_agent.uplinks.hj212 import connection
-from edge_agent.uplinks.hj212.mark import FileMark
 from edge_agent.uplinks.hj212.moment import read_qn
 from hardware_mocks.hj212_host import Hj212Host
 
@@ -182,10 +180,10 @@ async def test_heartbeats_that_nobody_answers_end_the_connection(
 async def test_a_record_that_needs_several_packets(
     platform: Hj212Host, agent: Agent, connected: Opened
 ) -> None:
-    names = [f"t{n}.avg" for n in range(60)]
+    tags = [f"t{n}" for n in range(60)]
     factors = [{"tag": f"stack.t{n}", "code": f"a2{n:04d}", "format": "N5.2"} for n in range(60)]
     async with connected(factors=factors) as uplink:
-        (verdict,) = await uplink.send([minute(1, names=names)])
+        (verdict,) = await uplink.send([minute(1, tags=tags)])
         if verdict.answer is Answer.PENDING:
             await until(lambda: agent.confirmed, "never confirmed")
     assert agent.confirmed == [minute(1).key]
@@ -197,25 +195,21 @@ async def test_a_record_that_needs_several_packets(
     assert codes == [f"a2{n:04d}-Avg" for n in range(60)]
 
 
-async def test_qns_rise_over_connections(
-    platform: Hj212Host, connected: Opened, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path: Path = tmp_path_factory.mktemp("qn") / "qn"
+async def test_qns_rise_over_connections(platform: Hj212Host, agent: Agent, connected: Opened) -> None:
     for seq in range(3):
-        async with connected(qn_file=path) as uplink:
+        async with connected() as uplink:
             await uplink.send([minute(seq)])
     qns = [read_qn(p.qn) for p in platform.packets]
     assert qns == sorted(set(qns))
-    assert FileMark(path).load() > qns[-1]
+    assert int(agent.kept["qn"]) == qns[-1]
 
 
-async def test_a_mark_that_cannot_be_kept_stops_sending(
-    platform: Hj212Host, connected: Opened, tmp_path_factory: pytest.TempPathFactory
+async def test_a_full_disk_does_not_stop_delivery(
+    platform: Hj212Host, agent: Agent, connected: Opened
 ) -> None:
-    async with connected(qn_file=tmp_path_factory.mktemp("qn") / "no" / "such" / "folder") as uplink:
-        with pytest.raises(Unreachable, match="qn_file"):
-            await uplink.send([minute(1)])
-    assert platform.packets == []
+    agent.full = True
+    async with connected() as uplink:
+        assert (await uplink.send([minute(1)]))[0].answer is Answer.ACKNOWLEDGED
 
 
 async def test_noise_on_the_line_does_not_disturb(
