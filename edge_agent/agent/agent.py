@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -75,14 +76,20 @@ class Agent:
         self._buffer = await Buffer.open(directory, configuration.buffer, clock, taking(Stream.SAMPLES))
         self._journal = await EventStore.open(directory, clock, taking(Stream.EVENT), self._buffer.epoch)
         self._check = Check(lambda: self.configuration, self.board, self._buffer, self._journal, clock)
-        self._flow = self._check.flow
+        self._flow, self._periods = self._check.flow, self._check.periods
+        await self._periods.open(configuration, self._buffer)
+        await self._periods.begin(configuration, self._journal.window_states(), self._buffer)
+        self._stores: list[Buffer | EventStore] = [self._journal, self._buffer]
+        self._add_store()
         self._fill_board()
         try:
             async with asyncio.TaskGroup() as group:
                 await self._live(Tasks(group))
         finally:
+            await self._periods.close()
             await self._buffer.close()
             await self._journal.close()
+            refresh_rows(self.board, self._sampled)
             self.figures.closed(self._buffer, self.board)
             self._say_stopped()
 
@@ -92,7 +99,7 @@ class Agent:
         board.agent_id = self._buffer.agent
         board.started_ns = board.config_reloaded_ns = self._clock.time_ns()
         board.config_version = configuration.version
-        board.buffer = self._buffer.info
+        board.buffer = self._buffer_info
 
     async def _live(self, tasks: Tasks) -> None:
         """From the first task to the last; ends when ``stop`` is set."""
@@ -109,7 +116,7 @@ class Agent:
         self._check.start(tasks, self._links)
         self._destinations = Destinations(
             tasks,
-            (self._journal, self._buffer),
+            self._stores,
             self._flow,
             self.board,
             self._clock,
@@ -140,7 +147,7 @@ class Agent:
         self._progress.expect("control", TICK_MAX_AGE_S)
         self._progress.expect("event journal", JOURNAL_MAX_AGE_S)
         return [
-            tasks.start("flush", flush_loop(self._buffer, self._clock, flush_s, self._progress)),
+            tasks.start("flush", flush_loop(self._flush, self._clock, flush_s, self._progress)),
             tasks.start(
                 "tick", tick_loop(self._flow, self.board, self._clock, self._progress, self._refresh)
             ),
@@ -171,18 +178,41 @@ class Agent:
     async def _history(
         self, stream: str, start_ns: int, end_ns: int, selection: Selection
     ) -> AsyncIterator[Batch]:
-        """For destinations: of the samples. What else there is are events, and told by kind."""
-        if stream != self._buffer.stream:
+        """For destinations: of samples and period values. What else there is are events, and told by kind."""
+        store = next((store for store in self._sampled if store.stream == stream), None)
+        if store is None and stream != Stream.PERIODS:
             raise LinesideError(f"there is no history of {stream}")
-        async for batch in self._buffer.history(None, None, start_ns, end_ns):
+        async for batch in store.history(None, None, start_ns, end_ns) if store is not None else _nothing():
             if selection.wants(batch.schema):
                 yield batch
 
     async def _recent(self, limit: int) -> Sequence[Event]:
         return [event for _, event in self._journal.recent(limit)]
 
+    @property
+    def _sampled(self) -> list[Buffer]:
+        """The stores of batches."""
+        return [store for store in self._stores if isinstance(store, Buffer)]
+
+    def _add_store(self) -> None:
+        """That of period values, once it is there."""
+        store = self._periods.store
+        if store is not None and store not in self._stores:
+            self._stores.append(store)
+            self._check.stores.append(store)
+
+    async def _flush(self) -> None:
+        """Samples first: what follows from them is never on disk without them."""
+        await self._buffer.flush()
+        await self._periods.flush()
+
+    def _buffer_info(self) -> dict[str, Any]:
+        """Of the samples' store; that of period values stands in it where there is one."""
+        periods = self._periods.info()
+        return self._buffer.info() | ({"periods": periods} if periods else {})
+
     def _refresh(self) -> None:
-        refresh_rows(self.board, self._buffer)
+        refresh_rows(self.board, self._sampled)
         self._say_disk()
         if self._flow.care():
             self._progress.mark("event journal", self._clock.mono_ns())
@@ -207,7 +237,8 @@ class Agent:
             log.info("stopped", extra=fields(samples_read=self.board.samples_read))
 
     def _say_disk(self) -> None:
-        for name, store in (("samples", self._buffer), ("events", self._journal)):
+        for store in self._stores:
+            name = "events" if store is self._journal else store.stream
             info = store.info()
             if info["state"] == "ok":
                 self._speaker.healed(f"store:{name}", "the disk takes data again", store=name)
@@ -229,6 +260,8 @@ class Agent:
         self._check.applied()
         await self._buffer.register(new.taking(Stream.SAMPLES))
         await self._journal.register(new.taking(Stream.EVENT))
+        await self._periods.apply(new, self._buffer)
+        self._add_store()
         await self._destinations.apply(new)
         if self._web is not None:
             self._web.reconfigure(new.web)
@@ -243,12 +276,19 @@ class Agent:
         await self._check.stop()
         await self._links.stop()
         await tasks.stop(*upkeep)
+        await self._periods.flush()  # first: the state that follows must not be ahead of it
         await self._flow.settle()
-        await self._buffer.flush()
+        await self._flush()
         await self._destinations.drain(DRAIN_S)
         if self._web is not None:
             await self._web.close()
 
 
+async def _nothing() -> AsyncIterator[Batch]:
+    return
+    yield
+
+
 def _needs_restart(configuration: Configuration) -> tuple[object, ...]:
-    return configuration.state_dir, configuration.buffer, configuration.web.host, configuration.web.port
+    buffer = replace(configuration.buffer, periods_bytes=0)  # follows from the tags that are chosen
+    return configuration.state_dir, buffer, configuration.web.host, configuration.web.port

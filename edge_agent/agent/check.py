@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.agent.alarm_desk import alarm_handlers
 from edge_agent.agent.evidence import EvidenceKeeper
 from edge_agent.agent.flow import Flow
+from edge_agent.agent.period_desk import PeriodDesk
 from edge_agent.agent.report_desk import report_handlers
 from edge_agent.agent.virtual import VirtualDevice
 from edge_agent.config.model import TagRef
@@ -65,6 +66,7 @@ class Check:
         self.virtual.configure(present, states)
         self.times = TimeBook(present.shifts, present.version)
         self.times.restore(states)
+        self.periods = PeriodDesk(clock, self.virtual.total_of)
         self.flow = Flow(
             board,
             self.control,
@@ -74,6 +76,7 @@ class Check:
             lambda: configuration().version,
             virtual=self.virtual,
             times=self.times,
+            periods=self.periods,
         )
         self.evidence = EvidenceKeeper(
             buffer.history,

@@ -52,6 +52,7 @@ class Destinations:
         self._clock = clock
         self._speaker = speaker
         self._line = ""
+        self._known: list[Store] = []
         self._running: dict[str, tuple[UplinkConfig, Forwarder, asyncio.Task[None]]] = {}
 
     def _current(self) -> Sequence[Batch]:
@@ -59,8 +60,9 @@ class Destinations:
 
     async def apply(self, configuration: Configuration) -> None:
         wanted = {u.name: u for u in configuration.uplinks}
-        renamed, self._line = configuration.line != self._line, configuration.line
-        changed = [n for n, (config, _, _) in self._running.items() if renamed or wanted.get(n) != config]
+        anew, self._line = configuration.line != self._line, configuration.line
+        anew, self._known = anew or self._known != list(self._stores), list(self._stores)
+        changed = [n for n, (config, _, _) in self._running.items() if anew or wanted.get(n) != config]
         for name in changed:
             del self._board.uplinks[name]
         await self._tasks.stop(*(self._running.pop(name)[2] for name in changed))

@@ -19,6 +19,7 @@ from edge_agent.model import Batch, Event
 
 if TYPE_CHECKING:
     from edge_agent.accounting.accounting import Result
+    from edge_agent.agent.period_desk import PeriodDesk
     from edge_agent.agent.virtual import VirtualDevice
     from edge_agent.buffer import Buffer, EventStore
     from edge_agent.clock import Clock
@@ -69,6 +70,7 @@ class Flow:
         *,
         virtual: VirtualDevice | None = None,
         times: TimeBook | None = None,
+        periods: PeriodDesk | None = None,
     ) -> None:
         self.hearers: list[Hearer] = []
         self.times = times
@@ -79,6 +81,7 @@ class Flow:
         self._clock = clock
         self._version = version
         self._virtual = virtual
+        self._periods = periods
         self._saved_ns = clock.mono_ns()
         self._writing = False
         self._commits = self._commits_seen = 0
@@ -91,6 +94,8 @@ class Flow:
         window must not be judged by a value while its condition is still that of the batch before."""
         self._board.record(driver, batch)
         result = self._virtual.take(batch) if self._virtual is not None else None
+        if self._periods is not None:
+            self._periods.take(batch)
         events = self._judge(result) if result is not None else []
         events += self._control.on_batch(batch)
         if batch.samples:  # else it is only a sign of life
@@ -105,6 +110,8 @@ class Flow:
             events += self._control.on_batch(batch)
             self._buffer.append(batch)
             self._board.samples_derived += batch.samples
+            if self._periods is not None:
+                self._periods.take(batch)
         for _, batch in result.periods:
             events += self._control.on_batch(batch)
         return events + [judged_by(event, self._control.windows.values()) for event in result.events]
@@ -117,6 +124,8 @@ class Flow:
         if self.times is not None:
             at = Moment(mono_ns, time_ns, mono_ns)
             events += self.times.tick(at, lambda: self._control.times(mono_ns))
+        if self._periods is not None:
+            events += self._periods.tick()
         if events:
             self.announce(events)
         self._save(mono_ns, time_ns)
@@ -126,6 +135,8 @@ class Flow:
         states: dict[str, Any] = {}
         if self._virtual is not None and self._virtual.due():
             states |= self._virtual.changed()
+        if self._periods is not None and self._periods.due():
+            states |= self._periods.changed()
         if self.times is not None and mono_ns - self._saved_ns >= CHECKPOINT_NS:
             self._saved_ns = mono_ns
             at = Moment(mono_ns, time_ns, mono_ns)
@@ -198,13 +209,17 @@ class Flow:
     def care(self) -> bool:
         """Once a second: wakes the journal loop when a store has losses to report or events the disk refused.
         True while the loop has nothing to do or has moved on since the last time."""
-        if any(store.unreported_losses() for store in (self._buffer, self._journal)) or (
+        if any(store.unreported_losses() for store in self._stores()) or (
             self._journal.in_memory_samples and self._queue.empty()
         ):
             self._queue.put_nowait(_Entry((), {}))
         moved_on = not self._writing or self._commits != self._commits_seen
         self._commits_seen = self._commits
         return moved_on
+
+    def _stores(self) -> Sequence[Buffer | EventStore]:
+        periods = self._periods.store if self._periods is not None else None
+        return (self._buffer, self._journal) if periods is None else (self._buffer, periods, self._journal)
 
     @property
     def waiting(self) -> int:
@@ -215,7 +230,7 @@ class Flow:
         """Each new row of a loss ledger becomes an event, for the park as for the people here. A row of the
         events' own ledger is marked in the transaction of its event. One of the samples' is marked after it:
         after a crash in between it comes again."""
-        for store in (self._buffer, self._journal):
+        for store in self._stores():
             losses = store.unreported_losses()
             if losses:
                 now = self._clock.time_ns(), self._clock.mono_ns()
@@ -241,6 +256,8 @@ class Flow:
             states |= self._virtual.changed()
         if self.times is not None:
             states |= self.times.changed()
+        if self._periods is not None:
+            states |= self._periods.changed()
         for hearer in self.hearers:
             states |= hearer.changed()
         return states

@@ -52,9 +52,7 @@ class PeriodDesk:
 
     async def open(self, configuration: Configuration, samples: Buffer) -> None:
         """The store, where it is needed; ``samples``: whose agent id and epoch it shares."""
-        if self.store is None and (
-            configuration.periods.tags or (configuration.state_dir / FILE).exists()
-        ):
+        if self.store is None and (configuration.periods.tags or (configuration.state_dir / FILE).exists()):
             config = replace(
                 configuration.buffer,
                 quota_bytes=configuration.buffer.periods_bytes,
@@ -105,8 +103,8 @@ class PeriodDesk:
 
     async def apply(self, new: Configuration, samples: Buffer) -> None:
         """A reload. Open periods go on where the rule of their tag is the same."""
-        before = self.producer.rows() if self.producer is not None else {}
         await self.open(new, samples)
+        before = self.producer.rows() if self.producer is not None else {}
         self._make(new)
         if self.producer is not None:
             self.producer.restore_rows(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from edge_agent.agent.memory import trim_memory
@@ -13,7 +13,6 @@ from edge_agent.log import fields
 
 if TYPE_CHECKING:
     from edge_agent.agent.flow import Flow
-    from edge_agent.buffer import Buffer
     from edge_agent.clock import Clock
     from edge_agent.status import Board
     from edge_agent.systemd import Notifier, Progress
@@ -27,14 +26,16 @@ TRIM_AT = 41  # ticks after the start: the first flushes have been sent by then
 STEP_NS = 500_000_000
 
 
-async def flush_loop(buffer: Buffer, clock: Clock, flush_s: float, progress: Progress) -> None:
+async def flush_loop(
+    flush: Callable[[], Awaitable[None]], clock: Clock, flush_s: float, progress: Progress
+) -> None:
     """One commit per flush interval, a quarter of a second after the polls of that moment, so that what they
     read is in it. A slow disk delays the next flush, never a poll."""
     period_ns = round(flush_s * 1e9)
     while True:
         passed = (clock.mono_ns() - FLUSH_OFFSET_NS) // period_ns
         await clock.sleep_until((passed + 1) * period_ns + FLUSH_OFFSET_NS)
-        await buffer.flush()
+        await flush()
         progress.mark("buffer writer", clock.mono_ns())
 
 

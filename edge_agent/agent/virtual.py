@@ -13,6 +13,8 @@ from edge_agent.log import fields
 from edge_agent.status import DeviceRow, GroupRow
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from edge_agent.accounting import Accounting
     from edge_agent.accounting.accounting import Result
     from edge_agent.clock import Clock
@@ -109,6 +111,12 @@ class VirtualDevice:
             return {}
         self._saved_ns = self._clock.mono_ns()
         return self.accounting.changed(self._saved_ns, self._clock.time_ns())
+
+    def total_of(self, key: str) -> Decimal | None:
+        """What a register (``DEVICE.TAG``) has counted; None where it is no counter or what it shows is held
+        back."""
+        counter = self.accounting.counters.get(key) if self.accounting is not None else None
+        return None if counter is None or counter.is_held or counter.base is None else counter.total
 
     def due(self) -> bool:
         """Whether state should be saved although nothing has happened: so much is counted anew after an

@@ -196,6 +196,25 @@ class Accounts:
         self.store.settle(unit, self.store.acknowledged)
         self._known.pop(unit.seq, None)
 
+    def put_back(self, unit: Unit, uplinks: Iterable[str], *, exact: bool) -> None:
+        """A unit of a file that was given up is stored again, under its number: pending for these. ``exact``:
+        it had been counted as lost; else, in an unknown extent, as nothing."""
+        stored = -1 if exact else 1
+        if unit.seq in self.store.settled:
+            self.store.settled.remove(unit.seq)
+            (self.store.acknowledged if exact else self.store.committed).add(stored, stored * unit.samples)
+        names = [n for n in uplinks if n in self.uplinks and unit.schema not in self._unwanted(n)]
+        back = [n for n in names if unit.seq in self.uplinks[n].settled]
+        for name in back:
+            position = self.uplinks[name]
+            position.settled.remove(unit.seq)
+            (position.lost if exact else position.committed).add(stored, stored * unit.samples)
+        for known in back if exact else [None] if back else []:
+            self._ledger.record(
+                Loss("salvaged", unit.epoch, known, unit.seq, unit.seq, -unit.samples, unit.t0_ns, unit.t1_ns)
+            )
+        self.dirty = True
+
     def lose_all(self, reason: str, epoch: int, t0_ns: int, t1_ns: int) -> None:
         """The file is gone. What was pending or set aside is known to the sample."""
         everything = Ranges([(1, self.head)])
@@ -228,6 +247,16 @@ class Accounts:
             for aside in position.quarantined_seqs:
                 kept.add(*aside)
         return list(kept.gaps(1, last))
+
+    def left_out(self, last: int) -> frozenset[str]:
+        """Digests of schemas that every uplink leaves out which has not settled everything up to ``last``."""
+        behind = [p.name for p in self.uplinks.values() if next(p.settled.gaps(1, last), None) is not None]
+        if not behind:
+            return frozenset()
+        return frozenset.intersection(*(self.choices.unwanted.get(n, frozenset()) for n in behind))
+
+    def is_aside(self, seq: int) -> bool:
+        return any(seq in position.quarantined_seqs for position in self.uplinks.values())
 
     def oldest_pending_ns(self, uplink: str) -> int | None:
         """Time of the oldest unit not settled; while it is not in memory, the last one known."""

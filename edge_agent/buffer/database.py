@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,11 @@ PAGE = 4096
 CACHE_KB = 512  # rows are written and read once, in order: a large cache would only cost memory
 _SIDES = ("", "-wal", "-shm")
 _KEPT = 2
-_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT}  # numbers are ours: no clash
+_BROKEN = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CONSTRAINT,
+}  # numbers are ours: no clash
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Tuning:
     checkpoint_pages: int = 4000
     checkpoint_s: float = 600.0
     journal_limit_bytes: int = 33_554_432
-    check_s: float = 10.0
+    check_s: float = 4.0
+    aside_bytes: int = 200_000_000
     busy_s: float = 5.0
 
 
@@ -155,8 +160,9 @@ class Database:
             with suppress(sqlite3.Error):
                 connection.close()
 
-    def set_aside(self) -> None:
-        """Renames the file and its log to ``NAME.broken-N`` for whoever wants to look; two are kept."""
+    def set_aside(self) -> str:
+        """Renames the file and its log to ``NAME.broken-N`` for whoever wants to look; two are kept. Returns
+        that name."""
         self.close()
         with storage_errors(self.path):
             old = self._old()
@@ -169,6 +175,18 @@ class Database:
                     with suppress(OSError):
                         path.unlink()
             sync_directory(self.path.parent)
+        return name
+
+    def trim_aside(self, busy: Collection[str] = ()) -> None:
+        """Of what was set aside the newest are kept, as long as all of them together are not too large; and
+        those that are still being looked at."""
+        with storage_errors(self.path):
+            total = 0
+            for number, paths in sorted(self._old().items(), reverse=True):
+                total += sum(path.stat().st_size for path in paths)
+                if total > self._tuning.aside_bytes and f"{self.path.name}.broken-{number}" not in busy:
+                    for path in paths:
+                        path.unlink(missing_ok=True)
 
     def _old(self) -> dict[int, list[Path]]:
         pattern = re.compile(re.escape(self.path.name) + r"\.broken-(\d+)(-wal|-shm)?")

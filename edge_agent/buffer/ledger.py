@@ -5,7 +5,8 @@ Reasons: ``memory`` (no room in memory, the disk refused or was too slow), ``quo
 ``corrupt`` (a stored unit no longer passes its checksum), ``uplink_removed``, ``selection_changed``,
 ``dropped`` (set aside, then given up by a person),
 ``unclean_stop`` (what memory held when the process died), ``quarantined_database``, ``missing_database``,
-``unencodable`` (a bug: a batch that is none).
+``unencodable`` (a bug: a batch that is none), ``thinned`` (one reading in five was kept). ``salvaged`` takes
+back, with a negative count, what was saved of a database that was set aside.
 
 ``uplink`` None: lost before it was committed, hence for every uplink. ``n_samples`` None: extent unknown.
 Rows of one kind grow into one row until somebody takes them to report; a row once handed out never changes.
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 
 from edge_agent.model import Event
 
+SALVAGED = "salvaged"
 _KEPT = 10_000  # reported rows beyond this are dropped at the next start; the totals stay in the positions
 
 
@@ -65,6 +67,9 @@ def loss_event(loss: Loss, stream: str, config_version: str, time_ns: int, mono_
         "from_us": loss.t0_ns // 1000,
         "to_us": loss.t1_ns // 1000,
     }
+    if loss.reason == SALVAGED:
+        detail["samples"] = -(loss.n_samples or 0)
+        return Event("data_salvaged", loss.uplink or "buffer", time_ns, mono_ns, config_version, detail)
     return Event("data_lost", loss.uplink or "buffer", time_ns, mono_ns, config_version, detail)
 
 
@@ -99,6 +104,7 @@ class Ledger:
         self._reported: set[int] = set()
         self.samples: Counter[str] = Counter()  # by reason, since start
         self.unknown: Counter[str] = Counter()  # rows of unknown extent by reason, since start
+        self.salvaged = 0  # samples taken back, since start
 
     def load(self, rows: Sequence[Loss], next_id: int) -> None:
         """What the file holds; rows made before it could be opened get numbers after those."""
@@ -116,7 +122,9 @@ class Ledger:
         self._reported.clear()
 
     def record(self, loss: Loss) -> None:
-        if loss.n_samples is None:
+        if loss.reason == SALVAGED:
+            self.salvaged -= loss.n_samples or 0
+        elif loss.n_samples is None:
             self.unknown[loss.reason] += 1
         else:
             self.samples[loss.reason] += loss.n_samples

@@ -1,17 +1,20 @@
-"""What is deleted, and in which order: the oldest history first; then, with a ledger row for every uplink it
-concerns, the oldest of all. The newest units are never deleted.
+"""What is deleted, and in which order: the oldest history first; then what no uplink that is behind selects;
+then, with a ledger row for every uplink it concerns, the oldest of all. The newest units are never deleted.
 
 Units are *doomed* in memory first (from then on nobody is given them) and deleted by the next commit.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
 from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.ranges import Range
 from edge_agent.buffer.vault import Vault
+
+_OF_SCHEMAS = " AND schema IN (SELECT value FROM json_each(?))"
 
 
 class Retention:
@@ -20,7 +23,7 @@ class Retention:
 
     def __init__(self, vault: Vault, outline: str) -> None:
         self._vault = vault
-        self._outline = f"{outline} ORDER BY seq LIMIT ?"
+        self._outline = outline
         self._doomed: dict[int, Unit] = {}
 
     @property
@@ -34,6 +37,8 @@ class Retention:
             return
         accounts = self._vault.accounts
         units = await self._find(accounts.history(last), wanted)
+        if len(units) < wanted and unsettled:
+            units += await self._unselected(last, wanted - len(units))
         if len(units) < wanted and unsettled:
             oldest = await self._find(list(accounts.store.settled.gaps(1, last)), wanted)
             units += [unit for unit in oldest if unit not in units][: wanted - len(units)]
@@ -55,13 +60,35 @@ class Retention:
         """Another file: they are gone with the old one."""
         self._doomed.clear()
 
+    async def _unselected(self, last: int, limit: int) -> list[Unit]:
+        """What nobody is waiting for: of schemas that every uplink which is behind leaves out."""
+        accounts = self._vault.accounts
+        digests = json.dumps(sorted(accounts.left_out(last)))
+        if digests == "[]":
+            return []
+
+        def select(connection: sqlite3.Connection) -> list[Unit]:
+            ranges = accounts.store.settled.gaps(1, last)
+            return self._select(connection, list(ranges), limit, _OF_SCHEMAS, (digests,))
+
+        found = await self._vault.ask(select)
+        return [unit for unit in found if not accounts.is_aside(unit.seq)]
+
     async def _find(self, ranges: Sequence[Range], limit: int) -> list[Unit]:
         return await self._vault.ask(lambda connection: self._select(connection, ranges, limit))
 
-    def _select(self, connection: sqlite3.Connection, ranges: Sequence[Range], limit: int) -> list[Unit]:
+    def _select(
+        self,
+        connection: sqlite3.Connection,
+        ranges: Sequence[Range],
+        limit: int,
+        condition: str = "",
+        values: tuple[str, ...] = (),
+    ) -> list[Unit]:
         out: list[Unit] = []
+        sql = f"{self._outline}{condition} ORDER BY seq LIMIT ?"
         for first, last in ranges:
-            rows = connection.execute(self._outline, (first, last, limit - len(out)))
+            rows = connection.execute(sql, (first, last, *values, limit - len(out)))
             out += [Unit.of_row(row) for row in rows]
             if len(out) >= limit:
                 break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -99,6 +99,7 @@ class Snapshot:
     run: tuple[int, str, int] | None
     clean: bool
     checkpoint: bool
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +195,13 @@ class Writer:
                 if unit is not None:
                     opened.oldest_ns[name] = unit.t0_ns
 
-    def start_over(self, epoch: int) -> int:
-        self._database.set_aside()
-        return self._with_ballast(lambda: self._begin(epoch))
+    def start_over(self, epoch: int) -> tuple[int, str]:
+        """The new epoch, and the name under which the old file was set aside."""
+        name = self._database.set_aside()
+        return self._with_ballast(lambda: self._begin(epoch)), name
+
+    def trim_aside(self, busy: Collection[str]) -> None:
+        self._database.trim_aside(busy)
 
     def _begin(self, epoch: int) -> int:
         raised = self._epoch_of(epoch)
@@ -225,6 +230,9 @@ class Writer:
                 snapshot.job.write(connection)
                 snapshot.positions.write(connection)
                 snapshot.ledger.write(connection)
+                connection.executemany(
+                    "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", snapshot.notes
+                )
                 if snapshot.clean:
                     connection.execute("UPDATE run SET clean = 1 WHERE epoch = (SELECT max(epoch) FROM run)")
         except LinesideError as error:

@@ -1,5 +1,5 @@
-"""The day over HJ 212: readings -> period values -> store -> forwarder -> uplink -> a host on the loopback that
-loses one acknowledgement in ten. Two disconnections, one restart over the same state directory."""
+"""The day over HJ 212: readings -> period values -> store -> forwarder -> uplink -> a host on the loopback
+that loses one acknowledgement in ten. Two disconnections, one restart over the same state directory."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ class Told:
 
 
 def expected(readings: list[Reading], place: int) -> dict[str, list[Told]]:
-    """By command, in order: minutes of the valid readings, hours of the normal minutes, the day of the normal
-    hours; normal is what has three quarters of what it should be made of."""
+    """By command, in order: minutes of the valid readings, hours of the normal minutes, the day of the
+    normal hours; normal is what has three quarters of what it should be made of."""
     minutes = [
         _minute([r.values[place] for r in readings[at : at + PER_MINUTE]])
         for at in range(0, len(readings), PER_MINUTE)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -82,14 +82,32 @@ class Row:
     to_ns: int
 
 
-def account(park: Receiver, polls: Polls, lives: Lives, state: Path, tags: int) -> Account:
+def failures(parks: Iterable[Receiver], units: Iterable[int]) -> dict[int, set[int]]:
+    """Per unit the times in us of polls that the agent reported as failed, to whichever park can be told."""
+    return {
+        unit: {time_us for park in parks for time_us, _, good in park.readings(f"d{unit}", "t0") if not good}
+        for unit in units
+    }
+
+
+def account(
+    park: Receiver,
+    polls: Polls,
+    lives: Lives,
+    state: Path,
+    tags: int,
+    failed: Mapping[int, set[int]],
+) -> Account:
     rows = ledger(state, park.name)
     position = inspect(state)["samples"].get("uplinks", {}).get(park.name, {})
     counts = dict.fromkeys(("served", "received", "unknown", "in_flight", "failed"), 0)
     counts |= dict.fromkeys(("duplicates", "wrong_tag", "unordered"), 0)
     for unit, served in polls.items():
         for tag in range(tags):
-            found = _tally(park.readings(f"d{unit}", f"t{tag}"), unit, tag, served, lives.last_of(unit), rows)
+            readings = park.readings(f"d{unit}", f"t{tag}")
+            found = _tally(readings, unit, tag, served, lives.last_of(unit), rows, failed[unit])
+            if not park.ordered:
+                found["unordered"] = 0
             counts = {name: counts[name] + found[name] for name in counts}
     return Account(
         uplink=park.name,
@@ -110,10 +128,10 @@ def _tally(
     polls: Sequence[tuple[int, int]],
     cut_off: set[int],
     rows: Sequence[Row],
+    bad_us: set[int],
 ) -> dict[str, int]:
     values = [value for _, value, good in readings if good and value is not None]
     mine = [number_of(value) for value in values if place_of(value) == (unit, tag)]
-    bad_us = [time_us for time_us, _, good in readings if not good]
     out = {
         "served": len(polls),
         "received": len(set(mine)),
@@ -126,7 +144,9 @@ def _tally(
     }
     for number in sorted(set(range(1, len(polls) + 1)) - set(mine)):
         wall_ns = polls[number - 1][0]
-        if any(row.samples is None and row.from_ns - EDGE_NS <= wall_ns <= row.to_ns + EDGE_NS for row in rows):
+        if any(
+            row.samples is None and row.from_ns - EDGE_NS <= wall_ns <= row.to_ns + EDGE_NS for row in rows
+        ):
             out["unknown"] += 1
         elif number in cut_off:
             out["in_flight"] += 1

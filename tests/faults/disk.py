@@ -177,8 +177,9 @@ def slow(stage: Stage) -> None:
         for index, delay_s in enumerate(delays_s):
             log = stage.folder / f"strace-{index}.log"
             rule = f"{SYNCS}:delay_enter={round(delay_s * 1e6)}"
-            with polled(stage, scene, f"polls missed ({delay_s:g} s)"), meddled(
-                scene.pid, rule, log=log, trace=SYNCS
+            with (
+                polled(stage, scene, f"polls missed ({delay_s:g} s)"),
+                meddled(scene.pid, rule, log=log, trace=SYNCS),
             ):
                 worst_s = max(worst_s, _lag(stage, scene, hold_s))
         scene.settle()

@@ -1,29 +1,34 @@
 """The receivers a scenario may have, one per kind of uplink, all asked the same questions.
 
-A kind takes part as soon as its uplink is registered. To add one: a class with the methods of ``HttpPark``,
-and its line in ``KINDS``.
+A kind takes part as soon as its uplink is registered and its simulated receiver is there. To add one: a class
+with the methods of ``Receiver``, and its line in ``KINDS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from tests.faults.toxics import Proxy
-from tests.plant.mocks import Park
+from tests.faults.toxics import HEALTHY, Proxy, Toxic
+from tests.plant.processes import Child, get, post
 
 Reading = tuple[int, int | None, bool]
-"""Time in us, value, whether it is good; in the order of the keys."""
+"""Time in us, value, whether it is good; in the order of the keys, where the protocol has any."""
+
+_numbers = itertools.count(1)
 
 
 class Receiver(Protocol):
-    """``faults``: which of down, hang, lose_answers, poison, denied it can do. ``proxy``: what the agent speaks to."""
+    """``faults``: which of down, hang, lose_answers, poison, denied it can do. ``proxy``: what the agent
+    speaks to. ``ordered``: whether ``readings`` tell the order in which the agent stored them."""
 
     name: str
-    kind: str
-    faults: frozenset[str]
+    kind: ClassVar[str]
+    faults: ClassVar[frozenset[str]]
+    ordered: ClassVar[bool]
     proxy: Proxy
 
     def uplink(self) -> dict[str, Any]:
@@ -41,59 +46,140 @@ class Receiver(Protocol):
         ...
 
     def conflicts(self) -> int:
-        """Keys that came again with another content."""
+        """Units that came again with another content."""
         ...
 
     def repeated(self) -> int:
-        """Units that came more than once, before they were sorted out by their keys."""
+        """Units that came more than once, before they were sorted out."""
         ...
 
     def close(self) -> None: ...
 
 
-class HttpPark:
-    kind = "http"
-    faults = frozenset({"down", "hang", "lose_answers", "poison", "denied"})
-    _MOODS = {"ok": "ok", "down": "vanish", "hang": "hang", "lose_answers": "lose-answer", "poison": "poison",
-              "denied": "401"}  # fmt: skip
+class _Platform:
+    """A simulated receiver in a process of its own, with a control port, behind a proxy."""
+
+    command: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
+    port: ClassVar[str]  # under which name it tells the port that the agent speaks to
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
-        self.park = Park(folder)
-        self.proxy = Proxy(int(self.park.child.ports["park"]))
+        words = ["hardware_mocks", self.command, *self.options, "--park-control-port", "0", "--with-parent"]
+        self.child = Child(words, folder / f"{self.command}-{next(_numbers)}.log")
+        self.proxy = Proxy(int(self.child.ports[self.port]))
+
+    def order(self, mode: str, **more: Any) -> None:
+        post(f"{self._control}/control", {"mode": mode, **more})
+
+    def report(self) -> dict[str, Any]:
+        found: dict[str, Any] = get(f"{self._control}/report", 20)
+        return found
+
+    def samples(self, device: str, tag: str) -> list[list[Any]]:
+        found: list[list[Any]] = get(f"{self._control}/samples?device={device}&tag={tag}&quality=1", 30)
+        return found
+
+    def conflicts(self) -> int:
+        return int(self.report()["conflicts"])
+
+    def repeated(self) -> int:
+        return int(self.report()["duplicates"])
+
+    def close(self) -> None:
+        self.proxy.close()
+        assert self.child.stop() == 0, self.child.text()
+
+    @property
+    def _control(self) -> str:
+        return f"http://127.0.0.1:{self.child.ports['park_control']}"
+
+
+class HttpPark(_Platform):
+    kind: ClassVar[str] = "http"
+    faults: ClassVar[frozenset[str]] = frozenset({"down", "hang", "lose_answers", "poison", "denied"})
+    ordered: ClassVar[bool] = True
+    command = "park"
+    options = ("--park-port", "0")
+    port = "park"
+    _modes: ClassVar[Mapping[str, str]] = {
+        "ok": "ok", "down": "vanish", "hang": "hang", "lose_answers": "lose-answer", "poison": "poison",
+        "denied": "401",
+    }  # fmt: skip
 
     def uplink(self) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.proxy.port}/ingest"
         return {"name": self.name, "type": "http", "url": url, "timeout": "5s"}
 
     def do(self, fault: str, **more: Any) -> None:
-        if fault == "down":
-            more = {"seconds": 0, **more}
-        self.park.mood(self._MOODS[fault], **more)
+        self.order(self._modes[fault], **({"seconds": 0} if fault == "down" else {}), **more)
 
     def readings(self, device: str, tag: str) -> list[Reading]:
-        return [(t, value, quality < 0x40) for t, value, _, quality in self.park.samples(device, tag)]
+        return [(t, value, quality < 0x40) for t, value, _, quality in self.samples(device, tag)]
 
     def newest_us(self) -> int:
-        return int(self.park.report()["newest_us"])
-
-    def conflicts(self) -> int:
-        return int(self.park.report()["conflicts"])
-
-    def repeated(self) -> int:
-        return int(self.park.report()["duplicates"])
+        return int(self.report()["newest_us"])
 
     def sequence_numbers(self) -> set[int]:
         """Of the stored segments that arrived."""
-        keys = (key for unit in range(1, 16) for *_, key, _ in self.park.samples(f"d{unit}", "t0"))
+        keys = (key for unit in range(1, 16) for *_, key, _ in self.samples(f"d{unit}", "t0"))
         return {int(key.rpartition("/")[2]) for key in keys}
 
-    def close(self) -> None:
-        self.proxy.close()
-        self.park.close()
+
+class InfluxPark(HttpPark):
+    """Has neither keys nor qualities: points are told apart by series and time, bad values are not sent."""
+
+    kind: ClassVar[str] = "influx"
+    faults: ClassVar[frozenset[str]] = frozenset({"down", "hang", "lose_answers", "denied"})
+    ordered: ClassVar[bool] = False
+    command = "influx-park"
+
+    def uplink(self) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self.proxy.port}"
+        return {"name": self.name, "type": "influx", "url": url, "database": "lineside", "strings": True,
+                "timeout": "5s"}  # fmt: skip
+
+    def readings(self, device: str, tag: str) -> list[Reading]:
+        return [(time_ns // 1000, int(value), True) for time_ns, value, *_ in self.samples(device, tag)]
+
+    def newest_us(self) -> int:
+        return max((time_us for time_us, _, _ in self.readings("d1", "t0")), default=0)
 
 
-KINDS: dict[str, Callable[[Path, str], Receiver]] = {"http": HttpPark}
+class MqttPark(_Platform):
+    """A broker and a platform behind it that confirms keys on a topic of its own; what the connection suffers
+    is the proxy's doing."""
+
+    kind: ClassVar[str] = "mqtt"
+    faults: ClassVar[frozenset[str]] = frozenset({"down", "hang", "lose_answers", "poison"})
+    ordered: ClassVar[bool] = True
+    command = "mqtt-park"
+    options = ("--ack-topic", "lineside/{agent}/ack")
+    port = "broker"
+
+    def uplink(self) -> dict[str, Any]:
+        url = f"mqtt://127.0.0.1:{self.proxy.port}"
+        return {"name": self.name, "type": "mqtt", "url": url, "ack_topic": "lineside/{agent}/ack",
+                "keepalive": "5s", "timeout": "5s"}  # fmt: skip
+
+    def do(self, fault: str, **more: Any) -> None:
+        toxics = {"down": Toxic(refuse=True), "hang": Toxic(silent=True)}
+        toxics["lose_answers"] = Toxic(swallow_answers=True)
+        self.proxy.use(toxics.get(fault, HEALTHY))
+        if fault == "down":
+            self.proxy.cut()
+        self.order("reject" if fault == "poison" else "ok", **more)
+
+    def readings(self, device: str, tag: str) -> list[Reading]:
+        return [(t, value, quality < 0x40) for t, value, _, quality in self.samples(device, tag)]
+
+    def newest_us(self) -> int:
+        return int(self.report()["newest_us"])
+
+
+KINDS: dict[str, Callable[[Path, str], Receiver]] = {
+    "http": HttpPark, "mqtt": MqttPark, "influx": InfluxPark
+}  # fmt: skip
 
 
 def available() -> list[str]:

@@ -116,7 +116,9 @@ def suspend(stage: Stage) -> None:
             burst = max(burst, len(soon) - 1)  # one of them is the slot's own
         paused = sum(stopped_ns + 1e8 < mono < resumed_ns for times in polls.values() for _, mono in times)
         later_ns = resumed_ns + round(2 * PERIOD_S * 1e9)
-        missed = sum(rhythm(times, PERIOD_S, later_ns, later_ns + 2_000_000_000)[0] for times in polls.values())
+        missed = sum(
+            rhythm(times, PERIOD_S, later_ns, later_ns + 2_000_000_000)[0] for times in polls.values()
+        )
         stage.is_("polls while stopped", paused, 0)
         stage.at_most("polls to catch up per device", burst, 1)
         stage.is_("polls missed after", missed, 0)

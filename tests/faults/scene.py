@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.faults.account import Account, Lives, account
+from tests.faults.account import Account, Lives, account, failures
 from tests.faults.parks import KINDS, Receiver, available
 from tests.plant.processes import Child, eventually, get, post
 from tests.plant.site import START_WITHIN_S, Site
@@ -187,7 +187,10 @@ class Scene:
     def accounts(self) -> list[Account]:
         """After the agent has stopped."""
         polls = self.polls()
-        return [account(park, polls, self.lives, self.site.state, TAGS) for park in self.parks.values()]
+        failed = failures(self.parks.values(), self.units)
+        return [
+            account(park, polls, self.lives, self.site.state, TAGS, failed) for park in self.parks.values()
+        ]
 
 
 def _later(park: Receiver, begin_us: int) -> Callable[[], bool]:

@@ -119,7 +119,9 @@ class Scenario:
         return ""
 
 
-def rhythm(polls: Sequence[tuple[int, int]], period_s: float, since_ns: int, until_ns: int) -> tuple[int, int]:
+def rhythm(
+    polls: Sequence[tuple[int, int]], period_s: float, since_ns: int, until_ns: int
+) -> tuple[int, int]:
     """Missed and extra polls of one unit between two moments of the monotonic clock: of each slot of the
     period there should be one. A poll may come three quarters of a period late and is still that slot's."""
     period_ns = round(period_s * 1e9)

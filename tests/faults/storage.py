@@ -156,7 +156,9 @@ def ruin(stage: Stage) -> None:
             scene.settle()
             park = scene.parks["park"]
             for unit in scene.units:
-                had = {number_of(v) for _, v, good in park.readings(f"d{unit}", "t0") if good and v is not None}
+                had = {
+                    number_of(v) for _, v, good in park.readings(f"d{unit}", "t0") if good and v is not None
+                }
                 saved += sum(before[unit] < n <= after[unit] for n in had)
                 waited += after[unit] - before[unit]
         stage.is_("starts", starts, len(chosen))

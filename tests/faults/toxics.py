@@ -23,7 +23,7 @@ _TLS_RECORDS = range(0x14, 0x18)  # change, alert, handshake, data: no printable
 class Toxic:
     """``delay_s``: each way. ``bytes_per_s``: each way, 0: as fast as it goes. ``slice_bytes``: at most so
     many at once. ``swallow_answers``: the server hears, but what it says goes nowhere, and the connection is
-    cut then. ``silent``: nothing passes in either direction. ``refuse``: connections are cut at once."""
+    cut then; not in the first moments of a connection, so that a client may introduce itself. ``silent``: nothing passes in either direction. ``refuse``: connections are cut at once."""
 
     delay_s: float = 0.0
     bytes_per_s: float = 0.0
@@ -34,6 +34,7 @@ class Toxic:
 
 
 HEALTHY = Toxic()
+INTRODUCTION_S = 0.5
 
 
 class Proxy:
@@ -131,15 +132,14 @@ class Proxy:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answer: bool
-    ) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answer: bool) -> None:
         first = not answer
+        introduced = time.monotonic() + INTRODUCTION_S
         while data := await source.read(self.toxic.slice_bytes):
             if first and self._front is not None and data[0] not in _TLS_RECORDS:
                 self.clear_bytes += len(data)
             first = False
-            if answer and self.toxic.swallow_answers:
+            if answer and self.toxic.swallow_answers and time.monotonic() > introduced:
                 return
             while self.toxic.silent:  # noqa: ASYNC110 - switched from another thread
                 await asyncio.sleep(0.05)

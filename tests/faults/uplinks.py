@@ -87,7 +87,9 @@ class _Drain:
                 break
             time.sleep(0.02)
         moved = [index for index in range(1, len(seen)) if seen[index][1] > seen[index - 1][1]]
-        done = next((i for i, (_, _, waiting) in enumerate(seen) if waiting <= 2 * self._scene.plan.units + 1), None)
+        done = next(
+            (i for i, (_, _, waiting) in enumerate(seen) if waiting <= 2 * self._scene.plan.units + 1), None
+        )
         if moved and done is not None:
             first = moved[0] - 1
             self.rate = (seen[done][1] - seen[first][1]) / max(1e-3, seen[done][0] - seen[first][0])
@@ -243,7 +245,9 @@ def poison(stage: Stage) -> None:
 
 def poor(stage: Stage) -> None:
     hold_s = stage.either(15.0, 120.0)
-    stage.did(f"2 s round trip, 10 kB/s, slices of 50 bytes, half of the packets lost (nft), {hold_s:g} s each")
+    stage.did(
+        f"2 s round trip, 10 kB/s, slices of 50 bytes, half of the packets lost (nft), {hold_s:g} s each"
+    )
     with Scene(stage.folder, Plan(uplink_keys={})) as scene:
         scene.start()
         scene.flows()
@@ -291,7 +295,9 @@ SCENARIOS = (
     Scenario("F38", "platform away for long", outage, alone=True, limit_s=1800),
     Scenario("F39", "answers lost", lost_answers),
     Scenario("F40", "half-open connection", half_open, spaces=("net",), tools=("nft", "ip")),
-    Scenario("F41", "refused, revoked, expired, too old, somebody else", strangers, tools=("openssl",), limit_s=900),
+    Scenario(
+        "F41", "refused, revoked, expired, too old, somebody else", strangers, tools=("openssl",), limit_s=900
+    ),
     Scenario("F42", "poison", poison),
     Scenario("F43", "poor link", poor, spaces=("net",), tools=("nft", "ip"), limit_s=1200),
 )

@@ -54,6 +54,7 @@ def offer_of(settings: Hj212Settings) -> Offer:
         serials=any(f.sn for f in settings.factors),
         running_hours=bool(settings.running_hours),
         key_exchange=settings.key_exchange,
+        min_interval=settings.min_interval,
     )
 
 

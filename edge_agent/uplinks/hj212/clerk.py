@@ -127,7 +127,7 @@ class Clerk:
             ),
             Ask.SET_INTERVAL: lambda: self._set_interval(request),
             Ask.MIN_INTERVAL: lambda: self._tell(
-                request, say, f"MinInterval={requests.MIN_INTERVAL}" if request.cn == "1063" else ""
+                request, say, f"MinInterval={self._offer.min_interval}" if request.cn == "1063" else ""
             ),
             Ask.SERIALS: lambda: self._tell_serials(request, say),
             Ask.START: lambda: self._start(desk),

@@ -21,9 +21,6 @@ READY, REFUSED, WRONG_PW, WRONG_MN, WRONG_ST, WRONG_QN = 1, 2, 3, 4, 5, 7
 DONE, FAILED, BAD_CONDITION, BUSY, NO_DATA = 1, 2, 3, 5, 100
 
 HISTORY = {"2051": Level.MINUTE, "2061": Level.HOUR, "2031": Level.DAY, "2041": Level.DAY}
-MIN_INTERVAL = 1
-"""Minutes: the agent's minute values are of one minute."""
-
 RTD_RANGE_S = (30, 3600)
 LIMITS_RANGE = (1, 99)  # OverTime and ReCount
 _SECRET = re.compile(r"((?:NewPW|NewSK)=)[^,;&]*", re.IGNORECASE)
@@ -71,6 +68,7 @@ class Offer:
     serials: bool = False
     running_hours: bool = False
     key_exchange: bool = False
+    min_interval: int = 1  # minutes that a minute value spans here
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,8 @@ def judge(request: Segment, identity: Identity, offer: Offer) -> Ruling:
         return Ruling(Ask.REFUSE, REFUSED, "a new key that was not encrypted with the present one")
     if request.st != identity.st:
         return Ruling(Ask.REFUSE, WRONG_ST, f"ST={request.st[:8]} is not this system")
-    if request.cn == "1064" and _field(request, "MinInterval") != str(MIN_INTERVAL):
-        return Ruling(Ask.REFUSE, REFUSED, f"MinInterval here is {MIN_INTERVAL} and cannot be changed")
+    if request.cn == "1064" and _field(request, "MinInterval") != str(offer.min_interval):
+        return Ruling(Ask.REFUSE, REFUSED, f"MinInterval here is {offer.min_interval} and is not changed")
     return Ruling(ask, READY)
 
 

@@ -176,6 +176,9 @@ class Hj212Settings(UplinkSettings):
     real_time: Annotated[Duration, Field(ge=1, le=3600)] = Field(
         60.0, description="one real-time packet (2011) in this time; the standard has 30s to 3600s"
     )
+    min_interval: Literal[1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30] = Field(
+        1, description="minutes that a minute value spans here, as 1063 tells it; set under periods"
+    )
     over_time: Annotated[Duration, Field(ge=0.2, le=99)] = Field(
         10.0, description="an acknowledgement is waited for this long (OverTime)"
     )
@@ -187,7 +190,7 @@ class Hj212Settings(UplinkSettings):
         1200, description="packets of the backlog; live data goes first and beside it"
     )
     hold_unsynchronised: Annotated[Delay, Field(ge=0, le=86_400)] = Field(
-        600.0, description="data with an unsure time waits so long for the clock, then goes marked"
+        600.0, description="so long after boot period values wait for the clock, then they go marked"
     )
     heartbeat: Annotated[Delay, Field(ge=0, le=3600)] = Field(
         60.0, description="2025 only: a 9015 in this time; 0s for none"

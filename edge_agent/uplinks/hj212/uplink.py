@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edge_agent.clock import Clock
 from edge_agent.errors import Denied, StorageError, Unreachable
 from edge_agent.model import ClockState
-from edge_agent.uplink import ACKNOWLEDGED, PENDING, Answer, Envelope, Host, Key, Lane, Verdict
+from edge_agent.uplink import ACKNOWLEDGED, PENDING, Answer, Envelope, Host, Key, Lane, Stream, Verdict
 from edge_agent.uplinks.hj212 import address, assembly, letter
 from edge_agent.uplinks.hj212.archive import Archive
 from edge_agent.uplinks.hj212.clerk import Clerk
@@ -129,20 +129,18 @@ class Hj212Uplink:
         return said
 
     def _held(self, items: Sequence[Envelope]) -> dict[Key, Verdict]:
-        """What was stamped by a clock that nobody had set, and still has not."""
-        if self._clock.state() is not ClockState.UNSYNCHRONISED:
+        """Period values stamped by a clock that nobody has set since boot: a period of a wrong hour is worth
+        less than a late one. Only for a while after boot: where there is no time server, none will come."""
+        left_s = self._settings.hold_unsynchronised - self._clock.mono_ns() / 1e9
+        if left_s <= 0 or self._clock.state() is not ClockState.UNSYNCHRONISED:
             return {}
-        now_ns, hold_ns = self._clock.mono_ns(), round(self._settings.hold_unsynchronised * 1e9)
-        found = {}
-        for item in items:
-            unsure = [b for b in item.batches if b.clock is ClockState.UNSYNCHRONISED]
-            # a reading of an earlier boot is as old as this one, at least
-            age_ns = min(
-                (now_ns - (b.mono_ns if b.mono_ns <= now_ns else 0) for b in unsure), default=hold_ns
-            )
-            if age_ns < hold_ns:
-                found[item.key] = Verdict(Answer.RETRY, UNSURE, min(HOLD_S, (hold_ns - age_ns) / 1e9))
-        return found
+        verdict = Verdict(Answer.RETRY, UNSURE, min(HOLD_S, left_s))
+        return {
+            item.key: verdict
+            for item in items
+            if item.key.stream == Stream.PERIODS
+            and any(batch.clock is ClockState.UNSYNCHRONISED for batch in item.batches)
+        }
 
     async def _put(self, connection: Connection, draft: Draft) -> dict[Key, Verdict]:
         session = connection.session

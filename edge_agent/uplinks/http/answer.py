@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -92,11 +92,18 @@ def not_taken(
 
 
 def told(body: bytes, hidden: str) -> str:
-    """What a body says, without the secret in any of the forms in which it went out."""
+    """What a body says, without the secret in any of the forms in which it may be repeated."""
     text = body[:MAX_TOLD].decode("utf-8", "replace")
-    for form in sorted({hidden, quote(hidden, safe=""), quote(hidden)} - {""}, key=len, reverse=True):
+    forms = {form for plain in (hidden, quote(hidden), quote(hidden, safe="")) for form in _written(plain)}
+    for form in sorted(forms - {""}, key=len, reverse=True):
         text = text.replace(form, "***")
     return readable(text)
+
+
+def _written(text: str) -> Iterator[str]:
+    """As it stands in text and in JSON, with and without what some encoders escape besides."""
+    escaped = json.dumps(text)[1:-1]
+    yield from (text, escaped, escaped.replace("/", "\\/"), text.replace("/", "\\/"))
 
 
 def retry_after_s(value: str | None, date: str | None, now_s: float) -> float:

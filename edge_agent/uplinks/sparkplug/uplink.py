@@ -252,7 +252,8 @@ class SparkplugUplink:
             return
         self._end = error
         self._changed.set()
-        self._leave()
+        # at once, but not in here: the library does not write while it hands out a message
+        asyncio.get_running_loop().call_soon(self._leave)
         if self._born:
             self._host.lost(str(error))
 

@@ -134,24 +134,28 @@ def _parsed(text: str, *, is_yaml: bool) -> tuple[Any, _Marks]:
     if node is None:
         raise _Unreadable(1, 1, "the file is empty", "文件为空")
     marks: dict[tuple[str | int, ...], tuple[Any, Any]] = {(): (node.start_mark, node.start_mark)}
-    return _built(node, (), marks), marks
+    return _built(node, (), marks, set()), marks
 
 
 def _built(
-    node: Any, path: tuple[str | int, ...], marks: dict[tuple[str | int, ...], tuple[Any, Any]]
+    node: Any,
+    path: tuple[str | int, ...],
+    marks: dict[tuple[str | int, ...], tuple[Any, Any]],
+    seen: set[int],
 ) -> Any:
     from edge_agent.config.document import scalar
 
     if isinstance(node, yaml.ScalarNode):
         return node.value if node.style in ("'", '"', "|", ">") else scalar(node.value)
     mark = node.start_mark
-    if marks.get(path, (None, None))[1] is not mark:  # an alias: the same node at a second place
+    if id(node) in seen:  # the same node at a second place, possibly inside itself
         raise _Unreadable(mark.line + 1, mark.column + 1, "an alias (*) is not understood", "不支持别名 (*)")
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         items = []
         for number, item in enumerate(node.value):
             marks[*path, number] = (item.start_mark, item.start_mark)
-            items.append(_built(item, (*path, number), marks))
+            items.append(_built(item, (*path, number), marks, seen))
         return items
     out: dict[str, Any] = {}
     for key, value in node.value:
@@ -165,7 +169,7 @@ def _built(
                 at.line + 1, at.column + 1, f"'{key.value}' stands twice", f"'{key.value}' 重复"
             )
         marks[*path, key.value] = (at, value.start_mark)
-        out[key.value] = _built(value, (*path, key.value), marks)
+        out[key.value] = _built(value, (*path, key.value), marks, seen)
     return out
 
 

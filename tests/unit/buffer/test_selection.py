@@ -132,6 +132,25 @@ async def test_a_verdict_for_what_is_no_longer_selected_counts_for_nothing(tmp_p
     await buffer.close()
 
 
+async def test_what_nobody_waits_for_goes_before_what_is_waited_for(tmp_path: Path) -> None:
+    clock = ManualClock()
+    buffer = await opened(tmp_path, clock, 120_000, park=ALL, energy=OVEN_ONLY)
+    number = 0
+    while buffer.info()["uplinks"]["energy"]["committed_segments"] < 60 or number < 400:
+        await clock.advance(5)
+        for _ in range(40):
+            buffer.append(batch_of(PRESS, number, clock))
+        if number % 10 == 0:
+            buffer.append(batch_of(OVEN, number, clock))
+        await buffer.flush()
+        buffer.acknowledge("park", [e.key for e in await take_all(buffer, "park")])
+        number += 1
+    assert buffer.info()["samples"] < 400 * 120, "the quota was reached"
+    assert counted(buffer, "energy")["lost"] == 0, "only what nobody waits for was deleted"
+    assert len(await take_all(buffer, "energy")) == counted(buffer, "energy")["committed"]
+    await buffer.close()
+
+
 @pytest.mark.parametrize("seed", seeds(12))
 async def test_random_lives_against_a_list(tmp_path: Path, seed: int) -> None:
     """Everything selected at some time is acknowledged, pending, set aside or in the ledger; nothing else is

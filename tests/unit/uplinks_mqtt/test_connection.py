@@ -123,7 +123,7 @@ async def test_a_broker_without_qos_1(park5: Park, opened: Opened) -> None:
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", Unreachable, "is it the port of MQTT"),
         (b"\x00\x00\x00\x00", Denied, "does not speak MQTT 5.*version: 3.1.1"),
-        (b"\x20\x02\x00\x01", Denied, "does not speak MQTT 5.*version: 3.1.1"),  # a broker of 3.1.1
+        (b"\x20\x02\x00\x01", Denied, "unsupported protocol version.*version: 3.1.1"),  # a broker of 3.1.1
     ],
 )
 async def test_a_server_that_is_no_broker_of_this_version(

@@ -35,7 +35,11 @@ from edge_agent.uplinks.templates.words import EVENTS, SAMPLES, parts
         ([{"$each": ["batch"], "v": "{{value}}"}], (0, "$each"), "known: device, batch, sample"),
         ([{"$if": "x", "v": "{{value}}"}], (0, "$if"), "means nothing"),
         ([{"$each": "batch", "v": "{{value}}"}], (0, "$each"), "per sample"),
-        ({"t": "{{time_ms}}", "r": [{"$each": "batch", "{{tag}}": "{{value}}"}]}, ("r", 0, "$each"), "per batch"),
+        (
+            {"t": "{{time_ms}}", "r": [{"$each": "batch", "{{tag}}": "{{value}}"}]},
+            ("r", 0, "$each"),
+            "per batch",
+        ),
         ({"a": 1}, (), "no {{value}}"),
         ("text", (), "no {{value}}"),
         ({"v": "{{value}}", "n": float("nan")}, ("n",), "cannot stand in a JSON body"),
@@ -144,7 +148,10 @@ def refused(tmp_path: Path, name: str, text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("b.json.template", '[\n\t{"$each": "batch", "ts": "{{time_ms}}", "values": {"{{tag}}": "{{value}}"}}\n]'),
+        (
+            "b.json.template",
+            '[\n\t{"$each": "batch", "ts": "{{time_ms}}", "values": {"{{tag}}": "{{value}}"}}\n]',
+        ),
         ("b.json", '\ufeff[{"$each":"batch","ts":"{{time_ms}}","values":{"{{tag}}":"{{value}}"}}]'),
         ("b.yaml", '- $each: batch\n  ts: "{{time_ms}}"\n  values: {"{{tag}}": "{{value}}"}\n'),
     ],

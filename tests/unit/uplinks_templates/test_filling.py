@@ -1,4 +1,4 @@
-"""What a template makes of units: structure, number of messages, what is missing, and that text stays text."""
+"""What a template makes of units: structure, messages, what is missing, and that text stays text."""
 
 from __future__ import annotations
 
@@ -73,8 +73,7 @@ def test_thingsboard_gateway_groups_by_device() -> None:
         ({"device": "{{device}}", "rows": [{"$each": "sample", **ROW}]}, 2, [(0, 2), (1,)]),
         ({"time": "{{time_iso}}", "values": {"{{tag}}": "{{value}}"}}, 4, [(0,), (0,), (1,), (2,)]),
         (ROW, 8, [(0,)] * 4 + [(1,)] * 2 + [(2,)] * 2),
-        ([{"$each": "device", "d": "{{device}}", "rows": [{"$each": "batch", "v": {"{{tag}}": "{{value}}"}}]}],
-         1, [(0, 1, 2)]),
+        ([{"$each": "device", "d": "{{device}}", "rows": THINGSBOARD}], 1, [(0, 1, 2)]),
         ({"{{device}}.{{tag}}": "{{value}}"}, 4, [(0,), (0,), (1,), (2,)]),
     ],
 )  # fmt: skip
@@ -91,9 +90,8 @@ def test_what_stands_outside_of_repetitions_decides_how_many_messages(
 
 def test_what_has_no_value_is_left_out_or_null_and_never_zero() -> None:
     item = unit(1, (None, 850), (0.42, None), (None, None), quality=(BAD, BAD))
-    mixed = replace(
-        item, batches=tuple(replace(b, quality=bytes((BAD if v is None else 0) for v in b.values)) for b in item.batches)
-    )  # fmt: skip
+    marked = (replace(b, quality=bytes((BAD if v is None else 0) for v in b.values)) for b in item.batches)
+    mixed = replace(item, batches=tuple(marked))
     assert [row["values"] for row in filled(THINGSBOARD, mixed)[0]] == [{"t": 85.0}, {"p": 0.42}]
     assert [row["values"] for row in filled(THINGSBOARD, mixed, missing="null")[0]] == [
         {"p": None, "t": 85.0}, {"p": 0.42, "t": None}, {"p": None, "t": None},
@@ -138,7 +136,8 @@ def test_every_kind_of_value_keeps_its_type() -> None:
 
 def test_placeholders_in_text_and_alone() -> None:
     structure = {
-        "a": "{{value}}", "b": "{{ value_text }}", "c": "{{device}}/{{tag}} = {{value}} {{unit}}", "d": 7, "e": None,
+        "a": "{{value}}", "b": "{{ value_text }}", "c": "{{device}}/{{tag}} = {{value}} {{unit}}",
+        "d": 7, "e": None,
         "f": "{{time_iso}} {{time_iso_cn}} {{time_cn}}", "g": ["{{time_s}}", "{{time_ms}}", "{{time_us}}"],
         "h": "{{time_ns}}", "k": "{{key}}", "t": "{{type}}", "q": "{{quality_code}}",
         "m": "{{agent}} {{line}} {{sent_ms}} {{sent_iso}} {{secret}} {{group}} {{config_version}}",
