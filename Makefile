@@ -8,7 +8,7 @@ SECONDS ?=
 STEPS ?=
 SEED ?=
 
-.PHONY: demo test check bench test-faults test-interop test-model fuzz test-crash lock tools clean help
+.PHONY: demo test check bench test-faults test-interop test-model test-day fuzz test-crash lock tools clean help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ test-interop: $(VENV)/dev.stamp ## Against pyModbusTCP, the C library snap7 and 
 
 test-model: $(VENV)/dev.stamp ## Windows and alarms against a second, plain implementation (STEPS=1000000 SEED=1)
 	@$(BIN)/python -m tests.model $(if $(STEPS),--steps $(STEPS)) $(if $(SEED),--seed $(SEED))
+
+test-day: $(VENV)/dev.stamp ## A day over HJ 212 in a minute, acknowledgements lost, line cut, agent restarted (SEED=1)
+	@$(BIN)/python -m tests.day $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev.stamp ## Coverage-guided fuzzing of every parser that meets a PLC's bytes (SECONDS=60 SEED=1)
 	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

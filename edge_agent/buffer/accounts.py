@@ -171,8 +171,10 @@ class Accounts:
         self.dirty = True
         return position
 
-    def lose(self, unit: Unit, reason: str) -> None:
-        """Gone for every uplink that had not acknowledged it; a ledger row for each of them."""
+    def lose(self, unit: Unit, reason: str) -> bool:
+        """Gone for every uplink that had not acknowledged it; a ledger row for each of them. Whether there
+        was any."""
+        anybody = False
         for name, position in self.uplinks.items():
             if unit.seq in position.quarantined_seqs:
                 position.quarantined_seqs.remove(unit.seq)
@@ -189,7 +191,9 @@ class Accounts:
             self._ledger.record(
                 Loss(reason, unit.epoch, name, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns)
             )
+            anybody = True
         self.dirty = True
+        return anybody
 
     def delete(self, unit: Unit) -> None:
         """The store removes it with the next commit."""

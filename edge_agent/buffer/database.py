@@ -11,8 +11,8 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,22 +94,18 @@ class Database:
             tables.verify(self._connection, self._shape)
             self._inode = self.path.stat().st_ino
 
-    def check(self) -> None:
-        """After an unclean stop. Cut off after a time: a large file must not keep the agent from starting,
-        and every segment has a checksum of its own."""
+    def check(self) -> bool:
+        """After an unclean stop. Cut off after a time (False): a large file must not keep the agent from
+        starting; the rest is checked beside its work."""
         deadline = time.monotonic() + self._tuning.check_s
         with storage_errors(self.path):
-            self.connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
             try:
-                (verdict,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-                    raise
-                verdict = "ok"
+                verdict = quick_check(self.connection, lambda: time.monotonic() > deadline)
             finally:
                 self.connection.set_progress_handler(None, 0)
-        if verdict != "ok":
+        if verdict:
             raise StorageBroken(f"{self.path.name}: {verdict}")
+        return verdict is not None
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -200,10 +196,32 @@ class Database:
         return self.path.with_name(self.path.name + side)
 
 
+def quick_check(connection: sqlite3.Connection, enough: Callable[[], bool]) -> str | None:
+    """What is wrong, "" for nothing; None: interrupted when ``enough`` said so. Raises sqlite3.Error."""
+    connection.set_progress_handler(lambda: int(enough()), 10_000)
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return None
+    return "" if verdict == "ok" else str(verdict)
+
+
+def check_beside(path: Path, enough: Callable[[], bool]) -> str:
+    """The same for a file that is in use, over a connection of its own: "" also where nobody can tell."""
+    try:
+        with closing(connect_readonly(path)) as connection:
+            return quick_check(connection, enough) or ""
+    except sqlite3.Error as error:
+        return str(error) if isinstance(storage_error(path, error), StorageBroken) else ""
+
+
 def connect(
     path: Path, tuning: Tuning, factory: type[sqlite3.Connection] = sqlite3.Connection
 ) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=tuning.busy_s, factory=factory)
+    connection.text_factory = _text
     try:
         connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -222,6 +240,7 @@ def connect_readonly(path: Path, timeout_s: float = 2.0) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=timeout_s, isolation_level=None
     )
+    connection.text_factory = _text
     connection.execute("PRAGMA query_only = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     return connection
@@ -235,6 +254,11 @@ def connect_unchanged(path: Path, timeout_s: float = 2.0) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, timeout=timeout_s, isolation_level=None
     )
+
+
+def _text(data: bytes) -> str:
+    """One flipped bit must not make a whole file unreadable: what is no text fails its row's checksum."""
+    return data.decode("utf-8", "replace")
 
 
 @contextmanager

@@ -34,7 +34,9 @@ from edge_agent.buffer.event_rows import (
 )
 from edge_agent.buffer.ledger import Loss
 from edge_agent.buffer.positions import Unit
+from edge_agent.buffer.ranges import Range
 from edge_agent.buffer.retention import Retention, limited
+from edge_agent.buffer.room import Room
 from edge_agent.buffer.tables import EVENTS
 from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
 from edge_agent.buffer.writer import Head, Nothing
@@ -44,8 +46,9 @@ from edge_agent.model import Event
 from edge_agent.uplink import Envelope, Key, Lane, Stream
 
 _WAITING = 10_000
-_DELETIONS_PER_COMMIT = 500
+_SURVEY_EVERY_NS = 10_000_000_000
 _SAVE_POSITIONS_S = 10.0
+_MISSING = 10_000  # numbers without a row, written off per look
 
 
 class EventStore:
@@ -62,6 +65,7 @@ class EventStore:
         epoch: int,
         quota_rows: int,
         quota_bytes: int,
+        free_bytes: int | None,
         tuning: Tuning,
     ) -> None:
         """Use ``open``."""
@@ -69,7 +73,6 @@ class EventStore:
         self.lost_samples = 0
         self._clock = clock
         self._quota_rows = quota_rows
-        self._quota_bytes = quota_bytes
         self._waiting: deque[Entry] = deque()
         self._flying: list[Entry] = []
         self._states: dict[str, Any] = {}
@@ -97,6 +100,8 @@ class EventStore:
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
+        self._room = Room(directory, self._vault, self._retention, quota_bytes, free_bytes)
+        self._survey_ns = 0
         self.aside = Aside(self._vault, OUTLINE, Stream.EVENT, self._save)
 
     @classmethod
@@ -108,12 +113,13 @@ class EventStore:
         epoch: int,
         *,
         quota_rows: int = 100_000,
-        quota_bytes: int = 1_000_000_000,
+        quota_bytes: int = 200_000_000,
+        free_bytes: int | None = None,
         tuning: Tuning | None = None,
     ) -> EventStore:
         """Never raises for a damaged, missing or unwritable store (as ``Buffer.open``). Beyond either quota
-        the oldest go."""
-        store = cls(directory, clock, epoch, quota_rows, quota_bytes, tuning or Tuning())
+        the oldest go, those that nobody waits for first."""
+        store = cls(directory, clock, epoch, quota_rows, quota_bytes, free_bytes, tuning or Tuning())
         store._vault.want(uplinks)
         await store._ready()
         return store
@@ -234,12 +240,13 @@ class EventStore:
         vault, accounts = self._vault, self._vault.accounts
         return {
             "state": "degraded" if vault.degraded else "ok",
-            "reason": vault.reason,
+            "reason": vault.trouble,
             "epoch": vault.epoch,
             "head": accounts.head,
             "events": accounts.store.pending_segments,
             "quota_rows": self._quota_rows,
-            "quota_bytes": self._quota_bytes,
+            **self._room.outlook(self._clock.mono_ns()),
+            "events_dropped": self._retention.undelivered + self.lost_samples,
             "bytes": vault.usage.used_bytes,
             "waiting": self.in_memory_samples,
             "committed_samples": self.committed_samples,
@@ -279,6 +286,7 @@ class EventStore:
         if self._vault.generation != self._generation:
             self._generation = self._vault.generation
             self._retention.forget()
+            self._room.forget()
             self._live.clear()
             self._newest = self._vault.accounts.head + 1
             if self._read_states:
@@ -310,14 +318,14 @@ class EventStore:
 
     async def _commit_once(self) -> bool:
         vault, accounts = self._vault, self._vault.accounts
-        stored, used = accounts.store.pending_segments, vault.usage.used_bytes
-        excess = max(
-            stored + len(self._waiting) - self._quota_rows,
-            -(-(used - self._quota_bytes) * stored // max(used, 1)),
-        )
+        rows = accounts.store.pending_segments + len(self._waiting) - self._quota_rows
+        now_ns = self._clock.mono_ns()
         try:
+            if now_ns >= self._survey_ns:
+                self._survey_ns = now_ns + _SURVEY_EVERY_NS
+                await vault.run(self._room.survey)
             last = min(self._newest, accounts.head) - 1
-            await self._retention.choose(min(excess, _DELETIONS_PER_COMMIT), last, unsettled=True)
+            await self._room.make(0, last, now_ns, beyond=rows)
         except StorageError:
             return False
         self._flying = list(self._waiting)
@@ -377,6 +385,7 @@ class EventStore:
             if generation != vault.generation or uplink not in vault.accounts.uplinks:
                 return ()
             corrupt = [unit for unit, event in rows if event is None]
+            corrupt += self._missing(ranges, {unit.seq for unit, _ in rows})
             self._corrupt += len(corrupt)
             self._retention.doom(corrupt, "corrupt")
             vault.accounts.remember(unit for unit, event in rows if event is not None)
@@ -386,9 +395,16 @@ class EventStore:
                 for unit, event in rows
                 if event is not None and unit.seq not in settled
             ]
-            if out or not rows:
+            if out or not (rows or corrupt):
                 return out
         return ()
+
+    def _missing(self, ranges: Sequence[Range], found: set[int]) -> list[Unit]:
+        """Numbers without a row before the last one found; without any found, all."""
+        last, now_ns = max(found) if found else ranges[-1][1], self._clock.time_ns()
+        numbers = (seq for first, end in ranges for seq in range(first, min(end, last) + 1))
+        gone = islice((seq for seq in numbers if seq not in found), _MISSING)
+        return [Unit(seq, self.epoch, 1, now_ns, now_ns) for seq in gone]
 
 
 def _begun(mark: Path, epoch: int) -> int:

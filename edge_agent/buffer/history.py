@@ -22,7 +22,7 @@ from edge_agent.buffer.decoding import Decoder, Stored
 from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.reader import Reader
 from edge_agent.buffer.segment import SegmentCorrupt
-from edge_agent.buffer.walk import Select, Walk
+from edge_agent.buffer.walk import DAY_NS, Select, Walk
 from edge_agent.errors import StorageBroken, StorageError
 from edge_agent.model import Batch, Event, Schema
 from edge_agent.uplink import Key, Stream
@@ -152,7 +152,7 @@ class History:
         def wanted(schema: Schema) -> bool:
             return (devices is None or schema.device in devices) and (select is None or select(schema))
 
-        walk = Walk(start_ns, end_ns, wanted)
+        walk = Walk(start_ns, end_ns, wanted, behind_ns=DAY_NS if stream is Stream.PERIODS else 0)
         decoder = Decoder()
         before = self.corrupt
         while not walk.done:

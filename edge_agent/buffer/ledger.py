@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.model import Event
 
 SALVAGED = "salvaged"
+PAUSE_NS = 600_000_000_000
 _KEPT = 10_000  # reported rows beyond this are dropped at the next start; the totals stay in the positions
 
 
@@ -96,7 +97,9 @@ class LedgerRows:
 class Ledger:
     """The event loop's side: what is new, what is not yet reported. Bounded: equal kinds share a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, mono_ns: Callable[[], int] = int) -> None:
+        self._mono_ns = mono_ns
+        self._told_ns: dict[tuple[str, str | None], int] = {}
         self._next_id = 1
         self._rows: dict[int, Loss] = {}  # unreported
         self._unsaved: set[int] = set()
@@ -144,10 +147,22 @@ class Ledger:
             self._handed.discard(number)
 
     def unreported(self) -> list[Loss]:
-        """Durable rows nobody has reported yet, oldest first. Stays so until ``mark``."""
+        """Durable rows nobody has reported yet, oldest first. Stays so until ``mark``. What goes on for hours
+        (an outage beyond the quota) is told at once and then every ten minutes: its row grows meanwhile."""
         ready = [i for i in sorted(self._rows) if i not in self._unsaved and i not in self._reported]
-        self._handed.update(ready)
-        return [self._rows[i] for i in ready]
+        out = [i for i in ready if i in self._handed or self._is_time(self._rows[i])]
+        self._handed.update(out)
+        return [self._rows[i] for i in out]
+
+    def _is_time(self, row: Loss) -> bool:
+        if row.n_samples is None:
+            return True
+        kind, now_ns = (row.reason, row.uplink), self._mono_ns()
+        told_ns = self._told_ns.get(kind)
+        if told_ns is not None and now_ns - told_ns < PAUSE_NS:
+            return False
+        self._told_ns[kind] = now_ns
+        return True
 
     def mark(self, losses: Iterable[Loss]) -> None:
         self._reported.update(loss.id for loss in losses if loss.id in self._rows)

@@ -22,6 +22,7 @@ class Retention:
     ?``."""
 
     def __init__(self, vault: Vault, outline: str) -> None:
+        self.undelivered = 0  # units that somebody had not settled, since start
         self._vault = vault
         self._outline = outline
         self._doomed: dict[int, Unit] = {}
@@ -48,7 +49,7 @@ class Retention:
         accounts = self._vault.accounts
         for unit in units:
             if unit.seq not in accounts.store.settled:
-                accounts.lose(unit, reason)
+                self.undelivered += accounts.lose(unit, reason)
                 accounts.delete(unit)
                 self._doomed[unit.seq] = unit
 

@@ -36,6 +36,7 @@ class Room:
     ) -> None:
         self.ballast = Ballast(directory)
         self.disk: Disk | None = None
+        self.held = False  # the ballast is in its place
         self.thinning = False
         self._directory = directory
         self._vault = vault
@@ -70,21 +71,23 @@ class Room:
         """In the writer thread, before a commit. A disk that does not answer keeps its last figures."""
         try:
             self.disk = Disk.of(self._directory)
-            self.ballast.make(self.disk, self.floor_bytes)
+            self.held = self.ballast.make(self.disk, self.floor_bytes)
         except OSError:
             return
 
-    async def make(self, incoming_bytes: int, last: int, mono_ns: int) -> None:
-        """Chooses what the next commit deletes, up to the number ``last``. Raises StorageError."""
+    async def make(self, incoming_bytes: int, last: int, mono_ns: int, *, beyond: int = 0) -> None:
+        """Chooses what the next commit deletes, up to the number ``last``; ``beyond``: at least so many units
+        in any case. Raises StorageError."""
         vault = self._vault
         quota, used = self.quota_bytes, vault.usage.used_bytes
         stored = vault.accounts.store.pending_segments
         excess = used + incoming_bytes + _SLACK - int(quota * FULL)
-        wanted = -(-excess * stored // max(used, 1)) if excess > 0 else 0
+        over = max(-(-excess * stored // max(used, 1)), beyond, 0)
+        wanted = over
         if vault.full:  # the disk, not the quota: history makes room, what was not delivered does not
             wanted = max(wanted, 16 + stored // 100)
         vault.tight = self.disk is not None and self.disk.free < self.floor_bytes
-        await self._retention.choose(min(wanted, _DELETIONS), last, unsettled=excess > 0)
+        await self._retention.choose(min(wanted, _DELETIONS), last, unsettled=over > 0)
         share = self.unsettled_bytes / quota
         self.thinning = share >= (RELAX if self.thinning else THIN)
         self._mark(mono_ns)
@@ -113,7 +116,7 @@ class Room:
             "outage_hours_left": self._hours_left(quota, unsettled, mono_ns),
             "disk_free_bytes": None if self.disk is None else self.disk.free,
             "disk_floor_bytes": self.floor_bytes,
-            "ballast": self.ballast.there,
+            "ballast": self.held,
         }
 
     def _hours_left(self, quota: int, unsettled: int, mono_ns: int) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_agent.buffer.positions import Unit
+from edge_agent.buffer.salvage import Page, write_saved
 from edge_agent.buffer.segment import CODEC, checksum
 from edge_agent.buffer.stamps import Offset, save_offsets
 from edge_agent.model import Batch, Schema
@@ -33,6 +34,7 @@ class Flush:
     deleted: list[Unit]
     schemas: list[tuple[str, str]]
     offsets: tuple[Offset, ...]
+    saved: Page | None
     when_done: Callable[[Flush], None]
     when_undone: Callable[[Flush], None]
 
@@ -43,6 +45,8 @@ class Flush:
         connection.executemany("DELETE FROM quarantine WHERE seq = ?", gone)
         connection.executemany(_INSERT, map(self._row, self.units, self.segments))
         save_offsets(connection, self.offsets)
+        if self.saved is not None:
+            write_saved(connection, self.saved.rows)
 
     def _row(self, unit: Unit, segment: Encoded) -> tuple[object, ...]:
         first, body, digest = segment.batches[0], segment.body or b"", segment.schema.digest

@@ -1,10 +1,10 @@
 """What can be saved of a database that was set aside, while the new one already runs.
 
-Its segments are read by their numbers, a page of them between two flushes, in a thread of its own. Accepted is
-a row whose checksum fits its bytes *and* its key, and that somebody had not settled. It is stored again under
-the key it always had: a new file goes on counting above the highest number of the old one, so the key is free,
-and a receiver that has the unit already knows it by its key. In the books the unit goes from lost to pending,
-and the ledger takes it back in a row of its own (``salvaged``, with a negative count).
+Its segments are read by their numbers, a page of them between two flushes, in a thread of its own. Accepted
+is a row whose checksum fits its bytes *and* its key, and that somebody had not settled. It is stored again
+under the key it always had: a new file goes on counting above the highest number of the old one, so the key
+is free, and a receiver that has the unit already knows it by its key. In the books the unit goes from lost to
+pending, and the ledger takes it back in a row of its own (``salvaged``, with a negative count).
 
 A *claim* is what is left to do of one file. It stands in the new file from its first commit on, so that a
 restart goes on with it. Its progress is saved one commit after the units it covers, together with their
@@ -149,7 +149,7 @@ def write_saved(connection: sqlite3.Connection, rows: Iterable[Saved]) -> None:
 
 
 class Salvage:
-    """The event loop's side. ``page`` gives what the next commit may store; ``stored`` or ``back`` ends it."""
+    """The event loop's side. ``page`` gives what the next commit may store, until ``stored`` ends it."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.claims: list[Claim] = []
@@ -213,25 +213,22 @@ def read_page(directory: Path, claim: Claim) -> Page:
         return Page(replace(claim, next=claim.last + 1))
     rows: list[Saved] = []
     size = rejected = vain = 0
-    at = claim.next
+    reached = claim.last
     with closing(connect_readonly(path)) as connection:
         decoder = Decoder()
-        for at, row in _walk(connection, claim.ranges()):
+        for seq, row in _walk(connection, claim.ranges()):
             saved = None if row is None else _sound(connection, decoder, row)
             if saved is not None:
                 rows.append(saved)
                 size += len(saved.row[-1]) if isinstance(saved.row[-1], bytes) else 0
-                vain = 0
-            else:
-                rejected += row is not None
-                vain += 1
-            if size >= _PAGE_BYTES or time.monotonic() > deadline or vain > _IN_VAIN:
+            rejected += row is not None and saved is None
+            vain = 0 if row is not None else vain + 1
+            if vain > _IN_VAIN:
                 break
-        else:
-            at = claim.last
-    if vain > _IN_VAIN:
-        at = claim.last
-    return Page(replace(claim, next=at + 1), rows, rejected)
+            if size >= _PAGE_BYTES or time.monotonic() > deadline:
+                reached = seq
+                break
+    return Page(replace(claim, next=reached + 1), rows, rejected)
 
 
 def _walk(

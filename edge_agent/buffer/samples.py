@@ -23,13 +23,15 @@ from edge_agent.buffer.reselect import reselect
 from edge_agent.buffer.retention import Retention, limited
 from edge_agent.buffer.room import Room
 from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_of
+from edge_agent.buffer.salvage import NOTE as SALVAGE
+from edge_agent.buffer.salvage import Claim, Page, Salvage, load_claims, to_note
 from edge_agent.buffer.segment import Codec
 from edge_agent.buffer.stamps import Offset, Stamps, load_offsets
 from edge_agent.buffer.tables import SAMPLES
 from edge_agent.buffer.thinning import Gone
 from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
-from edge_agent.buffer.walk import Walk
-from edge_agent.buffer.writer import Head, Nothing
+from edge_agent.buffer.walk import DAY_NS, Walk
+from edge_agent.buffer.writer import THINNING, Head, Nothing
 from edge_agent.clock import Clock
 from edge_agent.config.model import BufferConfig, TagRef
 from edge_agent.config.selection import Selection
@@ -85,6 +87,8 @@ class Buffer:
         self._chosen = False
         self._known = 0  # the generation of the file whose stamps we know
         self._stamps = Stamps(clock, config.hold_s)
+        self._salvage = Salvage(directory, name)
+        self._trimmed = False
         self._flushing_since_ns: int | None = None
         path = directory / name
         self._mark = path.with_suffix(".made")
@@ -195,7 +199,15 @@ class Buffer:
         vault = self._vault
         wanted = chosen(device, group, tags)
         held = [batch for batch in self._memory.held() if start_ns <= batch.time_ns < end_ns]
-        walk = Walk(start_ns, end_ns, wanted, last=vault.accounts.head, memory=held, epoch=vault.epoch)
+        walk = Walk(
+            start_ns,
+            end_ns,
+            wanted,
+            last=vault.accounts.head,
+            memory=held,
+            epoch=vault.epoch,
+            behind_ns=DAY_NS if self._stream is Stream.PERIODS else 0,
+        )
         return Recall(walk, vault, self._reader, lambda: self._closed)
 
     def acknowledge(self, uplink: str, keys: Sequence[Key]) -> None:
@@ -244,7 +256,7 @@ class Buffer:
         vault, accounts = self._vault, self._vault.accounts
         return {
             "state": "degraded" if vault.degraded else "ok",
-            "reason": vault.reason,
+            "reason": vault.trouble,
             "epoch": vault.epoch,
             "head": accounts.head,
             "segments": accounts.store.pending_segments,
@@ -271,6 +283,9 @@ class Buffer:
             },
             "checkpoints": vault.checkpoints,
             "databases_set_aside": vault.set_aside,
+            "salvaging": [claim.file for claim in self._salvage.claims],
+            "salvaged_samples": vault.ledger.salvaged,
+            "salvage_rejected": self._salvage.rejected,
             "losses": {"samples": dict(vault.ledger.samples), "unknown_extent": dict(vault.ledger.unknown)},
             "uplinks": {name: vault.uplink_info(name) for name in accounts.uplinks},
         }
@@ -290,6 +305,7 @@ class Buffer:
         except TimeoutError:
             pass
         self._reader.stop()
+        self._salvage.stop()
         await self._vault.close()
 
     # -- flushing
@@ -319,11 +335,23 @@ class Buffer:
         vault = self._vault
         if self._known != vault.generation:
             generation, offsets = vault.generation, await vault.ask(load_offsets)
+            claims = vault.claims or await vault.ask(load_claims)
             self._stamps.load(offsets, vault.epoch)
-            self._known = generation
+            self._claim(claims)
+            self._known, self._trimmed = generation, False
+        if not self._trimmed:
+            self._trimmed = True
+            await vault.trim_aside({claim.file for claim in self._salvage.claims})
         if not self._chosen:
             await reselect(vault)
             self._chosen = True
+
+    def _claim(self, claims: Iterable[Claim]) -> None:
+        self._salvage.forget_page()
+        self._salvage.add(claims)
+        self._vault.claims = []
+        if self._salvage.claims:
+            self._vault.note(SALVAGE, to_note(self._salvage.claims))
 
     def _want(self, uplinks: Mapping[str, Selection] | Iterable[str]) -> None:
         names = list(uplinks)
@@ -355,6 +383,7 @@ class Buffer:
                 not self._memory.waiting
                 and not vault.ledger.dirty
                 and not self._stamps.due
+                and not self._salvage.waiting
                 and not (vault.dirty and (waited or force))
             ):
                 return
@@ -369,7 +398,7 @@ class Buffer:
             last = min(self._newest, vault.accounts.head) - 1
             incoming = sum(len(e.body or b"") for e in encoded)
             await self._room.make(incoming, last, self._clock.mono_ns())
-            self._memory.thinning = self._room.thinning and self._stream is Stream.SAMPLES
+            self._set_thinning(self._room.thinning and self._stream is Stream.SAMPLES)
         except BaseException as error:
             self._lose(self._memory.back())
             if isinstance(error, StorageError):
@@ -378,6 +407,11 @@ class Buffer:
         job = self._job(encoded)
         pages = sum(len(e.body or b"") // PAGE + 1 for e in job.segments)
         return await self._vault.commit(job, pages=pages)
+
+    def _set_thinning(self, thinning: bool) -> None:
+        if thinning is not self._memory.thinning:
+            self._memory.thinning = thinning
+            self._vault.note(THINNING, "1" if thinning else "")
 
     def _prepare(self, flying: Sequence[Batch]) -> list[Encoded]:
         """In the writer thread."""
@@ -420,6 +454,7 @@ class Buffer:
             self._retention.doomed,
             schemas,
             self._stamps.unsaved,
+            self._salvage.page(),
             self._flushed,
             self._returned,
         )
@@ -432,6 +467,7 @@ class Buffer:
             self._lose([Gone.of("unencodable", segment.batches)])
         self._retention.deleted(job.deleted)
         self._stamps.saved(job.offsets)
+        self._put_back(job.saved)
         self._stored_schemas.update(digest for digest, _ in job.schemas)
         if job.units:
             self._newest = job.units[0].seq
@@ -441,6 +477,16 @@ class Buffer:
             ]
             for callback in tuple(self._watchers):
                 callback()
+
+    def _put_back(self, page: Page | None) -> None:
+        """Units of a database that was set aside are in this one now; what is left of it is read on."""
+        if page is not None and (note := self._salvage.stored(page)) is not None:
+            for saved in page.rows:
+                names = [n for n in self._vault.accounts.uplinks if page.claim.wants(n, saved.unit.seq)]
+                self._vault.accounts.put_back(saved.unit, names, exact=page.claim.exact)
+            self._vault.note(SALVAGE, note)
+            self._trimmed = bool(self._salvage.claims)
+        self._salvage.read_on()
 
     def _returned(self, job: Flush) -> None:
         """The commit does not hold; what it was to delete, the next one deletes."""

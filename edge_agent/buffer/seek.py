@@ -40,15 +40,19 @@ class Outline(NamedTuple):
 COLUMNS = "seq, epoch, t0_ns, t1_ns, mono0_ns, schema"
 
 
-def seek(connection: sqlite3.Connection, start_ns: int, end_ns: int, last: int | None = None) -> list[Range]:
-    """Ranges of numbers up to ``last`` that hold every segment reaching into [start, end), and some more."""
+def seek(
+    connection: sqlite3.Connection, start_ns: int, end_ns: int, last: int | None = None, behind_ns: int = 0
+) -> list[Range]:
+    """Ranges of numbers up to ``last`` that hold every segment reaching into [start, end), and some more.
+    ``behind_ns``: by how much the times of a segment may lie before those of its neighbours."""
     first = _one(connection, f"SELECT {COLUMNS} FROM segment ORDER BY seq LIMIT 1", ())
     top = 2**62 if last is None else last
     final = _before(connection, top + 1)
     if first is None or final is None or first.seq > final.seq:
         return []
     rows = connection.execute("SELECT epoch, started_ns FROM run ORDER BY epoch").fetchall()
-    search = _Search(connection, rows, start_ns - SEGMENT_NS - _SLACK_NS, end_ns + _SLACK_NS)
+    slack_ns = _SLACK_NS + behind_ns
+    search = _Search(connection, rows, start_ns - SEGMENT_NS - slack_ns, end_ns + slack_ns)
     out: list[Range] = []
     for low, high in search.between(first, final):
         if out and low <= out[-1][1] + 1:

@@ -18,14 +18,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_agent.buffer.accounts import Accounts
-from edge_agent.buffer.database import Tuning, Usage
+from edge_agent.buffer.database import Tuning, Usage, check_beside
 from edge_agent.buffer.ledger import Ledger, Loss
+from edge_agent.buffer.memory import WINDOW_NS
 from edge_agent.buffer.positions import Tally
+from edge_agent.buffer.ranges import Range
+from edge_agent.buffer.salvage import NOTE as SALVAGE
+from edge_agent.buffer.salvage import Claim, to_note
 from edge_agent.buffer.tables import Shape
 from edge_agent.buffer.worker import Worker
 from edge_agent.buffer.writer import Head, Job, Nothing, Opened, Outcome, Snapshot, Writer, head_of
@@ -34,6 +38,8 @@ from edge_agent.errors import LinesideError, StorageBroken, StorageError, Storag
 
 T = TypeVar("T")
 _TIGHT_PAGES = 256
+_STALLED_S = 10.0
+_PAGE_WRITTEN = 4096 + 24  # a frame of the log
 COMMIT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -53,7 +59,8 @@ class Vault:
         last_epoch: Callable[[], int] = int,
         tuning: Tuning,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger(clock.mono_ns)
+        self.written_bytes = 0  # by our commits and checkpoints, estimated
         self.accounts = Accounts(self.ledger)
         self.epoch = 0
         self.generation = 0
@@ -69,6 +76,8 @@ class Vault:
         self.full = False
         self.tight = False  # little room on the disk: the log is kept short
         self._writer = Writer(path, shape, head, tuning, epoch_of, expected, last_epoch)
+        self._path = path
+        self._closing = False
         self._clock = clock
         self._tuning = tuning
         self._worker = Worker(f"{path.name} writer")
@@ -76,6 +85,8 @@ class Vault:
         self._loaded = False
         self._reopen = False
         self._broken = ""
+        self.claims: list[Claim] = []  # on databases set aside in this run, not yet anybody's business
+        self._notes: dict[str, str] = {}
         self._run: tuple[int, str, int] | None = None
         self._revision = 0
         self._pending: asyncio.Future[Outcome] | None = None
@@ -86,7 +97,14 @@ class Vault:
 
     @property
     def degraded(self) -> bool:
-        return bool(self.reason)
+        return bool(self.trouble)
+
+    @property
+    def trouble(self) -> str:
+        """Why the disk takes nothing at the moment; "" if it does."""
+        if not self.reason and self._worker.waiting_s > _STALLED_S:
+            return f"the disk has not answered for {self._worker.waiting_s:.0f} s"
+        return self.reason
 
     @property
     def loaded(self) -> bool:
@@ -104,7 +122,7 @@ class Vault:
 
     @property
     def dirty(self) -> bool:
-        return self.accounts.dirty or self.ledger.dirty or self._run is not None
+        return self.accounts.dirty or self.ledger.dirty or self._run is not None or bool(self._notes)
 
     async def ready(self) -> bool:
         if self._pending is not None and not self._pending.done():
@@ -139,7 +157,7 @@ class Vault:
             min(self._tuning.checkpoint_pages, _TIGHT_PAGES) if self.tight else self._tuning.checkpoint_pages
         )
         due = self._wal_pages >= most or self._clock.mono_ns() >= self._next_checkpoint_ns
-        snapshot = self._snapshot(job, clean, checkpoint or due)
+        snapshot = self._snapshot(job, clean, checkpoint or due, pages + 6)
         began_ns = self._clock.mono_ns()
         future = self._pending = self._worker.submit(lambda: self._writer.execute(snapshot))
         future.add_done_callback(lambda outcome: self._finish(snapshot, outcome, began_ns))
@@ -156,6 +174,14 @@ class Vault:
     async def run(self, job: Callable[[], T]) -> T:
         """Work for the writer thread that is not about the database."""
         return await self._worker.run(job)
+
+    def note(self, name: str, text: str) -> None:
+        """A row of ``meta``, written with the next commit."""
+        self._notes[name] = text
+
+    async def trim_aside(self, busy: Collection[str]) -> None:
+        """Deletes what was set aside and is too large to be kept. Raises StorageError."""
+        await self._worker.run(lambda: self._writer.trim_aside(busy))
 
     def want(self, names: Iterable[str]) -> None:
         """Positions for exactly these uplinks, from the next ``ready`` on; written with the next commit."""
@@ -183,6 +209,7 @@ class Vault:
 
     async def close(self) -> None:
         """Ends the thread after a full checkpoint. The caller has committed with ``clean`` before."""
+        self._closing = True
         try:
             async with asyncio.timeout(10):  # a card that hangs must not keep the agent from stopping
                 await self._worker.run(self._writer.shut)
@@ -193,7 +220,7 @@ class Vault:
 
     # -- in the event loop
 
-    def _snapshot(self, job: Job, clean: bool, checkpoint: bool) -> Snapshot:
+    def _snapshot(self, job: Job, clean: bool, checkpoint: bool, pages: int) -> Snapshot:
         self._revision += 1
         snapshot = Snapshot(
             self._revision,
@@ -203,6 +230,8 @@ class Vault:
             self._run,
             clean,
             checkpoint,
+            tuple(self._notes.items()),
+            pages,
         )
         self.accounts.dirty = False
         self._saved_ns = self._clock.mono_ns()
@@ -222,12 +251,14 @@ class Vault:
                 self._doubt = snapshot
             self._fail(outcome.error)
             return
+        self.written_bytes += snapshot.pages * _PAGE_WRITTEN
         self._measure((self._clock.mono_ns() - began_ns) / 1e9)
         self._held(snapshot)
         if outcome.usage is not None:
             self.usage = outcome.usage
         if outcome.wal_left is not None:
             self.checkpoints += 1
+            self.written_bytes += max(self._wal_pages - outcome.wal_left, 0) * 4096
             self._wal_pages = outcome.wal_left
             self._next_checkpoint_ns = self._clock.mono_ns() + int(self._tuning.checkpoint_s * 1e9)
         self.reason, self.full = "", False
@@ -241,6 +272,9 @@ class Vault:
         self.ledger.saved(snapshot.ledger)
         if snapshot.run is not None:
             self._run = None
+        for name, text in snapshot.notes:
+            if self._notes.get(name) == text:
+                del self._notes[name]
         self.last_commit_ns = self._clock.time_ns()
         self.commits += 1
         snapshot.job.done()
@@ -261,6 +295,9 @@ class Vault:
         self.epoch, self.usage, self._revision = opened.epoch, opened.usage, opened.revision
         self.ledger.load(opened.losses, opened.next_loss)
         self.accounts.load(opened.positions, head_of(opened))
+        if opened.claim is not None:  # its numbers are taken: ours come after them
+            self.accounts.store.settled.add(1, opened.claim.last)
+            self._claim(opened.claim)
         self.accounts.remember(opened.newest)
         for name, oldest_ns in opened.oldest_ns.items():
             self.accounts.uplinks[name].oldest_ns = oldest_ns
@@ -274,6 +311,8 @@ class Vault:
         self._run = (self.epoch, self._clock.boot_id, now_ns)
         self._loaded, self.reason = True, ""
         self.generation += 1
+        if opened.unchecked:
+            self._check_beside()
         await self.commit(Nothing())
 
     async def _reconnect(self) -> None:
@@ -300,7 +339,7 @@ class Vault:
             self._broken = ""
             return
         detail, now_ns, lost_epoch = self._broken, self._clock.time_ns(), self.epoch
-        self.epoch = await self._worker.run(lambda: self._writer.start_over(lost_epoch))
+        self.epoch, name = await self._worker.run(lambda: self._writer.start_over(lost_epoch))
         self._broken, self._reopen = "", False
         self.generation += 1
         self.set_aside += 1
@@ -308,11 +347,33 @@ class Vault:
         oldest = [
             ns for name in self.accounts.uplinks if (ns := self.accounts.oldest_pending_ns(name)) is not None
         ]
+        self._claim(Claim(name, 1, self.accounts.head, True, self._open_ranges()))
         self.accounts.lose_all("quarantined_database", lost_epoch, min(oldest, default=now_ns), now_ns)
         self._run = (self.epoch, self._clock.boot_id, now_ns)
         self._wal_pages = 0
         if not await self.commit(Nothing()):
             self.reason = self.reason or detail
+
+    def _check_beside(self) -> None:
+        """The check that was cut off, in a thread that ends with it."""
+        worker, generation = Worker(f"{self._path.name} check"), self.generation
+        checking = worker.submit(lambda: check_beside(self._path, lambda: self._closing))
+        worker.stop()
+
+        def told(future: asyncio.Future[str]) -> None:
+            if not future.cancelled() and future.exception() is None and future.result():
+                if generation == self.generation:
+                    self.suspect(future.result())
+
+        checking.add_done_callback(told)
+
+    def _open_ranges(self) -> dict[str, tuple[Range, ...]]:
+        uplinks = self.accounts.uplinks.items()
+        return {name: tuple(position.settled.gaps(1, self.accounts.head)) for name, position in uplinks}
+
+    def _claim(self, claim: Claim) -> None:
+        self.claims.append(claim)
+        self.note(SALVAGE, to_note(self.claims))
 
 
 def _last_sign(opened: Opened) -> tuple[int, int]:
@@ -322,4 +383,6 @@ def _last_sign(opened: Opened) -> tuple[int, int]:
     if opened.fault:
         return max(epoch, opened.known_epoch), opened.held_since_ns
     mine = [unit.t1_ns for unit in opened.newest if unit.epoch == epoch]
-    return max(epoch, opened.known_epoch), max(mine, default=started_ns)
+    last_ns = max(mine) if mine else min([started_ns, *(unit.t1_ns for unit in opened.newest[-1:])])
+    waiting_ns = WINDOW_NS if opened.thinned else 0
+    return max(epoch, opened.known_epoch), last_ns - waiting_ns

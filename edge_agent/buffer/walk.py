@@ -29,13 +29,16 @@ _OUTLINES = 128  # per statement
 _STATEMENTS = 16  # per page: nobody waits long, even where nothing is found
 _AHEAD_NS = 2_000_000_000  # by how much segments may stand out of order
 
+DAY_NS = 86_400_000_000_000
+"""A day value is stored when the day is over, beside minutes, under the time at which the day began."""
+
 Select = Callable[[Schema], bool]
 _When = tuple[int, int, int]  # epoch, monotonic time, tie-break
 
 
 class Walk:
     """``select`` says which schemas are wanted. ``last``: no segment above this number. ``memory``: batches
-    of ``epoch`` that are not stored yet."""
+    of ``epoch`` that are not stored yet. ``behind_ns``: as for ``seek``."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Walk:
         last: int | None = None,
         memory: Iterable[Batch] = (),
         epoch: int = 0,
+        behind_ns: int = 0,
     ) -> None:
         self.corrupt = 0  # segments that were skipped
         self.gone = 0  # segments that were deleted while we walked
@@ -53,6 +57,7 @@ class Walk:
         self._end_ns = end_ns
         self._select = select
         self._last = last
+        self._behind_ns = behind_ns
         self._ranges: deque[Range] | None = None  # None: not looked for yet
         self._outlines: list[tuple[_When, Outline]] = []
         self._reached: tuple[int, int] = (-1, 0)  # epoch and monotonic time of the last outline
@@ -76,7 +81,7 @@ class Walk:
     def page(self, connection: sqlite3.Connection, decoder: Decoder) -> list[Batch]:
         """The next ones; may be empty before the end. Raises sqlite3.Error."""
         if self._ranges is None:
-            self._ranges = deque(seek(connection, self._start_ns, self._end_ns, self._last))
+            self._ranges = deque(seek(connection, self._start_ns, self._end_ns, self._last, self._behind_ns))
         self._statements = 0
         out: list[Batch] = []
         samples = 0

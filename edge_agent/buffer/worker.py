@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -21,13 +23,20 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = SimpleQueue()
+        self._since: deque[float] = deque()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, job: Callable[[], T]) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._since.append(time.monotonic())
         self._jobs.put((job, future))
         return future
+
+    @property
+    def waiting_s(self) -> float:
+        """For how long the job at the front has been waiting for its end, by the machine's own clock."""
+        return time.monotonic() - self._since[0] if self._since else 0.0
 
     async def run(self, job: Callable[[], T]) -> T:
         """Cancelling the caller abandons the result, not the job."""
@@ -44,6 +53,7 @@ class Worker:
                 result, error = job(), None
             except Exception as caught:  # noqa: BLE001 - it belongs to whoever submitted the job
                 result, error = None, caught
+            self._since.popleft()
             with suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits any more
                 future.get_loop().call_soon_threadsafe(_resolve, future, result, error)
             del item, job, future, result, error

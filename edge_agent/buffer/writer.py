@@ -12,10 +12,15 @@ from edge_agent.buffer.ballast import Ballast
 from edge_agent.buffer.database import Database, Tuning, Usage, storage_errors
 from edge_agent.buffer.ledger import LedgerRows, Loss, load_losses
 from edge_agent.buffer.positions import STORE, Position, PositionRows, Unit, load_positions
-from edge_agent.buffer.tables import Shape
+from edge_agent.buffer.salvage import Claim, survey
+from edge_agent.buffer.tables import SAMPLES, Shape
 from edge_agent.errors import LinesideError, StorageBroken, StorageError, StorageFull
 
 T = TypeVar("T")
+_CLEAN = 1
+"""The clean mark of a run, up to version 0.1. Since then it is the number of the last commit: a card that lost
+that commit's other pages, but not this one, does not pass for clean."""
+THINNING = "thinning"  # the row of ``meta`` that says so
 
 
 class Job(Protocol):
@@ -70,15 +75,18 @@ class Opened:
     losses: list[Loss] = field(default_factory=list)
     next_loss: int = 1
     newest: list[Unit] = field(default_factory=list)
-    last_run: tuple[int, int, int] | None = None  # epoch, started_ns, clean
+    last_run: tuple[int, int, int] | None = None  # epoch, started_ns, clean (see ``_CLEAN``)
     known_epoch: int = 0  # of the run before, as told from outside the file
+    claim: Claim | None = None  # what may be saved of it
+    unchecked: bool = False  # the check was cut off
+    thinned: bool = False  # the run before had readings waiting to be thinned
     held_since_ns: int = 0  # of a file that was set aside: the oldest that was not settled, as far as known
 
     @property
     def unclean(self) -> bool:
         """The run before left no clean mark, or not even a trace: then its log is gone."""
-        epoch, _, clean = self.last_run or (0, 0, 1)
-        return not clean or self.known_epoch > epoch
+        epoch, _, clean = self.last_run or (0, 0, _CLEAN)
+        return clean not in (_CLEAN, self.revision) or self.known_epoch > epoch
 
     @property
     def odd(self) -> bool:
@@ -99,7 +107,8 @@ class Snapshot:
     run: tuple[int, str, int] | None
     clean: bool
     checkpoint: bool
-    notes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...]
+    pages: int  # about how many it writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,7 @@ class Writer:
     ) -> None:
         self._database = Database(path, shape, tuning)
         self._ballast = Ballast(path.parent)
+        self._shape = shape
         self._head = head
         self._epoch_of = epoch_of
         self._expected = expected
@@ -157,16 +167,18 @@ class Writer:
             except (TypeError, ValueError, OverflowError) as error:  # rows of the right shape, but not ours
                 raise StorageBroken(f"{self._database.path.name}: {error}") from error
             if not fresh and (opened.unclean or opened.odd):
-                self._database.check()
+                opened.unchecked = not self._database.check()
         except StorageBroken:
             seen = opened.last_run[0] if opened.last_run else 0
-            self._database.set_aside()
+            name = self._database.set_aside()
             opened = Opened(
                 fault="quarantined_database",
                 last_run=opened.last_run,
                 known_epoch=opened.known_epoch,
                 held_since_ns=min(opened.oldest_ns.values(), default=0),
             )
+            if self._shape is SAMPLES:
+                opened.claim = survey(self._database.path.with_name(name), self._shape)
             opened.epoch = self._epoch_of(seen)
             self._database.open(fresh=True)
         else:
@@ -183,6 +195,8 @@ class Writer:
             opened.positions, opened.revision = load_positions(connection)
             opened.losses, opened.next_loss = load_losses(connection)
             opened.newest = self._head.newest(connection)
+            noted = connection.execute("SELECT value FROM meta WHERE name = ?", (THINNING,)).fetchone()
+            opened.thinned = noted is not None and bool(noted[0])
             run = connection.execute(
                 "SELECT epoch, started_ns, clean FROM run ORDER BY epoch DESC LIMIT 1"
             ).fetchone()
@@ -234,7 +248,10 @@ class Writer:
                     "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", snapshot.notes
                 )
                 if snapshot.clean:
-                    connection.execute("UPDATE run SET clean = 1 WHERE epoch = (SELECT max(epoch) FROM run)")
+                    connection.execute(
+                        "UPDATE run SET clean = ? WHERE epoch = (SELECT max(epoch) FROM run)",
+                        (snapshot.revision,),
+                    )
         except LinesideError as error:
             if isinstance(error, StorageFull):  # so that the next try can delete and empty the log
                 self._ballast.release()
@@ -261,6 +278,9 @@ class Writer:
 def head_of(opened: Opened) -> int:
     """The highest number ever given out, as far as anything in the file tells."""
     settled = [position.settled.last for position in opened.positions.values()]
+    settled.append(opened.claim.last if opened.claim is not None else 0)
+    if STORE in opened.positions:  # so many were given out, though the card may have forgotten the last ones
+        settled.append(opened.positions[STORE].committed.segments)
     return max(
         [unit.seq for unit in opened.newest] + settled + [loss.to_seq or 0 for loss in opened.losses] + [0]
     )

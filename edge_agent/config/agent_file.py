@@ -84,8 +84,19 @@ def _uplink(
             at: Path = (*path, "streams", number)
             values = {"type": common.type, "stream": stream, "known": ", ".join(sorted(plugin.streams))}
             collector.add(document.source, document.value(at), c.STREAM_NOT_TAKEN, at, **values)
+    _check_events(document, path, settings, streams, collector)
     selection = Selection(streams, tuple(common.select), float(common.every or 0.0))
     return UplinkConfig(common.name, common.type, plugin, settings, common.max_segments, selection)
+
+
+def _check_events(
+    document: Document, path: Path, settings: BaseModel, streams: frozenset[Stream], collector: Collector
+) -> None:
+    """Events for which there is no template; of any uplink that has these keys."""
+    body, event_body = getattr(settings, "body", None), getattr(settings, "event_body", None)
+    if body is not None and event_body is None and Stream.EVENT in streams and hasattr(settings, "event_body"):
+        at: Path = (*path, "body")
+        collector.add(document.source, document.key(at), c.NO_EVENT_BODY, at)
 
 
 def _warn_plain(document: Document, path: Path, settings: BaseModel, collector: Collector) -> None:

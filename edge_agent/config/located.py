@@ -19,9 +19,14 @@ Position = tuple[int, int]
 _SHOWN = 100
 _EXPLAINING = frozenset({RESERVED_START.code, BAD_TAG.code})
 """Mistakes that leave no value: what else would be said of that place is their consequence."""
-_SECRET_KEY = re.compile(r"pass(word|wd)?|pwd|token|secret|credential|api_?key|private_?key", re.IGNORECASE)
-_SECRET_LINE = re.compile(
-    rf"^([\s-]*[\"']?\w*(?:{_SECRET_KEY.pattern})\w*[\"']?\s*[:：]\s*)(?!\s*!secret\b)\S.*$", re.IGNORECASE
+_SECRET_KEY = re.compile(
+    r"pass(word|wd)?|pwd|token|secret|credential|api_?key|private_?key|sm4_?key|(?<![a-z])pw(?![a-z])",
+    re.IGNORECASE,
+)
+_SECRET_NAME = rf"[\"']?\w*(?:{_SECRET_KEY.pattern})\w*[\"']?\s*[:：]\s*"
+_SECRET_LINE = re.compile(rf"^([\s-]*{_SECRET_NAME})(?!\s*!secret\b)\S.*$", re.IGNORECASE)
+_SECRET_IN_BRACES = re.compile(
+    rf"([{{,]\s*{_SECRET_NAME})(?!\s*!secret\b)(?:\"[^\"]*\"|'[^']*'|[^,}}\s][^,}}]*)", re.IGNORECASE
 )
 
 
@@ -81,7 +86,8 @@ class Source:
         """Line ``number`` (from 1) with an inline secret masked; empty beyond the end."""
         if not 1 <= number <= len(self.lines):
             return ""
-        return _SECRET_LINE.sub(r"\1***", self.lines[number - 1])
+        shown = _SECRET_LINE.sub(r"\1***", self.lines[number - 1])
+        return _SECRET_IN_BRACES.sub(r"\1***", shown)
 
 
 class Collector:

@@ -94,9 +94,9 @@ class PeriodReader:
             entries = [
                 (_Entry(self, draft, path, counters), written) for path, written in self._entries(draft)
             ]
-            minute_s = next((m for one, written in entries if (m := one.minute(written))), None)
+            stated = [minute_s for one, written in entries if (minute_s := one.minute(written))]
             for entry, written in entries:
-                entry.read(written, minute_s)
+                entry.read(written, stated[0] if stated else None)
         off = {draft.name for draft in drafts if not draft.enabled}
         return tuple(tag for tag, _ in self._found.values() if tag.tag.device not in off)
 
@@ -180,12 +180,12 @@ class _Entry:
             found = f"{float(written.minute):g} s"
             self.add(("minute",), c.PERIOD_MINUTE, found=found, known=", ".join(map(str, MINUTES)))
             return None
-        self.reader.length(self, round(minutes) * 60)
         return round(minutes) * 60
 
     def read(self, written: PeriodFile, minute_s: int | None) -> None:
         rule = _RULES[written.rule]
-        length_s = minute_s or rule.minute_s
+        length_s = self.minute(written) or minute_s or rule.minute_s
+        self.reader.length(self, length_s)
         subs = 3600 // length_s
         self._at_most("valid_minutes", written.valid_minutes, subs, Text("hour", "小时"))
         pattern = self._made(written, rule, length_s)

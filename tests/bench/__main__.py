@@ -4,7 +4,9 @@ of their own, the same for all.
 
 Then the control check alone, by kind of window, and the time from a register's change to its alarm.
 
-Then S7 and OPC UA the same way, in shorter rounds, each beside the plain library client.
+Then S7 and OPC UA the same way, in shorter rounds, each beside the plain library client; to mosquitto, beside
+a bare client that publishes; the highest rate one core holds; what catching up costs; what a card writes.
+``--only way,wear,card,windows,latency,s7,opcua,mqtt,rate,drain`` runs some of these.
 
 CPU counts from the end of a warm-up to the end of the round, all threads and children. The last line of
 standard output is one JSON object.
@@ -22,10 +24,14 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
+from tests.bench.card import card_section
 from tests.bench.latency import latency_section
 from tests.bench.measure import fetch, p99, rss_mb, samples_read, watch
+from tests.bench.mqtt import mqtt_section
 from tests.bench.protocols import protocol_section
+from tests.bench.rate import apart, drain_section, on_core, rate_section
 from tests.bench.windows import windows_section
 from tests.plant.processes import ROOT, Child, eventually, get
 from tests.plant.site import Site
@@ -34,6 +40,7 @@ DEVICES = 10
 REGISTERS = 500
 WARM_UP_S = 10.0
 WEAR_S = 3600
+SECTIONS = ("wear", "card", "way", "windows", "latency", "s7", "opcua", "mqtt", "rate", "drain")
 
 
 class Scene:
@@ -42,6 +49,7 @@ class Scene:
     def __init__(self, folder: Path, seconds: float) -> None:
         self.folder = folder
         self.seconds = seconds
+        self.registers = REGISTERS
         self.plc = Child(
             ["hardware_mocks", "bench-modbus", "--devices", str(DEVICES), "--registers", str(REGISTERS),
              "--port", "0", "--control-port", "0", "--with-parent"], folder / "plc.log",
@@ -71,16 +79,22 @@ class Scene:
         state = get(f"http://127.0.0.1:{self.plc.ports['control']}/state")
         return [list(map(float, a)) for a in state["servers"]["modbus"]["arrivals"]]
 
-    def site(self, name: str, *, flush: str, **uplink: Any) -> Site:
+    def mood(self, **mood: Any) -> None:
+        body = json.dumps(mood).encode()
+        url = f"http://127.0.0.1:{self.park.ports['park_control']}/control"
+        urlopen(Request(url, body, {"Content-Type": "application/json"})).read()
+
+    def site(self, name: str, *, flush: str, poll_s: float = 1.0, **uplink: Any) -> Site:
         site = Site(
             self.folder / name,
             f"http://127.0.0.1:{self.park.ports['park']}/ingest",
             flush=flush,
             uplink=uplink,
         )
+        poll = f"{round(poll_s * 1000)}ms"
         for n, port in enumerate(self.plc.ports["ports"], 1):
             rows = [(f"r{i}", f"hr:{i}", "uint16") for i in range(REGISTERS)]
-            site.device(f"d{n}", rows, driver="modbus", link=f"tcp://127.0.0.1:{port}", poll="1s")
+            site.device(f"d{n}", rows, driver="modbus", link=f"tcp://127.0.0.1:{port}", poll=poll)
             table = ["name,address,type,low,high", *(f"{','.join(row)},-1,70000" for row in rows)]
             (site.config / "tags.d" / f"d{n}.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
         return site
@@ -155,10 +169,8 @@ def run_reference(scene: Scene) -> float:
 
 
 def run_wear(folder: Path) -> dict[str, Any]:
-    directory = folder / "wear"
-    directory.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.wear", str(directory), str(WEAR_S)],
+        [sys.executable, "-m", "tests.bench.wear", str(folder), str(WEAR_S)],
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
     report: dict[str, Any] = json.loads(done.stdout)
@@ -169,25 +181,66 @@ def run_wear(folder: Path) -> dict[str, Any]:
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--quick", action="store_true", help="one short round")
-    quick = options.parse_args().quick
-    rounds, seconds = (1, 20.0) if quick else (5, 60.0)
+    options.add_argument("--only", default=",".join(SECTIONS), help="some sections, with commas between")
+    chosen = options.parse_args()
+    wanted = set(chosen.only.split(","))
+    assert wanted <= set(SECTIONS), f"sections: {', '.join(SECTIONS)}"
+    quick, report = chosen.quick, {}
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as name:
         folder = Path(name)
-        wear = run_wear(folder)
-        print(f"disk: {wear}", flush=True)
-        scene = Scene(folder, seconds)
-        try:
-            rows = [one_round(scene, n, per_poll=n in (1, rounds)) for n in range(1, rounds + 1)]
-        finally:
-            scene.close()
-        others = windows_section() | latency_section(folder, quick=quick)
-        print(f"windows and alarms: {others}", flush=True)
-        others |= protocol_section(folder, "s7", quick=quick) | protocol_section(folder, "opcua", quick=quick)
-    print(json.dumps(summary(rows, wear) | others))
+        for section in SECTIONS:
+            if section in wanted:
+                found = run_section(section, folder / section, quick=quick)
+                print(f"{section}: {found}", flush=True)
+                report |= found
+    print(json.dumps(report))
+
+
+def run_section(section: str, folder: Path, *, quick: bool) -> dict[str, Any]:
+    folder.mkdir()
+    if section == "wear":
+        return run_wear(folder)
+    if section == "card":
+        return card_section()
+    if section == "windows":
+        return windows_section()
+    if section == "latency":
+        return latency_section(folder, quick=quick)
+    if section in ("s7", "opcua"):
+        return protocol_section(folder, section, quick=quick)
+    with on_core(apart()[1] if section == "rate" else apart()[0] | apart()[1]):
+        scene = Scene(folder, 20.0 if quick else 60.0)
+    try:
+        eventually("the park answers", scene.report)
+        return _with_scene(section, scene, quick=quick)
+    finally:
+        scene.close()
+
+
+def _with_scene(section: str, scene: Scene, *, quick: bool) -> dict[str, Any]:
+    rounds = 1 if quick else 5
+    if section == "way":
+        return summary([one_round(scene, n, per_poll=n in (1, rounds)) for n in range(1, rounds + 1)])
+    if section == "mqtt":
+        return mqtt_section(scene, run_agent, rounds=rounds)
+    if section == "rate":
+        return rate_section(
+            lambda name, period_s: scene.site(name, flush="2s", poll_s=period_s),
+            DEVICES * REGISTERS,
+            steps=3 if quick else None,
+        )
+    site = scene.site("drain", flush="1s", poll_s=0.5)
+    seconds = 15.0 if quick else 60.0
+    return drain_section(
+        site,
+        lambda: scene.mood(mode="503"),
+        lambda: scene.mood(mode="ok"),
+        lambda: int(scene.report()["samples"]),
+        seconds,
+    )
 
 
 def one_round(scene: Scene, number: int, *, per_poll: bool) -> dict[str, float]:
-    eventually("the park answers", scene.report)
     flush = run_agent(scene, f"flush-{number}", flush="5s")
     reference = run_reference(scene)
     row = {"cpu_ratio": flush["cpu_ms_per_1000"] / reference, "reference_cpu_ms_per_1000": reference, **flush}
@@ -199,7 +252,7 @@ def one_round(scene: Scene, number: int, *, per_poll: bool) -> dict[str, float]:
     return row
 
 
-def summary(rows: list[dict[str, float]], wear: dict[str, Any]) -> dict[str, Any]:
+def summary(rows: list[dict[str, float]]) -> dict[str, Any]:
     def middle(key: str) -> float:
         return round(statistics.median(row[key] for row in rows if key in row), 3)
 
@@ -208,12 +261,10 @@ def summary(rows: list[dict[str, float]], wear: dict[str, Any]) -> dict[str, Any
         "cpu_ms_per_1000": middle("cpu_ms_per_1000"),
         "reference_cpu_ms_per_1000": middle("reference_cpu_ms_per_1000"),
         "rss_mb": round(max(row["rss_mb"] for row in rows), 1),
-        "bytes_per_sample": wear["bytes_per_sample"],
         "poll_late_p99_ms": middle("late_ms"),
         "poll_late_p99_ms_idle": middle("idle_ms"),
         "cpu_ratio_per_poll": middle("cpu_ratio_per_poll"),
         "cpu_ms_per_1000_per_poll": middle("cpu_ms_per_1000_per_poll"),
-        "checkpoints": wear["checkpoints"],
         "rounds": len(rows),
     }
 

@@ -1,4 +1,4 @@
-"""A day's readings, and what must be told of them: recomputed from nothing but the readings, with fractions."""
+"""A day's readings, and what must be told of them: recomputed from the readings alone, with fractions."""
 
 from __future__ import annotations
 

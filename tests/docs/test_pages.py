@@ -198,7 +198,9 @@ def test_every_key_is_documented_with_its_default(what: str, ending: str) -> Non
     """A table whose first column holds nothing but keys of that object counts; together they hold all."""
     properties = dict(_objects())[what]
     found: dict[str, str] = {}
-    for name in ("configuration", "first-device"):
+    own = what.replace(", type ", "-")  # a kind of uplink may have a page of its own
+    names = ["configuration", "first-device", *([own] if (ROOT / f"docs/{own}.md").exists() else [])]
+    for name in names:
         for table in page(ROOT / "docs" / f"{name}{ending}").tables():
             shown = {key: row[1] for row in table for key in codes(row[0])}
             if shown.keys() <= properties.keys():

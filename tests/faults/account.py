@@ -193,8 +193,10 @@ def _select(path: Path, question: str) -> list[tuple[Any, ...]]:
 
 
 def table(accounts: Sequence[Account]) -> str:
-    names = ("uplink", "kind", "served", "received", "pending", "quarantined", "ledger", "unknown", "in_flight",
-             "failed", "unaccounted", "overtold", "duplicates", "wrong_tag", "conflicts", "unordered")  # fmt: skip
+    names = (
+        "uplink", "kind", "served", "received", "pending", "quarantined", "ledger", "unknown", "in_flight",
+        "failed", "unaccounted", "overtold", "duplicates", "wrong_tag", "conflicts", "unordered",
+    )  # fmt: skip
     rows = [names, *(tuple(str(getattr(a, name)) for name in names) for a in accounts)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(names))]
     return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)

@@ -1,4 +1,4 @@
-"""One scenario in a process of its own: ``python -m tests.faults.alone F4 --quick``. The last line is JSON."""
+"""One scenario in a process of its own: ``python -m tests.faults.alone F4 --quick``. Last line: JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults.programme import scenario
@@ -41,7 +42,7 @@ def main() -> int:
     return 0
 
 
-def enter(spaces: tuple[str, ...] | list[str]) -> None:
+def enter(spaces: Sequence[str]) -> None:
     """Namespaces of its own for this process and all it starts. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     for space in spaces:

@@ -7,6 +7,9 @@ import subprocess
 from pathlib import Path
 
 
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
 class Authority:
     """``ca``: the file that a client is given."""
 
@@ -15,14 +18,13 @@ class Authority:
         self._folder = folder
         self.ca = folder / "ca.pem"
         self._key = folder / "ca.key"
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                      "-subj", "/CN=fault suite", "-keyout", self._key, "-out", self.ca)  # fmt: skip
+        self._openssl("req", "-x509", *_NEW_KEY, "-days", "30", "-subj", "/CN=fault suite",
+                      "-keyout", self._key, "-out", self.ca)  # fmt: skip
 
     def server(self, name: str, host: str = "127.0.0.1", *, expired: bool = False) -> ssl.SSLContext:
         """For a server that is called ``host``; an address or a name."""
         key, request, cert = (self._folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                      "-keyout", key, "-out", request)  # fmt: skip
+        self._openssl("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         kind = "IP" if host[0].isdigit() else "DNS"
         extensions = self._folder / f"{name}.cnf"
         extensions.write_text(f"subjectAltName={kind}:{host}\n", encoding="ascii")

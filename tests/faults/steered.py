@@ -66,13 +66,13 @@ def main() -> None:
         _tune(journal_limit_bytes=int(limit))
     process = _Process(chosen.config)
     if place := os.environ.get("FAULTS_WALL"):
-        process._clock = SteeredClock(Path(place))  # noqa: SLF001 - the process makes its own
+        process._clock = SteeredClock(Path(place))  # the process makes its own
     asyncio.run(process.serve())
 
 
 def _tune(**changes: Any) -> None:
     """Other defaults: the agent opens its stores with them."""
-    names = [name for name in Tuning.__dataclass_fields__]
+    names = list(Tuning.__dataclass_fields__)
     defaults = list(Tuning.__init__.__defaults__ or ())
     for name, value in changes.items():
         defaults[names.index(name)] = value

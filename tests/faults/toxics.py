@@ -23,7 +23,8 @@ _TLS_RECORDS = range(0x14, 0x18)  # change, alert, handshake, data: no printable
 class Toxic:
     """``delay_s``: each way. ``bytes_per_s``: each way, 0: as fast as it goes. ``slice_bytes``: at most so
     many at once. ``swallow_answers``: the server hears, but what it says goes nowhere, and the connection is
-    cut then; not in the first moments of a connection, so that a client may introduce itself. ``silent``: nothing passes in either direction. ``refuse``: connections are cut at once."""
+    cut then; not in the first moments of a connection, so that a client may introduce itself. ``silent``:
+    nothing passes in either direction. ``refuse``: connections are cut at once."""
 
     delay_s: float = 0.0
     bytes_per_s: float = 0.0
@@ -139,7 +140,8 @@ class Proxy:
             if first and self._front is not None and data[0] not in _TLS_RECORDS:
                 self.clear_bytes += len(data)
             first = False
-            if answer and self.toxic.swallow_answers and time.monotonic() > introduced:
+            late = time.monotonic() > introduced
+            if answer and late and self.toxic.swallow_answers:
                 return
             while self.toxic.silent:  # noqa: ASYNC110 - switched from another thread
                 await asyncio.sleep(0.05)
@@ -156,7 +158,7 @@ class Proxy:
 
 
 class _TlsFront:
-    """Ends TLS with blocking sockets: unlike asyncio's, these tell a client by an alert why they refuse it."""
+    """Ends TLS with blocking sockets: unlike asyncio's, these tell a client by an alert why."""
 
     def __init__(self, context: ssl.SSLContext, target_port: int) -> None:
         self._context = context

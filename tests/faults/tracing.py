@@ -1,5 +1,5 @@
-"""Faults of the storage under a running agent, by strace: an error or a delay for chosen system calls, without
-a compiler and without a change to the agent."""
+"""Faults of the storage under a running agent, by strace: an error or a delay for chosen system calls. Needs
+no compiler, and the agent is as it ships."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ def _read(scene: Scene) -> int:
 
 
 class _Drain:
-    """From the first confirmation to the end of the backlog. ``rate``: samples confirmed per second, live ones
-    included. ``live_p99_s``: age of the newest sample at its arrival: it was read before its commit, so its
+    """From the first confirmation to the end of the backlog. ``rate``: samples confirmed per second, with the
+    live ones. ``live_p99_s``: age of the newest sample at its arrival: it was read before its commit, so its
     delay after the commit is less."""
 
     def __init__(self, scene: Scene, name: str, park: Receiver) -> None:

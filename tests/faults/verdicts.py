@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 Result = dict[str, Any]
-"""As `alone` prints it: id, title, error, done, figures, accounts; ``not_played`` tells why, if it was not."""
+"""As `alone` prints it: id, title, error, done, figures, accounts; ``not_played``: why, if so."""
 
 _LAW = ("unaccounted", "duplicates", "wrong_tag", "conflicts", "unordered", "overtold")
 
@@ -14,9 +14,8 @@ _LAW = ("unaccounted", "duplicates", "wrong_tag", "conflicts", "unordered", "ove
 def problems(result: Result) -> list[str]:
     name = f"{result['id']} {result['title']}"
     found = [f"{name}: {result['error'].strip()[:500]}"] if result["error"] else []
-    for figure in result["figures"]:
-        if not figure["good"]:
-            found.append(f"{name}: {figure['name']} is {figure['value']}, wanted {figure['bound']}")
+    bad = [figure for figure in result["figures"] if not figure["good"]]
+    found += [f"{name}: {figure['name']} is {figure['value']}, wanted {figure['bound']}" for figure in bad]
     if not result["figures"] and not found and not result.get("not_played"):
         found.append(f"{name}: no figures")
     return found

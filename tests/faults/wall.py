@@ -48,8 +48,8 @@ class _Wall:
 
 def jumps(stage: Stage) -> None:
     hold_s = stage.either(4.0, 30.0)
-    stage.did(f"1970 at boot, +10 years, -2 h, a step of 37 s during an outage, a leap day, TZ and summer time; "
-              f"{hold_s:g} s each")  # fmt: skip
+    cases = "1970 at boot, +10 years, -2 h, a step of 37 s during an outage, a leap day, TZ and summer time"
+    stage.did(f"{cases}; {hold_s:g} s each")
     wall = _Wall(stage.folder / "wall")
     runs: list[tuple[int, int]] = []
     with Scene(stage.folder, Plan(poll=f"{PERIOD_S * 1000:g}ms", module=STEERED)) as scene:

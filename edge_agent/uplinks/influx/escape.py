@@ -1,8 +1,9 @@
 """Names and texts as line protocol writes them.
 
-Its readers differ in what a backslash before an ordinary character means and none can read one at the end of
-a name, so that names carry none: it becomes ``/``. Control characters, a line's end among them, become blanks
-in names. The text of a field is kept as it is, line ends included.
+Its readers differ in what a backslash before an ordinary character means, and none can read one at the end
+of a name: names carry none, it becomes ``/``. Some take a quotation mark in a name for the begin of text: it
+becomes ``'``. Control characters, a line's end among them, become blanks. The text of a field is kept as it
+is, line ends included.
 """
 
 from __future__ import annotations
@@ -32,4 +33,4 @@ def text(value: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return _CONTROL.sub(" ", name).replace("\\", "/").strip()
+    return _CONTROL.sub(" ", name).replace("\\", "/").replace('"', "'").strip()

@@ -56,20 +56,19 @@ class Commands:
         try:
             said = json.loads(message.payload)
         except (ValueError, RecursionError):
-            return "", Command(
-                "unreadable", source, {"text": readable(message.payload[:400].decode("utf-8", "replace"))}
-            )
-        if not isinstance(said, dict):
-            return "", Command("unreadable", source, {"text": readable(str(said)[:400])})
-        name = said.get("id")
-        kind = said.get("kind")
+            said = None
+        if not isinstance(said, dict):  # not its text, which may hold a token: the record is for everybody
+            return "", Command("unreadable", source, {"bytes": len(message.payload)})
+        name = readable(said["id"]) if isinstance(said.get("id"), str) else ""
+        kind = readable(str(said.get("kind")))
         detail: dict[str, Any] = {key: said[key] for key in _DETAIL if key in said}
         if message.retained:  # it was for whoever listened then, and would come again with every connection
             kind = f"retained {kind}"
-        if kind != "write" or not isinstance(name, str) or not name:
-            kind = kind if isinstance(kind, str) and kind != "write" else "write without an id"
-            detail.pop("token", None)  # the record is for everybody
-        return (readable(name) if isinstance(name, str) else ""), Command(readable(str(kind)), source, detail)
+        elif kind == "write" and not name:
+            kind = "write without an id"
+        if kind != "write":
+            detail.pop("token", None)
+        return name, Command(kind, source, detail)
 
     def _answer(self, name: str, verdict: Verdict) -> bytes:
         done = verdict.answer is Answer.ACKNOWLEDGED

@@ -180,13 +180,13 @@ class MqttUplink:
         )
 
     async def _introduce(self, link: Link) -> None:
-        for topic, key in ((self._ack_topic, "ack_topic"), (self._command_topic, "command_topic")):
-            if topic and (await link.subscribe(topic)).code >= FAILED:
-                raise codes.not_allowed("subscribe to", topic, key, self._asked)
         if self._command_topic and self._commands is None:
             self._commands = Commands(self._host, self._command_topic, self._tell)
         if self._commands is not None and self._commanding is None:
             self._commanding = asyncio.create_task(self._commands.run(), name="mqtt commands")
+        for topic, key in ((self._ack_topic, "ack_topic"), (self._command_topic, "command_topic")):
+            if topic and (await link.subscribe(topic)).code >= FAILED:
+                raise codes.not_allowed("subscribe to", topic, key, self._asked)
         if self._status_topic:
             receipt = await link.publish(self._status_topic, self._status("online"), retain=True)
             self._must_be_taken(receipt, self._status_topic, "status_topic")

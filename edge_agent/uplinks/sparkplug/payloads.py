@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.model import Batch, Quality, engineering
+from edge_agent.model import Batch, Quality, ValueType, engineering
 from edge_agent.uplinks.sparkplug.values import DataType, quality_code, quality_name
 
 if TYPE_CHECKING:
@@ -119,8 +119,10 @@ class Payloads:
         properties.CopyFrom(self._quality(metric.quality))
         if metric.unit:
             _add_text(properties, "engUnit", metric.unit)
-        if metric.scaling is not None and metric.type.is_numeric:
+        scaled = metric.scaling is not None and metric.type.is_numeric
+        if scaled or metric.type is ValueType.UINT32:
             _add_text(properties, "rawType", str(metric.type))
+        if metric.scaling is not None and scaled:
             _add_number(properties, "scale", metric.scaling.scale)
             _add_number(properties, "offset", metric.scaling.offset)
 

@@ -6,10 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge_agent.settings import ConfigPath, Duration, Secret
-from edge_agent.uplink import UplinkSettings
-from edge_agent.uplinks.mqtt.address import secure
-from edge_agent.uplinks.mqtt.settings import _checked_url, _mistake
+from edge_agent.settings import Duration
+from edge_agent.uplinks.mqtt.broker_settings import BrokerSettings, mistake
 from edge_agent.uplinks.sparkplug.topics import is_id
 
 LONGEST_KEEPALIVE_S = 20
@@ -21,7 +19,7 @@ LONGEST_OUTLIVE_S = 45.0
 def _checked_id(text: str) -> str:
     text = text.strip()
     if not is_id(text):
-        raise _mistake(
+        raise mistake(
             "sparkplug_id", "not an id of Sparkplug: no + / # and no control characters",
             "不是有效的 Sparkplug 标识：不能含 + / # 或控制字符",
             "Write letters, digits, - and _, for example hall-3", "请用字母、数字、- 和 _，例如 hall-3",
@@ -31,7 +29,7 @@ def _checked_id(text: str) -> str:
 
 def _checked_keepalive(keepalive: float) -> float:
     if keepalive != int(keepalive) or not 1 <= keepalive <= LONGEST_KEEPALIVE_S:
-        raise _mistake(
+        raise mistake(
             "sparkplug_keepalive", f"not a number of whole seconds from 1 to {LONGEST_KEEPALIVE_S}",
             f"必须是 1 到 {LONGEST_KEEPALIVE_S} 之间的整秒数", "Write for example 10s", "例如写成 10s",
         )  # fmt: skip
@@ -41,12 +39,7 @@ def _checked_keepalive(keepalive: float) -> float:
 Id = Annotated[str, AfterValidator(_checked_id)]
 
 
-class SparkplugSettings(UplinkSettings):
-    """TLS verification is always on: there is no key that turns it off."""
-
-    url: Annotated[str, AfterValidator(_checked_url)] = Field(
-        description="the broker: mqtts://HOST:PORT (TLS) or mqtt://HOST:PORT"
-    )
+class SparkplugSettings(BrokerSettings):
     group: Id = Field(description="Sparkplug group id, as the host application groups its nodes")
     node: Id = Field(description="Sparkplug edge node id; no two agents of a group may have the same")
     primary_host: Id | None = Field(
@@ -54,11 +47,6 @@ class SparkplugSettings(UplinkSettings):
     )
     primary_wait: Duration = Field(
         30.0, description="how long a connection waits for the primary host before it is closed again"
-    )
-    username: str | None = Field(None, min_length=1)
-    password: Secret | None = Field(None, description="needs username")
-    allow_plain: bool = Field(
-        False, description="no warning that the password goes over mqtt://; for a trusted network"
     )
     client_id: str | None = Field(
         None, min_length=1, max_length=200, description="default: made of the agent's id, group and node"
@@ -71,40 +59,12 @@ class SparkplugSettings(UplinkSettings):
         description="what was sent counts as delivered when the connection has lived on for so long; give at "
         "least 1.5 times the keepalive of the host application. Default: 1.5 times our own, and 2s",
     )
-    timeout: Duration = Field(10.0, description="for connecting, and for one answer of the broker")
-    ca_file: ConfigPath | None = Field(
-        None, description="PEM; the only authorities trusted, in place of the system's"
-    )
-    client_cert: ConfigPath | None = Field(None, description="PEM; shown to the broker (mutual TLS)")
-    client_key: ConfigPath | None = Field(
-        None, description="PEM; needed unless client_cert holds the key as well"
-    )
 
     @model_validator(mode="after")
-    def _keys_fit(self) -> Self:
-        if self.password is not None and self.username is None:
-            raise _mistake(
-                "mqtt_password", "password without username", "只有 password，缺少 username",
-                "Give the user name that belongs to it.", "请同时给出对应的用户名 username。",
-            )  # fmt: skip
-        if self.client_key is not None and self.client_cert is None:
-            raise _mistake(
-                "client_key", "client_key without client_cert",
-                "只有 client_key，缺少 client_cert",
-                "Give the certificate that belongs to the key.",
-                "请同时给出与私钥配对的证书 client_cert。",
-            )  # fmt: skip
-        given = [k for k in ("ca_file", "client_cert") if getattr(self, k) is not None]
-        if given and not secure(self):
-            raise _mistake(
-                "tls_needs_mqtts", f"{given[0]} has no effect with mqtt://",
-                f"mqtt:// 地址下 {given[0]} 不起作用",
-                f"Use an mqtts:// address, or delete {given[0]}.",
-                f"请改用 mqtts:// 地址，或删除 {given[0]}。",
-            )  # fmt: skip
+    def _time_fits(self) -> Self:
         least_s = 1.5 * self.keepalive
         if self.confirm_after is not None and not least_s <= self.confirm_after <= LONGEST_OUTLIVE_S:
-            raise _mistake(
+            raise mistake(
                 "sparkplug_confirm_after",
                 f"confirm_after must be from {least_s:g}s (1.5 times keepalive) to {LONGEST_OUTLIVE_S:g}s",
                 f"confirm_after 必须在 {least_s:g}s（keepalive 的 1.5 倍）到 {LONGEST_OUTLIVE_S:g}s 之间",

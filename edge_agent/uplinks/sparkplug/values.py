@@ -77,7 +77,8 @@ _KINDS = {
     ValueType.INT64: Kind(DataType.INT64, "long_value", _signed(64, 0xFFFFFFFF_FFFFFFFF)),
     ValueType.UINT8: Kind(DataType.UINT8, "int_value", _unsigned(8)),
     ValueType.UINT16: Kind(DataType.UINT16, "int_value", _unsigned(16)),
-    ValueType.UINT32: Kind(DataType.UINT32, "int_value", _unsigned(32)),
+    # the specification puts UInt32 into one field, most implementations into the other: some then read null
+    ValueType.UINT32: Kind(DataType.INT64, "long_value", _unsigned(32)),
     ValueType.UINT64: Kind(DataType.UINT64, "long_value", _unsigned(64)),
     ValueType.FLOAT32: Kind(DataType.FLOAT, "float_value", float),
     ValueType.FLOAT64: Kind(DataType.DOUBLE, "double_value", float),
@@ -86,7 +87,8 @@ _KINDS = {
 
 
 def kind_of(type_: ValueType, scaling: Scaling | None) -> Kind:
-    """What a host shows is in the tag's unit: a scaled number is a Double, all others keep their type."""
+    """What a host shows is in the tag's unit: a scaled number is a Double, all others keep their type (but
+    UInt32, see above)."""
     return _KINDS[ValueType.FLOAT64 if scaling is not None and type_.is_numeric else type_]
 
 

@@ -1,4 +1,4 @@
-"""A clock that nobody had set: what is stored then is held, corrected, or sent as it is; one key, one body."""
+"""A clock nobody had set: what is stored then is held, corrected, or sent as it is. One key, one body."""
 
 from __future__ import annotations
 
@@ -82,15 +82,15 @@ async def test_what_was_stored_before_is_corrected_when_it_is_sent(tmp_path: Pat
 
 
 async def test_after_the_hold_stamps_are_frozen_and_marked(tmp_path: Path) -> None:
-    clock = booted()
-    buffer = await open_at(tmp_path, clock, hold_s=10)
+    clock, live = booted(), tmp_path / "live"
+    buffer = await open_at(live, clock, hold_s=10)
     await read_on(buffer, clock, 4)
     assert await take_all(buffer, "park") == []
     await read_on(buffer, clock, 2)
     taken = await take_all(buffer, "park")
     assert len(taken) == 6 and all(b.time_ns < 2 * _UNSET_NS for e in taken for b in e.batches)
     assert all(b.clock is ClockState.UNSYNCHRONISED for e in taken for b in e.batches)
-    state = crash_copy(tmp_path, tmp_path.parent / "killed")
+    state = crash_copy(live, tmp_path / "killed")
     wrong_s = synchronise(clock)
     await read_on(buffer, clock, 1)
     again = await take_all(buffer, "park")

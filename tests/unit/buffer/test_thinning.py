@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,17 @@ from edge_agent.buffer.thinning import WINDOW, thin
 from edge_agent.model import Batch, Quality, Value, ValueType
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Envelope
-from tests.unit.buffer.plant import OVEN, PRESS, batch_of, fill, open_buffer, schema_of, seeds, take_all
+from tests.unit.buffer.plant import (
+    OVEN,
+    PRESS,
+    batch_of,
+    crash_copy,
+    fill,
+    open_buffer,
+    schema_of,
+    seeds,
+    take_all,
+)
 
 _KINDS = (ValueType.UINT16, ValueType.FLOAT64, ValueType.BOOL, ValueType.STRING, ValueType.INT64)
 MIXED = schema_of("mixed-1", _KINDS * 3)
@@ -67,7 +78,7 @@ def test_what_is_kept(seed: int) -> None:
         assert before[0] in after and before[-1] in after
         sound = [value for _, value, flag in before if flag < Quality.BAD]
         assert {min(sound), max(sound)} <= {v for _, v, _ in after} if sound else True
-        changes = [now for was, now in zip(before, before[1:], strict=False) if was[2] != now[2]]
+        changes = [now for was, now in pairwise(before) if was[2] != now[2]]
         assert set(changes) <= set(after)
         assert len(after) <= 4 + len(changes)
     assert (gone.samples if gone else 0) == sum(b.samples for b in batches) - sum(b.samples for b in kept)
@@ -149,8 +160,8 @@ async def test_history_is_deleted_before_anything_is_thinned(tmp_path: Path) -> 
 async def test_a_clean_stop_keeps_the_last_window_and_a_power_cut_is_told_from_its_beginning(
     tmp_path: Path,
 ) -> None:
-    clock = ManualClock()
-    buffer = await open_buffer(tmp_path, clock, quota_bytes=3_000_000)
+    clock, live = ManualClock(), tmp_path / "live"
+    buffer = await open_buffer(live, clock, quota_bytes=3_000_000)
     number = 0
     while not buffer.info()["thinning"]:
         number = await fill(buffer, clock, 1, schema=WIDE, start=number)
@@ -159,12 +170,10 @@ async def test_a_clean_stop_keeps_the_last_window_and_a_power_cut_is_told_from_i
     last_ns = clock.time_ns()
     await fill(buffer, clock, 1, schema=OVEN, start=0)
     newest = (await take_all(buffer, "park"))[-1].batches[-1].time_ns
-    from tests.unit.buffer.plant import crash_copy
-
-    state = crash_copy(tmp_path, tmp_path.parent / "killed")
+    state = crash_copy(live, tmp_path / "killed")
     await buffer.close()
     assert buffer.in_memory_samples == 0
-    buffer = await open_buffer(tmp_path, clock)
+    buffer = await open_buffer(live, clock)
     batches = [b for e in await take_all(buffer, "park") for b in e.batches if b.schema == WIDE]
     assert last_ns in [b.time_ns for b in batches], "the last reading is kept"
     await buffer.close()

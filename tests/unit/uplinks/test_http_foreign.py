@@ -225,7 +225,7 @@ async def test_headers_go_with_our_own_format_as_well() -> None:
 
 
 async def test_the_secret_goes_into_the_path_and_nowhere_else() -> None:
-    path = "/api/v1/{{secret}}/telemetry?key={{ secret }}"
+    path = "/api/v1/{{secret}}/telemetry?key={{secret}}"
     async with serving((200, {}), path=path, secret=SECRET) as (platform, uplink):
         assert await answers(uplink) == [Answer.ACKNOWLEDGED] * 2
         asked = urlsplit(platform.seen[0][1])
@@ -284,7 +284,11 @@ async def test_a_header_that_http_cannot_carry_is_denied_without_showing_it() ->
     [
         ({"body": {"v": "{{valu}}"}, "confirm": "status"}, ("body", "v"), "{{valu}}"),
         ({"body": {"{{x}}": "{{value}}"}, "confirm": "status"}, ("body", "{{x}}", "[key]"), "{{x}}"),
-        ({"body": BODY, "confirm": "status", "event_body": {"v": "{{value}}"}}, ("event_body", "v"), "{{valu"),
+        (
+            {"body": BODY, "confirm": "status", "event_body": {"v": "{{value}}"}},
+            ("event_body", "v"),
+            "{{value}}",
+        ),
         ({"body": BODY}, (), "without 'confirm'"),
         ({"confirm": "status"}, (), "no effect without 'body'"),
         ({"method": "PUT"}, (), "no effect without 'body'"),

@@ -38,7 +38,8 @@ Opened = Callable[..., AbstractAsyncContextManager[Hj212Uplink]]
 
 
 class Agent(RecordingHost):
-    """``stored``: what ``history`` gives, by stream; ``broken``: it cannot look back; ``full``: it can keep nothing."""
+    """``stored``: what ``history`` gives, by stream; ``broken``: it cannot look back; ``full``: it can keep
+    nothing."""
 
     def __init__(self) -> None:
         super().__init__()

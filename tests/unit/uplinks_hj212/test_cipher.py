@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from edge_agent.uplinks.hj212.cipher import Sm4, is_secret, key_of
-from edge_agent.uplinks.hj212.frame import FrameReader, build_frame
+from edge_agent.uplinks.hj212.cipher import HEX_BRACES, Sm4, is_secret, key_of
+from edge_agent.uplinks.hj212.frame import FrameReader, Unsealed, build_frame
 
 from . import vectors
 
@@ -76,3 +78,53 @@ def test_keys_that_are_none(text: str) -> None:
 
 def test_both_spellings_of_a_key() -> None:
     assert key_of("30" * 16) == key_of("0" * 16) == KEY
+
+
+def test_printed_form() -> None:
+    """How two public codecs put it on the wire; the length stays that of the plain frame."""
+    sealed = Sm4(KEY, HEX_BRACES).seal(vectors.FRAMES[8])
+    begin = OWN.index(b"CP=&&") + 5
+    printed = ",".join(f"0x{byte:02X}" for byte in OWN[begin:-13]).encode()
+    assert sealed == OWN[:begin] + b"{" + printed + b"}" + OWN[-13:]
+    assert Sm4(KEY, HEX_BRACES).seal(vectors.FRAMES[1]) == vectors.FRAMES[1]
+
+
+def test_multimedia_credentials_of_annex_h() -> None:
+    """Not sent by this agent; the block cipher underneath is the same."""
+    plain = b"testuser:AezF0nZRs4kypuGO"
+    padded = plain + bytes([16 - len(plain) % 16]) * (16 - len(plain) % 16)
+    sealed = Sm4(b"msbE74gsiSHSEh5e").seal(b"CP=&&" + padded + b"&&0000\r\n")[5:-8]
+    assert base64.b64encode(sealed).decode() == "LG/m7lsFU/taig+vbQsDJXy4NGAaE2j2lplPwhZM7iM="
+
+
+def key_frame(cn: str = "1014") -> bytes:
+    data = "SKCreateTime=20260101080000;NewSK=0123456789abcdef"
+    text = f"QN=20260101080000000;ST=31;CN={cn};PW=123456;MN={vectors.MN};Flag=9;CP=&&{data}&&"
+    return build_frame(text.encode())
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+def test_an_encrypted_key_is_read_between_plain_frames(lenient: bool) -> None:
+    stream = vectors.FRAMES[1] + Sm4(KEY).seal(key_frame()) + vectors.FRAMES[6]
+    for step in (1, 7, len(stream)):
+        reader = FrameReader(lenient=lenient, unseal=Sm4(KEY).unseal)
+        found = [s for at in range(0, len(stream), step) for s in reader.feed(stream[at : at + step])]
+        assert found == [vectors.FRAMES[1][6:-6], key_frame()[6:-6], vectors.FRAMES[6][6:-6]]
+        assert [isinstance(s, Unsealed) for s in found] == [False, True, False]
+        assert not +reader.faults
+
+
+def test_with_another_key_or_command_it_is_a_damaged_frame() -> None:
+    for frame, unseal in (
+        (Sm4(KEY).seal(key_frame()), Sm4(b"1" * 16).unseal),
+        (Sm4(KEY).seal(key_frame("3021")), Sm4(KEY).unseal),
+        (Sm4(KEY).seal(key_frame()), None),
+    ):
+        reader = FrameReader(unseal=unseal)
+        assert reader.feed(frame + vectors.FRAMES[1]) == [vectors.FRAMES[1][6:-6]]
+        assert reader.faults["crc"]
+
+
+def test_a_plain_key_is_not_taken_for_an_encrypted_one() -> None:
+    (segment,) = FrameReader(unseal=Sm4(KEY).unseal).feed(key_frame())
+    assert not isinstance(segment, Unsealed)

@@ -90,8 +90,8 @@ async def test_nonsense_time(platform: Hj212Host, connected: Opened, data: str) 
 
 @pytest.mark.parametrize(
     "cn",
-    ["1002", "1014", "1064", "1072", "2013", "2021", "2022", "2041", "2052", "2062", "2111", "3011", "3012", "3013",
-     "3014", "3015", "3016", "3017", "3018", "3019", "3020", "3021", "3022", "3024", "4711"],
+    ["1002", "1014", "1064", "1072", "2013", "2021", "2022", "2041", "2052", "2062", "2111", "3011", "3012",
+     "3013", "3014", "3015", "3016", "3017", "3018", "3019", "3020", "3021", "3022", "3024", "4711"],
 )  # fmt: skip
 async def test_everything_else_is_refused_and_on_record(
     platform: Hj212Host, agent: Agent, connected: Opened, cn: str

@@ -275,3 +275,107 @@ def test_only_data_are_sealed() -> None:
     (frame,) = one.due(0)
     assert b"xx0000-Avg" in frame
     assert one.due(10 * SECOND) == [frame]
+
+
+# The backlog's pace
+
+
+def test_the_backlog_goes_at_its_rate_and_live_data_beside_it() -> None:
+    one = session(Limits(window=8, backfill_per_s=2.0))
+    for seq in range(6):
+        one.put(record(seq, lane=Lane.BACKLOG))
+    assert len(read(one.due(0))) == 1
+    assert one.next_ns() == SECOND // 2
+    assert one.due(SECOND // 2 - 1) == []
+    one.put(record(30))
+    assert [p.data[19:23] for p in read(one.due(SECOND // 2 - 1))] == ["0030"]
+    assert len(read(one.due(SECOND // 2))) == 1
+    assert len(read(one.due(10 * SECOND - 1))) == 1, "time without a packet is not made up for"
+
+
+def test_live_data_have_places_of_their_own() -> None:
+    """Backlog whose acknowledgements are lost fills the window until they are due again."""
+    one = session(Limits(window=4))
+    for seq in range(9):
+        one.put(record(seq, lane=Lane.BACKLOG))
+    assert len(one.due(0)) == 4
+    one.put(record(30))
+    one.put(record(31))
+    one.put(record(32))
+    assert [p.data[21:23] for p in read(one.due(1))] == ["30", "31"]
+
+
+def test_a_window_of_one_is_one() -> None:
+    one = session(Limits(window=1))
+    one.put(record(1, lane=Lane.BACKLOG))
+    assert len(one.due(0)) == 1
+    one.put(record(30))
+    assert one.due(1) == []
+
+
+# What is not insisted on
+
+
+def test_a_notice_that_nobody_answers_costs_nothing() -> None:
+    one = session()
+    one.notify(letter.calibration_wanted(IDENTITY))
+    for tries in range(4):
+        assert len(one.due(tries * 10 * SECOND)) == 1
+    assert one.due(40 * SECOND) == []
+    assert (one.lost, one.next_ns(), one.counts["given_up"]) == ("", None, 1)
+
+
+def test_a_start_that_nobody_acknowledges_is_given_up() -> None:
+    one = session()
+    told = letter.started(IDENTITY, "20260101080000", "20260101075900")
+    one.put(told)
+    for tries in range(5):
+        one.due(tries * 10 * SECOND)
+    assert one.given_up == [told]
+    assert not one.lost
+
+
+# Units of which a part is not ready
+
+
+def test_a_reserved_unit_is_not_settled_by_its_other_letters() -> None:
+    one = session(Limits(window=8))
+    one.reserve([Key("periods", 7, 1)])
+    one.put(record(1))
+    (packet,) = read(one.due(0))
+    assert one.hear(ack(packet)).confirmed == []
+    one.put(record(1))
+    assert one.release([Key("periods", 7, 1)]) == Heard()
+    (packet,) = read(one.due(0))
+    assert one.hear(ack(packet)).confirmed == [Key("periods", 7, 1)]
+
+
+def test_a_reserved_unit_that_cannot_be_written_is_refused() -> None:
+    one = session()
+    one.reserve([Key("periods", 7, 1)])
+    one.spoil([Key("periods", 7, 1)], "too long")
+    assert one.release([Key("periods", 7, 1)]).refused == {Key("periods", 7, 1): "too long"}
+
+
+def test_new_limits_hold_from_the_next_packet_on() -> None:
+    one = session()
+    one.put(record(1))
+    one.due(0)
+    one.limits = Limits(over_time_s=1, re_count=1)
+    assert one.next_ns() == 10 * SECOND
+    one.due(10 * SECOND)
+    assert one.next_ns() == 11 * SECOND
+    one.due(11 * SECOND)
+    assert "sent 2 times" in one.lost
+
+
+def test_a_key_that_comes_meanwhile_holds_for_the_repetition() -> None:
+    keys = [b"first", b"second"]
+    one = Session(
+        IDENTITY_2025, LIMITS, QuestionNumbers(lambda: EIGHT).next, 0, seal=lambda frame: keys[0] + frame
+    )
+    one.put(record(1))
+    (first,) = one.due(0)
+    keys.pop(0)
+    (again,) = one.due(10 * SECOND)
+    assert (first.removeprefix(b"first"), first != again) == (again.removeprefix(b"second"), True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from edge_agent.errors import Denied, Unreachable
 from edge_agent.testing.wire import until
-from edge_agent.uplink import Answer, Lane
-from edge_agent.uplinks.hj212 import connection
+from edge_agent.uplink import Answer, Key, Lane
+from edge_agent.uplinks.hj212 import connection, drafting
+from edge_agent.uplinks.hj212 import uplink as uplink_module
 from edge_agent.uplinks.hj212.moment import read_qn
 from hardware_mocks.hj212_host import Hj212Host
 
@@ -243,3 +246,111 @@ async def test_a_port_that_is_closed(platform: Hj212Host, connected: Opened) -> 
     with pytest.raises(Unreachable, match="tcp://127"):
         async with connected():
             pass
+
+
+# Told at once, outside of send
+
+
+async def test_a_connection_that_is_lost_is_reported_at_once(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    async with connected() as uplink:
+        await uplink.send([minute(1)])
+        await platform.cut()
+        await until(lambda: agent.losses, "nobody was told")
+        assert "closed the connection" in agent.losses[0]
+    assert len(agent.losses) == 1
+
+
+async def test_a_half_open_connection_is_reported_after_all_repetitions(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    async with connected(over_time="200ms", re_count=1) as uplink:
+        await uplink.send([minute(1)])
+        platform.freeze()
+        await uplink.send([minute(2)])
+        await until(lambda: agent.losses, "nobody was told")
+        assert "no acknowledgement of CN=2051, sent 2 times" in agent.losses[0]
+    platform.thaw()
+
+
+async def test_closing_is_no_loss(platform: Hj212Host, agent: Agent, connected: Opened) -> None:
+    async with connected() as uplink:
+        await uplink.send([minute(1)])
+    assert agent.losses == []
+
+
+async def test_a_late_refusal_reaches_the_host(platform: Hj212Host, agent: Agent, connected: Opened) -> None:
+    async with connected() as uplink:
+        await uplink.send([minute(0)])
+        platform.manners.poison = lambda packet: packet.data.get("DataTime") == "20260101080200"
+        platform.manners.refuse_after_s = 0.5
+        (verdict,) = await uplink.send([minute(2)])
+        assert verdict.answer is Answer.PENDING
+        await until(lambda: agent.refused, "the refusal was lost")
+    assert agent.refused == [(minute(2).key, "refused by the destination (QnRtn=6)")]
+    assert minute(2).key not in agent.confirmed
+
+
+# Several devices
+
+
+TWO = [{"tag": "stack.so2", "code": "a21026"}, {"tag": "meter.so2", "code": "a21002"}]
+
+
+async def test_the_devices_of_one_minute_share_its_packet(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    async with connected(factors=TWO) as uplink:
+        verdicts = await uplink.send([minute(1)])
+        assert [v.answer for v in verdicts] == [Answer.PENDING]
+        assert [v.answer for v in await uplink.send([minute(1)])] == [Answer.PENDING], "forwarding asks again"
+        other = replace(minute(1, device="meter"), key=Key("periods", 7, 99))
+        assert (await uplink.send([other]))[0].answer is Answer.ACKNOWLEDGED
+        assert sorted(agent.confirmed) == [minute(1).key, other.key]
+    (packet,) = platform.records.values()
+    assert set(packet.data) == {"DataTime", "a21026-Avg", "a21026-Flag", "a21002-Avg", "a21002-Flag"}
+
+
+async def test_a_device_that_stays_away_holds_a_minute_up_only_for_a_while(
+    platform: Hj212Host, agent: Agent, connected: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafting, "GATHER_S", 0.1)
+    monkeypatch.setattr(uplink_module, "GATHER_S", 0.1)
+    async with connected(factors=TWO) as uplink:
+        await uplink.send([minute(1)])
+        await until(lambda: agent.confirmed, "never sent")
+        assert (await uplink.send([minute(2)]))[0].answer is Answer.ACKNOWLEDGED
+
+
+# The backlog
+
+
+async def test_the_backlog_never_holds_up_live_data(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    """64 units of backlog at 30 packets a minute: send comes back, and live data goes beside them."""
+    async with connected(backfill_per_min=30) as uplink:
+        await uplink.send([minute(0)])
+        items = [minute(seq, lane=Lane.BACKLOG) for seq in range(1, 40)]
+        async with asyncio.timeout(3):
+            verdicts = await uplink.send(items)
+        assert Counter(v.answer for v in verdicts)[Answer.PENDING] >= 1
+        again = [v for v in verdicts if v.answer is Answer.RETRY]
+        assert again and all(v.after_s > 0 for v in again)
+        assert (await uplink.send([minute(50)]))[0].answer is Answer.ACKNOWLEDGED
+
+
+async def test_several_packets_are_under_way_at_once(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    platform.manners.delay_s = 0.05
+    async with connected() as uplink:
+        await uplink.send([minute(0)])
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        for first in range(1, 33, 16):
+            await uplink.send([minute(seq) for seq in range(first, first + 16)])
+        await until(lambda: len(agent.confirmed) == 33, "not all were confirmed")
+        assert loop.time() - begin_s < 32 * 0.05 / 2, "one after the other would take 1.6 s"
+    assert platform.duplicates == 0

@@ -107,7 +107,7 @@ class Served:
     def _raw(self, sample: Sample) -> Any:
         """What the controller said, as the birth tells how to get back to it."""
         known = self.ledger.metric(sample.device, sample.metric)[1].properties
-        if sample.value is None or "rawType" not in known:
+        if sample.value is None or "scale" not in known:
             return sample.value
         assert isinstance(sample.value, float) and known["rawType"] == "uint16"
         scale, offset = known["scale"], known["offset"]

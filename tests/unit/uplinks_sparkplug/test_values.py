@@ -18,7 +18,7 @@ EXTREMES = [
     (ValueType.INT64, 4, [-(2**63), -1, 2**53 + 1, 2**63 - 1]),
     (ValueType.UINT8, 5, [0, 255]),
     (ValueType.UINT16, 6, [0, 65535]),
-    (ValueType.UINT32, 7, [0, 2**32 - 1]),
+    (ValueType.UINT32, 4, [0, 2**32 - 1]),
     (ValueType.UINT64, 8, [0, 2**53 + 1, 2**64 - 1]),
     (ValueType.FLOAT32, 9, [0.4099999964237213, -0.0, 3.4028234663852886e38]),
     (ValueType.FLOAT64, 10, [5e-324, 1.7976931348623157e308, 0.1]),
@@ -146,3 +146,12 @@ def test_types_keep_their_field() -> None:
 def test_what_is_no_payload_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="not a Sparkplug payload"):
         Payloads(WIRE).read(b"ONLINE")
+
+
+def test_uint32_is_an_int64_that_says_what_it_was() -> None:
+    """Implementations disagree on the field of UInt32: one reads null where another wrote a number."""
+    of = schema(tags=[("polls", ValueType.UINT32, "", None)])
+    session = Session()
+    session.born(reading(of, 0, [2**32 - 1]))
+    _, born = session.ledger.metric("press-1", "polls")
+    assert (born.datatype, born.value, born.properties["rawType"]) == (4, 2**32 - 1, "uint32")
