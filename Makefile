@@ -41,7 +41,7 @@ test: $(VENV)/dev.stamp tools ## All tests but the long fault and crash suites
 test-faults: $(VENV)/dev.stamp ## Hostile and dead devices, kill -9, at length (RUNS=8: short, with 8 kills; SEED=1)
 	@$(BIN)/python -m tests.faults $(if $(RUNS),--quick --kills $(RUNS)) $(if $(SEED),--seed $(SEED))
 
-test-interop: $(VENV)/dev.stamp ## Against pyModbusTCP, the C library snap7 and node-opcua; installs them in var/
+test-interop: $(VENV)/dev.stamp ## Against pyModbusTCP, the C library snap7, node-opcua and sparkplug-payload; installs them in var/
 	@INTEROP=1 $(BIN)/python -m pytest -q tests/interop
 
 test-model: $(VENV)/dev.stamp ## Windows and alarms against a second, plain implementation (STEPS=1000000 SEED=1)

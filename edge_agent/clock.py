@@ -80,5 +80,8 @@ def _kernel_clock_state() -> ClockState:
 
 
 def _timesync_state() -> ClockState:
-    """What systemd-timesyncd left since boot. Its absence says nothing: another daemon may keep time."""
-    return ClockState.SYNCHRONISED if _TIMESYNC_MARK.exists() else ClockState.UNKNOWN
+    """What systemd-timesyncd left since boot. Where it runs, no mark means that it has not succeeded yet;
+    where it does not, that says nothing: another daemon may keep time."""
+    if _TIMESYNC_MARK.exists():
+        return ClockState.SYNCHRONISED
+    return ClockState.UNSYNCHRONISED if _TIMESYNC_MARK.parent.is_dir() else ClockState.UNKNOWN

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hardware_mocks import mqtt_wire as wire
 from hardware_mocks.mqtt_wire import Connect, Kind, Malformed, Publish
@@ -42,6 +43,7 @@ class Subscriber:
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._next = 0
+        self._unconfirmed: dict[int, Publish] = {}
 
     @property
     def port(self) -> int:
@@ -59,14 +61,13 @@ class Subscriber:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """With QoS 1, and without waiting for anything. False while it is not connected."""
-        if self._writer is None or not self.connected.is_set():
-            return False
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """With QoS 1, and without waiting for anything; again after each new connection until the broker has
+        confirmed it."""
         self._next = self._next % 60_000 + 1
-        message = Publish(topic, payload, 1, retain, identifier=self._next)
-        self._writer.write(wire.publish(message, v5=self._told.v5))
-        return True
+        message = self._unconfirmed[self._next] = Publish(topic, payload, 1, retain, identifier=self._next)
+        if self._writer is not None and self.connected.is_set():
+            self._writer.write(wire.publish(message, v5=self._told.v5))
 
     async def _run(self) -> None:
         while True:
@@ -90,6 +91,10 @@ class Subscriber:
                 kind, flags, body = await wire.read_packet(reader)
                 if kind == Kind.SUBACK:
                     self.connected.set()
+                    for waiting in self._unconfirmed.values():
+                        writer.write(wire.publish(replace(waiting, duplicate=True), v5=self._told.v5))
+                elif kind == Kind.PUBACK:
+                    self._unconfirmed.pop(body.short(), None)
                 elif kind == Kind.PUBLISH:
                     message = wire.parse_publish(flags, body, v5=self._told.v5)
                     self._take(message)

@@ -184,7 +184,8 @@ class MqttPark:
                 self._say(topic, payload)
 
     def _say(self, topic: str, payload: bytes) -> None:
-        if self._subscriber is not None and self._subscriber.publish(topic, payload):
+        if self._subscriber is not None:
+            self._subscriber.publish(topic, payload)
             self._counts["confirmed"] += 1
 
     def _take_mood(self) -> Mood:

@@ -3,7 +3,7 @@
     batch ──┬─> Counter (one per meter) ──points──> Totals ──> Periods: hour, day, month, kWh/kg
             │        └──────────────────────────┐
             ├─> DerivedValues: formulas over tags, spans of time and counters ──> batch of a virtual device
-            └─> Tally (one per poll group): min, max, mean, coverage per minute, hour, day
+            └─> PeriodProducer: mean, extremes, sum, flag of chosen tags per minute, hour, day
 
 ``expression/`` is the language of the formulas. Laws: a total never falls, what is implausible is told and
 not counted; what is undefined is neither 0 nor infinite; a closed period is never edited, a correction is a

@@ -12,7 +12,6 @@ from edge_agent.accounting.counter import Counter, CounterSpec, Heard
 from edge_agent.accounting.derived import Derived, DerivedValues, Source
 from edge_agent.accounting.periods import Figure, Periods
 from edge_agent.accounting.replacement import Replacement
-from edge_agent.accounting.tally import Tally
 from edge_agent.expression.rating import BAD, UNCERTAIN
 from edge_agent.model import Batch, Event, Quality, Schema
 
@@ -21,7 +20,6 @@ _PREFIX: Final = "accounting:"
 _COUNTERS: Final = "accounting:counters"
 _PERIODS: Final = "accounting:periods"
 _SPANS: Final = "accounting:spans"
-_TALLIES: Final = "accounting:tallies"
 _TOTAL: Final = "accounting:total:"  # and the counter
 _UNKNOWN: Final = object()  # what of a row is on the disk
 _NO_PARTS: Final[Mapping[str, Any]] = {"boundaries": (), "odd": ()}
@@ -32,8 +30,7 @@ class Plan:
     """What one configuration wants accounted. Keys are ``DEVICE.TAG``.
 
     ``device``: the virtual device that derived values and totals belong to. ``sources``: of every tag that
-    a formula reads. ``names``: the columns of the counters in period batches. ``tallied``: poll
-    groups of which minimum, mean and maximum are wanted, with the age after which a value no longer holds.
+    a formula reads. ``names``: the columns of the counters in period batches.
     """
 
     device: str = "derived"
@@ -42,7 +39,6 @@ class Plan:
     figures: Sequence[Figure] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
-    tallied: Mapping[tuple[str, str], float] = field(default_factory=dict)
     zone: tzinfo = BEIJING
 
 
@@ -78,8 +74,6 @@ class Accounting:
             plan.device, config_version, self.counters, self.names, plan.figures, self._calendar
         )
         self._readers: dict[str, tuple[tuple[int, Counter], ...]] = {}
-        self._tallies: dict[tuple[str, str], Tally] = {}
-        self._saved_tallies: dict[str, Any] = {}
         self._newest: dict[tuple[str, str], int] = {}
 
     def on_batch(self, batch: Batch) -> Result:
@@ -97,16 +91,11 @@ class Accounting:
         derived = self.values.on_batch(batch, heard)
         if derived is not None:
             result.batches.append(derived)
-        for each in (batch, derived):
-            if each is not None and (each.schema.device, each.schema.group) in self._plan.tallied:
-                result.periods += self._tally(each.schema).put(each)
         return result
 
     def tick(self, mono_ns: int, time_ns: int) -> Result:
         """Closes the periods that are over."""
         result = Result()
-        for tally in self._tallies.values():
-            result.periods += tally.tick(time_ns, mono_ns)
         for batch, event in self._periods.tick(time_ns, mono_ns):
             result.periods.append((Period(batch.schema.group.removeprefix("total.")), batch))
             result.events.append(event)
@@ -150,16 +139,6 @@ class Accounting:
             if counter is not None:
                 yield index, counter
 
-    def _tally(self, schema: Schema) -> Tally:
-        key = (schema.device, schema.group)
-        tally = self._tallies.get(key)
-        if tally is None or tally.schema.digest != schema.digest:
-            tally = self._tallies[key] = Tally(schema, self._calendar, round(self._plan.tallied[key] * 1e9))
-            saved = self._saved_tallies.pop("/".join(key), None)
-            if saved is not None:
-                tally.restore(saved)
-        return tally
-
     # --- restart and reload --------------------------------------------------------------------------------
 
     def rows(self, mono_ns: int, time_ns: int) -> dict[str, Any]:
@@ -177,9 +156,6 @@ class Accounting:
         spans = self.values.snapshot(to_wall_ns)
         if spans:
             rows[_SPANS] = spans
-        tallies = self._saved_tallies | {"/".join(k): t.snapshot() for k, t in self._tallies.items()}
-        if tallies:
-            rows[_TALLIES] = tallies
         return rows
 
     def changed(self, mono_ns: int, time_ns: int) -> dict[str, Any]:
@@ -206,7 +182,6 @@ class Accounting:
         takers = {
             _PERIODS: lambda row: self._periods.restore(row, to_wall_ns),
             _SPANS: lambda row: self.values.restore(row, to_wall_ns),
-            _TALLIES: lambda row: self._saved_tallies.update(row),
         }
         for name, take in takers.items():
             if name in own and not _taken(take, own[name]):

@@ -108,7 +108,7 @@ class Cell:
         area = self.area * scale + self.known_ns * offset
         total: float | None = None
         if tag.mean is Mean.COUNTER:
-            total = self.total if self.count else None
+            total = self.total if self.known_ns else None
         elif tag.integral_s is not None:
             total = area / (tag.integral_s * 1e9) if self.known_ns else None
         elif self.count:

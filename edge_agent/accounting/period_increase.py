@@ -72,16 +72,19 @@ class Increase:
     def recall(self, told: Batch, start_ns: int, end_ns: int) -> None:
         """What was told of this minute before a restart stands; counting goes on from its end."""
         names = {name: index for index, name in enumerate(told.schema.names)}
-        total, last = (names.get(f"{self._tag.tag.tag}.{figure}") for figure in ("sum", "last"))
+        wanted = [names.get(f"{self._tag.tag.tag}.{figure}", -1) for figure in ("sum", "last", "coverage")]
         cells = self._book.cells(start_ns)
-        if total is None or last is None or cells is None:
+        if min(wanted) < 0 or cells is None:
             return
-        amount, shown = told.values[total], told.values[last]
+        amount, shown, coverage = (told.values[index] for index in wanted)
         cell = cells[self._place]
-        if isinstance(amount, (int, float)) and isinstance(shown, (int, float)):
-            cell.total, cell.count = amount, max(cell.count, 1)
-            if self._time_ns < end_ns:
-                self._total, self._time_ns = Decimal(repr(float(shown))), end_ns
+        if isinstance(shown, (int, float)):
+            cell.add(1, 0.0, shown, shown, shown, end_ns - 1)
+        if isinstance(amount, (int, float)) and isinstance(coverage, (int, float)):
+            if self._total is not None and self._time_ns < end_ns:  # the total at the end of the minute
+                self._total += Decimal(repr(float(amount - cell.total)))
+                self._time_ns = end_ns
+            cell.total, cell.known_ns = amount, round(coverage / 100 * (end_ns - start_ns))
 
     def snapshot(self) -> list[Any]:
         return [None if self._total is None else str(self._total), self._time_ns]

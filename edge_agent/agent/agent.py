@@ -16,6 +16,7 @@ from edge_agent.agent.destinations import Destinations
 from edge_agent.agent.figures import Figures, refresh_rows
 from edge_agent.agent.links import Links
 from edge_agent.agent.memory import settle_memory
+from edge_agent.agent.storage_desk import StorageDesk, declared_degraded
 from edge_agent.agent.tasks import Tasks
 from edge_agent.agent.upkeep import flush_loop, tick_loop, watchdog_loop
 from edge_agent.agent.virtual import DERIVED
@@ -74,13 +75,28 @@ class Agent:
         configuration, clock = self.configuration, self._clock
         directory, taking = configuration.state_dir, configuration.taking
         self._buffer = await Buffer.open(directory, configuration.buffer, clock, taking(Stream.SAMPLES))
-        self._journal = await EventStore.open(directory, clock, taking(Stream.EVENT), self._buffer.epoch)
+        self._journal = await EventStore.open(
+            directory,
+            clock,
+            taking(Stream.EVENT),
+            self._buffer.epoch,
+            quota_bytes=configuration.buffer.events_bytes,
+            free_bytes=configuration.buffer.free_bytes,
+        )
         self._check = Check(lambda: self.configuration, self.board, self._buffer, self._journal, clock)
         self._flow, self._periods = self._check.flow, self._check.periods
         await self._periods.open(configuration, self._buffer)
         await self._periods.begin(configuration, self._journal.window_states(), self._buffer)
         self._stores: list[Buffer | EventStore] = [self._journal, self._buffer]
         self._add_store()
+        self._storage = StorageDesk(
+            directory,
+            configuration.buffer.daily_writes_bytes,
+            self._named_stores,
+            clock,
+            self._speaker,
+            self._flow.event,
+        )
         self._fill_board()
         try:
             async with asyncio.TaskGroup() as group:
@@ -100,6 +116,7 @@ class Agent:
         board.started_ns = board.config_reloaded_ns = self._clock.time_ns()
         board.config_version = configuration.version
         board.buffer = self._buffer_info
+        board.storage = self._storage.info
 
     async def _live(self, tasks: Tasks) -> None:
         """From the first task to the last; ends when ``stop`` is set."""
@@ -213,8 +230,10 @@ class Agent:
 
     def _refresh(self) -> None:
         refresh_rows(self.board, self._sampled)
-        self._say_disk()
-        if self._flow.care():
+        self._storage.refresh()
+        if declared_degraded((self._buffer,)):  # a disk that hangs is said so, and a restart would not help
+            self._progress.mark("buffer writer", self._clock.mono_ns())
+        if self._flow.care() or declared_degraded((self._journal,)):
             self._progress.mark("event journal", self._clock.mono_ns())
         up = [d.up for d in self.board.devices.values() if d.driver != DERIVED]
         self._notifier.status(f"{sum(up)}/{len(up)} devices up")
@@ -236,19 +255,8 @@ class Agent:
         else:
             log.info("stopped", extra=fields(samples_read=self.board.samples_read))
 
-    def _say_disk(self) -> None:
-        for store in self._stores:
-            name = "events" if store is self._journal else store.stream
-            info = store.info()
-            if info["state"] == "ok":
-                self._speaker.healed(f"store:{name}", "the disk takes data again", store=name)
-            else:
-                self._speaker.broke(
-                    f"store:{name}",
-                    "the disk takes no data: it waits in memory",
-                    store=name,
-                    error=info["reason"],
-                )
+    def _named_stores(self) -> dict[str, Buffer | EventStore]:
+        return {"events" if store is self._journal else store.stream: store for store in self._stores}
 
     async def apply(self, new: Configuration) -> None:
         """A reload. Untouched links, window states and the buffer stay as they are."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_agent.agent.told import tell
 from edge_agent.agent.virtual import judged_by
 from edge_agent.buffer.ledger import loss_event
+from edge_agent.buffer.stamps import correction_event
 from edge_agent.control.excursion import Moment
 from edge_agent.model import Batch, Event
 
@@ -209,8 +210,10 @@ class Flow:
     def care(self) -> bool:
         """Once a second: wakes the journal loop when a store has losses to report or events the disk refused.
         True while the loop has nothing to do or has moved on since the last time."""
-        if any(store.unreported_losses() for store in self._stores()) or (
-            self._journal.in_memory_samples and self._queue.empty()
+        if (
+            any(store.unreported_losses() for store in self._stores())
+            or (self._buffer.unreported_corrections() and self._queue.empty())
+            or (self._journal.in_memory_samples and self._queue.empty())
         ):
             self._queue.put_nowait(_Entry((), {}))
         moved_on = not self._writing or self._commits != self._commits_seen
@@ -242,6 +245,19 @@ class Flow:
                     store.mark_reported(losses)
                 await self._journal.commit(events, {})
                 store.mark_reported(losses)
+        await self._report_corrections()
+
+    async def _report_corrections(self) -> None:
+        """The same for clocks that were set after data had been stored."""
+        offsets = self._buffer.unreported_corrections()
+        if offsets:
+            now = self._clock.time_ns(), self._clock.mono_ns()
+            events = [correction_event(offset, self._version(), *now) for offset in offsets]
+            for event in events:
+                self._board.events_total[event.kind] += 1
+                tell(event)
+            await self._journal.commit(events, {})
+            self._buffer.mark_corrections(offsets)
 
     async def settle(self) -> None:
         """Writes what is still queued, and all state; for a clean stop, after the journal loop has ended."""

@@ -39,8 +39,8 @@ _AHEAD_NS = 366 * _DAY_NS  # what was told while the clock was wrong
 
 
 class PeriodDesk:
-    """``producer`` and ``store`` are None while no tag is chosen; a store of before is kept open, so that what
-    waits in it is sent. ``total_of``: as the producer needs it."""
+    """``producer`` is None while no tag is chosen, ``store`` where none ever was: what waits in a store of
+    before is sent all the same. ``total_of``: as the producer needs it."""
 
     def __init__(self, clock: Clock, total_of: Callable[[str], Decimal | None]) -> None:
         self.store: Buffer | None = None
@@ -69,7 +69,7 @@ class PeriodDesk:
             )
 
     async def begin(self, configuration: Configuration, states: Mapping[str, Any], samples: Buffer) -> None:
-        """At the start, before anything is polled: state, what has been told since, what had come in since."""
+        """At the start, before anything is polled: the state, what was told and what came in since."""
         self._make(configuration)
         if self.producer is None:
             return

@@ -24,6 +24,7 @@ FLUSH_OFFSET_NS = 250_000_000
 ROWS_EVERY = 2  # ticks
 TRIM_AT = 41  # ticks after the start: the first flushes have been sent by then
 STEP_NS = 500_000_000
+PAUSE_NS = 5_000_000_000
 
 
 async def flush_loop(
@@ -51,6 +52,8 @@ async def tick_loop(
         await clock.sleep_until(due_ns)
         now_ns = clock.mono_ns()
         board.loop_lag.observe(max(0, now_ns - due_ns) / 1e9)
+        if now_ns - due_ns > PAUSE_NS:  # a process that was stopped, a machine that slept: a hole in the data
+            flow.event("paused", "agent", {"seconds": round((now_ns - due_ns) / 1e9, 3)})
         flow.tick()
         progress.mark("control", now_ns)
         offset_ns = _watch_clock(flow, clock, offset_ns)

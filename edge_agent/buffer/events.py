@@ -133,6 +133,11 @@ class EventStore:
         return self._vault.epoch
 
     @property
+    def written_bytes(self) -> int:
+        """As ``Buffer.written_bytes``."""
+        return self._vault.written_bytes
+
+    @property
     def in_memory_samples(self) -> int:
         """Events the disk has not taken yet."""
         return len(self._waiting) + len(self._flying)

@@ -109,6 +109,8 @@ class Position:
     def settle(self, unit: Unit, tally: Tally) -> None:
         self.settled.add(unit.seq)
         tally.add(1, unit.samples)
+        if self.pending_segments < 0:  # a card that lied kept the unit, but not the row that counts it
+            self.committed.add(-self.pending_segments, max(-self.pending_samples, 0))
         if not self.pending_segments and self.pending_samples:  # only after a row's own count was damaged
             self.lost.add(0, self.pending_samples)
 

@@ -147,6 +147,11 @@ class Buffer:
         return self._vault.epoch
 
     @property
+    def written_bytes(self) -> int:
+        """By commits and checkpoints since start, estimated."""
+        return self._vault.written_bytes
+
+    @property
     def in_memory_samples(self) -> int:
         return self._memory.samples
 

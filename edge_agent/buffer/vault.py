@@ -377,11 +377,11 @@ class Vault:
 
 
 def _last_sign(opened: Opened) -> tuple[int, int]:
-    """Epoch of the run before, and since when data may be missing: when it last committed anything, or of a
-    file that is gone, the oldest that waited in it; 0 if nothing tells."""
+    """Epoch of the run before, and since when data may be missing: when it last committed anything; 0, since
+    whenever, of a file that is gone or cannot be believed."""
     epoch, started_ns, _ = opened.last_run or (opened.epoch - 1, 0, 1)
     if opened.fault:
-        return max(epoch, opened.known_epoch), opened.held_since_ns
+        return max(epoch, opened.known_epoch), 0
     mine = [unit.t1_ns for unit in opened.newest if unit.epoch == epoch]
     last_ns = max(mine) if mine else min([started_ns, *(unit.t1_ns for unit in opened.newest[-1:])])
     waiting_ns = WINDOW_NS if opened.thinned else 0

@@ -80,7 +80,6 @@ class Opened:
     claim: Claim | None = None  # what may be saved of it
     unchecked: bool = False  # the check was cut off
     thinned: bool = False  # the run before had readings waiting to be thinned
-    held_since_ns: int = 0  # of a file that was set aside: the oldest that was not settled, as far as known
 
     @property
     def unclean(self) -> bool:
@@ -175,7 +174,6 @@ class Writer:
                 fault="quarantined_database",
                 last_run=opened.last_run,
                 known_epoch=opened.known_epoch,
-                held_since_ns=min(opened.oldest_ns.values(), default=0),
             )
             if self._shape is SAMPLES:
                 opened.claim = survey(self._database.path.with_name(name), self._shape)

@@ -103,7 +103,7 @@ def _warn_plain(document: Document, path: Path, settings: BaseModel, collector: 
     """Secrets beside a ``url`` that is not encrypted; of any uplink that has these keys."""
     try:
         url = urlsplit(str(getattr(settings, "url", "")))
-        plain = url.scheme == "http" and url.hostname is not None and not _is_loopback(url.hostname)
+        plain = url.scheme in ("http", "mqtt") and url.hostname is not None and not _is_loopback(url.hostname)
     except ValueError:
         return
     if not plain or getattr(settings, "allow_plain", False):

@@ -44,7 +44,9 @@ def snapshot(
             *_windows(windows[: selection.windows]),
             *_alarms(board.alarms().get("kpi", {})),
             *_writes(board.writes()),
-            *_buffer(board.buffer()),
+            *_buffer(buffer := board.buffer()),
+            *_periods(buffer.get("periods", {})),
+            *_storage(board.storage()),
             *_uplinks(list(board.uplinks.values())),
         )
     )
@@ -187,6 +189,37 @@ def _buffer(numbers: Mapping[str, Any]) -> Iterator[Family]:
         unknown = dict.fromkeys(names.LOSSES_UNKNOWN, 0) | losses["unknown_extent"]
         yield names.BUFFER_LOST, [((reason,), count) for reason, count in samples.items()]
         yield names.BUFFER_UNKNOWN, [((reason,), count) for reason, count in unknown.items()]
+
+
+def _periods(numbers: Mapping[str, Any]) -> Iterator[Family]:
+    """Nothing where there is no store of period values."""
+    if not numbers:
+        return
+    for key, name in names.PERIODS.items():
+        yield name, [((), numbers[key])]
+    yield names.PERIODS_DEGRADED, [((), int(numbers["state"] != "ok"))]
+
+
+def _storage(numbers: Mapping[str, Any]) -> Iterator[Family]:
+    stores, written = numbers.get("stores", {}), numbers.get("written", {})
+    for key, name in names.STORE.items():
+        found = [
+            ((store,), int(row[key]) if isinstance(row[key], bool) else row[key])
+            for store, row in stores.items()
+            if row.get(key) is not None
+        ]
+        if found:
+            yield name, found
+    oldest = [
+        ((s,), row["oldest_unsent_ns"] / 1e9) for s, row in stores.items() if row.get("oldest_unsent_ns")
+    ]
+    if oldest:
+        yield names.STORE_OLDEST, oldest
+    if written:
+        sources = {"device": written["device_bytes"], "own": written["own_bytes"]}
+        yield names.STORAGE_WRITTEN, [((s,), n) for s, n in sources.items() if n is not None]
+        yield names.STORAGE_DAY, [((), written["own_day_bytes"])]
+        yield names.STORAGE_BUDGET, [((), written["daily_budget_bytes"])]
 
 
 def _uplinks(rows: list[UplinkRow]) -> Iterator[Family]:

@@ -148,14 +148,43 @@ BUFFER = {  # key of the buffer's own report -> metric
     "corrupt_segments": _counter("buffer_corrupt_segments", "Segments that no longer pass their checksum."),
     "databases_set_aside": _counter("buffer_databases_set_aside", "Broken stores replaced by a new one."),
 }
+PERIODS = {  # the same of the store of minute, hour and day values
+    "bytes": _gauge("periods_bytes", "Space used by minute, hour and day values."),
+    "quota_bytes": _gauge("periods_capacity_bytes", "Size at which the oldest of them are removed."),
+    "in_memory_samples": _gauge("periods_memory_samples", "Their figures not yet on disk."),
+    "committed_samples": _counter("periods_committed_samples", "Their figures written to disk."),
+    "late_samples": _counter("periods_late_samples", "Samples that came for periods already closed."),
+}
+PERIODS_DEGRADED = _gauge("periods_degraded", "Whether their store cannot write to disk at the moment.")
 BUFFER_DEGRADED = _gauge("buffer_degraded", "Whether the store cannot write to disk at the moment.")
 BUFFER_FLUSHED = _gauge("buffer_last_flush_timestamp_seconds", "Newest flush to disk, Unix time.")
 BUFFER_COMMIT = _histogram("buffer_commit_duration_seconds", "Time one commit to disk took.")
 BUFFER_LOST = _counter("buffer_lost_samples", "Samples written off in the loss ledger.", "reason")
 BUFFER_UNKNOWN = _counter("buffer_losses_unknown_extent", "Losses of unknown size.", "reason")
 # Exported from the start with 0: Prometheus cannot see a counter rise from nothing.
-LOSSES = ("memory", "quota", "corrupt", "uplink_removed", "selection_changed", "unencodable")
+LOSSES = ("memory", "thinned", "quota", "corrupt", "uplink_removed", "selection_changed", "dropped", "unencodable")
 LOSSES_UNKNOWN = ("unclean_stop", "quarantined_database", "missing_database")
+
+STORE = {  # key of a store's row -> metric
+    "quota_bytes": _gauge("store_quota_bytes", "Space the store may take of this disk now.", "store"),
+    "quota_used_ratio": _gauge("store_used_ratio", "Share of that quota in use.", "store"),
+    "unsent_ratio": _gauge("store_unsent_ratio", "Share of that quota held by undelivered data.", "store"),
+    "thinning": _gauge("store_thinning", "Whether one reading in five is kept, for want of room.", "store"),
+    "outage_hours_left": _gauge(
+        "store_outage_hours_left", "Until undelivered data is lost, at the rate of the last hour.", "store"
+    ),
+    "disk_free_bytes": _gauge("store_disk_free_bytes", "Free space on the disk below.", "store"),
+    "events_dropped": _counter("store_events_dropped", "Events given up before delivery.", "store"),
+    "salvaged_samples": _counter(
+        "store_salvaged_samples", "Samples saved of stores that were set aside.", "store"
+    ),
+}
+STORE_OLDEST = _gauge(
+    "store_oldest_unsent_timestamp_seconds", "Oldest undelivered data of the store, Unix time.", "store"
+)
+STORAGE_WRITTEN = _counter("storage_written_bytes", "Bytes written to storage.", "source")
+STORAGE_DAY = _gauge("storage_written_day_bytes", "Bytes this agent wrote within the last 24 hours.")
+STORAGE_BUDGET = _gauge("storage_daily_budget_bytes", "Bytes a day this agent may write.")
 
 UPLINK_UP = _gauge("uplink_up", "Whether the destination accepts data.", "uplink")
 UPLINK_INFO = _gauge("uplink_info", "What the destination is; always 1.", "uplink", "type", "endpoint")

@@ -12,7 +12,8 @@ from edge_agent.status.rows import DeviceRow, GroupRow, Histogram, UplinkRow
 
 
 class Board:
-    """All rows. ``windows``, ``alarms``, ``writes`` and ``buffer`` are asked for at the moment of a snapshot.
+    """All rows. ``windows``, ``alarms``, ``writes``, ``buffer`` and ``storage`` (``stores``: by name, what is
+    left of their room; ``written``: bytes to the card) are asked for at the moment of a snapshot.
     ``alarms``: ``rows``, one plain row per alarm that is not normal, the most urgent first, and ``kpi``,
     figures of alarm management; empty where there are no alarms at all. ``writes``: as ``writes status``
     tells it."""
@@ -39,6 +40,7 @@ class Board:
         self.alarms: Callable[[], Mapping[str, Any]] = dict
         self.writes: Callable[[], Mapping[str, Any]] = dict
         self.buffer: Callable[[], Mapping[str, Any]] = dict
+        self.storage: Callable[[], Mapping[str, Any]] = dict
 
     def record(self, driver: str, batch: Batch) -> None:
         """Counts what a batch says, and merges it into what was last said of its group's tags. A report that
@@ -94,6 +96,7 @@ class Board:
             "writes": dict(self.writes()),
             "uplinks": [_uplink(u) for u in self.uplinks.values()],
             "buffer": dict(self.buffer()),
+            "storage": dict(self.storage()),
         }
 
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest_asyncio
 
-from edge_agent.testing.destination import EPOCH, START_NS, Manner, Received, ServedDestination
+from edge_agent.testing.destination import EPOCH, START_NS, Manner, Received
 from edge_agent.testing.uplink_contract import UplinkContract
 from edge_agent.uplinks.hj212 import PLUGIN
 from edge_agent.uplinks.hj212.moment import read_stamp
 from hardware_mocks.hj212_host import Hj212Host, Manners
 from hardware_mocks.hj212_wire import Packet
-
 from tests.unit.uplinks_hj212.vectors import MN
 
 KEYS: dict[str, Any] = {

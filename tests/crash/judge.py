@@ -148,6 +148,12 @@ class Trial:
         for stream in FILES:
             self.counters(stream, taken[stream])
         self.window_states()
+        await self.drain()
+        for buffer in self.buffers.values():
+            await buffer.flush()  # a file that turned out to be broken is exchanged here
+        await self.events.retry()
+        await self.drain()
+        self.nothing_waits()
         await self.go_on()
         for stream, one in stored.items():
             one.losses = self.read(stream).losses  # with those that reading has brought about
@@ -331,6 +337,20 @@ class Trial:
                 self.verdict.add("torn", f"last good configuration: {version!r} is none of {self.said.saved}")
 
     # -- going on
+
+    async def drain(self) -> None:
+        """Every uplink takes all there is: then nothing waits any more."""
+        for _, store in self.stores():
+            for name in self.said.wants:
+                for lane in (Lane.BACKLOG, Lane.BACKLOG, Lane.LIVE):
+                    items = await store.take(name, lane, max_items=10**6, max_samples=10**9)
+                    store.acknowledge(name, [item.key for item in items])
+
+    def nothing_waits(self) -> None:
+        for stream, store in self.stores():
+            for name, row in store.info()["uplinks"].items():
+                if row["pending_segments"] or row["pending_samples"]:
+                    self.verdict.add("count", f"{stream}: some still wait for {name}, which took all: {row}")
 
     async def go_on(self) -> None:
         """A flush must work, and its keys must be new."""

@@ -24,7 +24,7 @@ from tests.faults.stage import Scenario, Stage
 from tests.faults.verdicts import Result, problems, table
 from tests.plant.processes import ROOT
 
-TOGETHER = 3
+TOGETHER = 4
 
 
 def main() -> int:
@@ -81,7 +81,7 @@ def _scenarios(chosen: argparse.Namespace) -> list[Result]:
     if unknown:
         raise SystemExit(f"there is no {', '.join(sorted(unknown))}")
     with ThreadPoolExecutor(TOGETHER) as pool:
-        waiting = [s for s in wanted if not s.alone]
+        waiting = sorted((s for s in wanted if not s.alone), key=lambda s: -s.lasts_s)
         done = list(pool.map(lambda s: _play(s, chosen), waiting))
     done += [_play(s, chosen) for s in wanted if s.alone]
     if not chosen.only or set(chosen.only) & set(crash.TITLES):
@@ -120,7 +120,8 @@ def _play(scenario: Scenario, chosen: argparse.Namespace) -> Result:
     result: Result = json.loads(lines[-1])
     if result["error"]:
         print(done.stderr, flush=True)
-    print(f"{scenario.id} {'FAILED' if problems(result) else 'good'}: {result['title']}", flush=True)
+    verdict = "FAILED" if problems(result) else "good"
+    print(f"{scenario.id} {verdict} after {result['seconds']:g} s: {result['title']}", flush=True)
     return result
 
 

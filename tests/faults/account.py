@@ -59,17 +59,18 @@ class Account:
     repeated: int
 
     @property
-    def balance(self) -> int:
-        known = self.pending + self.quarantined + self.ledger
-        return self.served - self.received - known - self.unknown - self.in_flight - self.failed
+    def not_received(self) -> int:
+        """What must be in a row of known extent, set aside or still there."""
+        return self.served - self.received - self.unknown - self.in_flight - self.failed
 
     @property
     def unaccounted(self) -> int:
-        return max(0, self.balance)
+        return max(0, self.not_received - self.ledger - self.quarantined - self.pending)
 
     @property
     def overtold(self) -> int:
-        return max(0, -self.balance)
+        """What still waits may have been received: its confirmation then did not come in time."""
+        return max(0, self.ledger + self.quarantined - self.not_received)
 
 
 @dataclass(frozen=True, slots=True)

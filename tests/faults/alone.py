@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix=f"lineside-{chosen.id.lower()}-") as name:
         stage = Stage(Path(name), chosen.seed, quick=chosen.quick, runs=chosen.runs)
         error = ""
+        begin = time.monotonic()
         try:
             play.play(stage)
         except Exception as failure:  # noqa: BLE001 - whatever ends a scenario is its verdict
@@ -38,7 +40,8 @@ def main() -> int:
             traceback.print_exc()
         finally:
             stage.clear()
-    print(json.dumps({"id": play.id, "title": play.title, "error": error, **stage.result()}))
+    took = {"seconds": round(time.monotonic() - begin, 1)}
+    print(json.dumps({"id": play.id, "title": play.title, "error": error, **took, **stage.result()}))
     return 0
 
 

@@ -6,7 +6,6 @@ import ssl
 import subprocess
 from pathlib import Path
 
-
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 

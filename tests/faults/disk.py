@@ -15,7 +15,7 @@ from tests.faults.stage import Scenario, Stage, rhythm
 from tests.faults.tracing import SYNCS, WRITES, injected, meddled, synced_again_after_error
 from tests.plant.processes import eventually
 
-PERIOD_S = 0.25
+PERIOD_S = 0.5
 PLAN = Plan(poll=f"{PERIOD_S * 1000:g}ms")
 RETURN_WITHIN_S = 30.0
 LAG_WITHIN_S = 0.05

@@ -29,7 +29,9 @@ class Receiver(Protocol):
     kind: ClassVar[str]
     faults: ClassVar[frozenset[str]]
     ordered: ClassVar[bool]
-    proxy: Proxy
+
+    @property
+    def proxy(self) -> Proxy: ...
 
     def uplink(self) -> dict[str, Any]:
         """Its entry under ``uplinks:``."""
@@ -67,7 +69,14 @@ class _Platform:
         self.name = name
         words = ["hardware_mocks", self.command, *self.options, "--park-control-port", "0", "--with-parent"]
         self.child = Child(words, folder / f"{self.command}-{next(_numbers)}.log")
-        self.proxy = Proxy(int(self.child.ports[self.port]))
+        self._proxy: Proxy | None = None
+
+    @property
+    def proxy(self) -> Proxy:
+        """The first question waits until the receiver is ready; until then others can be started beside it."""
+        if self._proxy is None:
+            self._proxy = Proxy(int(self.child.ports[self.port]))
+        return self._proxy
 
     def order(self, mode: str, **more: Any) -> None:
         post(f"{self._control}/control", {"mode": mode, **more})
@@ -87,7 +96,8 @@ class _Platform:
         return int(self.report()["duplicates"])
 
     def close(self) -> None:
-        self.proxy.close()
+        if self._proxy is not None:
+            self._proxy.close()
         assert self.child.stop() == 0, self.child.text()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 
 from tests.faults.plc import number_of
 from tests.faults.scene import Plan, Scene
@@ -39,7 +40,7 @@ def kill_at_random(stage: Stage) -> None:
 
 def _runs(scene: Scene) -> list[tuple[int, int, int]]:
     """(unit, first, last) of every run of polls that arrived nowhere at one of the parks."""
-    found = []
+    found: list[tuple[int, int, int]] = []
     polls = scene.polls()
     for park in scene.parks.values():
         for unit, served in polls.items():
@@ -79,7 +80,7 @@ def end_under_load(stage: Stage) -> None:
             scene.each(fault)
             scene.start()
             waiting = scene.pending()
-            eventually("a backlog has grown", lambda w=waiting: scene.pending() >= w + 24, 40)
+            eventually("a backlog has grown", partial(_grown, scene, waiting + 24), 40)
             longest = max(longest, scene.stop(STOP_WITHIN_S + 5))
         scene.each("ok")
         scene.start()
@@ -88,6 +89,10 @@ def end_under_load(stage: Stage) -> None:
         stage.at_most("stop s", longest, STOP_WITHIN_S)
         lost = max(a.served - a.received - a.in_flight - a.failed for a in found)
         stage.is_("samples lost", lost, 0)
+
+
+def _grown(scene: Scene, segments: int) -> bool:
+    return scene.pending() >= segments
 
 
 PERIOD_S = 0.5
@@ -107,7 +112,7 @@ def suspend(stage: Stage) -> None:
         resumed_ns = time.monotonic_ns()
         agent.signal(signal.SIGCONT)
         time.sleep(4)
-        told = [e for e in scene.site.events() if _near(e["detail"].get("seconds"), pause_s)]
+        told = [e for e in scene.site.events("paused") if _near(e["detail"].get("seconds"), pause_s)]
         scene.settle()
         polls = scene.polls()
         burst = 0

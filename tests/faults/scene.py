@@ -108,7 +108,7 @@ class Scene:
 
     def start(self, *, wait: bool = True, **environment: str) -> None:
         begin = time.monotonic()
-        self.site.start(wait=wait, **environment)
+        self.site.start(wait=wait, piped=False, **environment)
         if wait:
             self.start_s.append(time.monotonic() - begin)
 
@@ -157,7 +157,7 @@ class Scene:
     def pending(self, name: str = "") -> int:
         """Segments that wait, of one uplink or of the one with the most."""
         uplinks = self.buffer()["uplinks"]
-        return max(row["pending_segments"] for key, row in uplinks.items() if name in ("", key))
+        return max(int(row["pending_segments"]) for key, row in uplinks.items() if name in ("", key))
 
     def flows(self, within_s: float = 30.0, *names: str) -> None:
         """Waits until what is read now has arrived everywhere (or at ``names``)."""
@@ -170,7 +170,13 @@ class Scene:
         """The faults are over: everything is delivered and the agent stopped. Returns how long the parks
         waited for the rest."""
         begin = time.monotonic()
-        eventually("everything waiting is delivered", self._delivered, within_s)
+        try:
+            eventually("everything waiting is delivered", self._delivered, within_s)
+        except AssertionError as error:
+            status = self.site.status()
+            rows = {row["name"]: row["reason"] for row in status["uplinks"] if not row["up"]}
+            left = {name: row["pending_segments"] for name, row in status["buffer"]["uplinks"].items()}
+            raise AssertionError(f"{error}; waiting: {left}, down: {rows}") from error
         drained_s = time.monotonic() - begin
         self.flows(ALIVE_WITHIN_S)
         self.stop()

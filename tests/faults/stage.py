@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -98,7 +98,8 @@ class Stage:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """``alone``: measures delays, so nothing runs beside it. ``spaces``: namespaces of its own (``mount``,
-    ``net``), which need root. ``tools``: programs it uses."""
+    ``net``), which need root. ``tools``: programs it uses. ``lasts_s``: about, in its short form: long ones
+    begin first."""
 
     id: str
     title: str
@@ -107,7 +108,7 @@ class Scenario:
     spaces: Sequence[str] = ()
     tools: Sequence[str] = ()
     limit_s: float = 300.0
-    facts: Mapping[str, str] = field(default_factory=dict)
+    lasts_s: float = 30.0
 
     def missing(self) -> str:
         """Why it cannot be played here; empty if it can."""

@@ -281,7 +281,7 @@ def _goodput(scene: Scene, seconds: float) -> float:
     before, read = scene.buffer()["uplinks"], _read(scene)
     time.sleep(seconds)
     after, more = scene.buffer()["uplinks"], _read(scene) - read
-    shares = [after[n]["acknowledged_samples"] - before[n]["acknowledged_samples"] for n in scene.parks]
+    shares = [int(after[n]["acknowledged_samples"] - before[n]["acknowledged_samples"]) for n in scene.parks]
     return 100 * min(shares) / max(1, more)
 
 

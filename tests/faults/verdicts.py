@@ -23,7 +23,7 @@ def problems(result: Result) -> list[str]:
 
 def table(results: Sequence[Result]) -> str:
     """One line per figure; those of the law are one line per scenario, and the law per uplink below."""
-    rows = [("F", "what was done", "figure", "value", "bound", "verdict")]
+    rows: list[tuple[str, ...]] = [("F", "what was done", "figure", "value", "bound", "verdict")]
     for result in results:
         rows += _rows(result)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

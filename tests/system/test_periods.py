@@ -1,4 +1,4 @@
-"""Minute values of a running agent, in its own store and at the park, over restarts: each once, none left out.
+"""Minute values of a running agent, in their store and at the park, over restarts: each once, none left out.
 
 The agent runs in this process under a clock that runs faster than ours: its minutes are minutes, and none of
 them takes one.
@@ -77,7 +77,7 @@ class FastClock:
         return ClockState.SYNCHRONISED
 
     async def sleep_until(self, mono_ns: int) -> None:
-        while (left_ns := mono_ns - self.mono_ns()) > 0:
+        while (left_ns := mono_ns - self.mono_ns()) > 0:  # noqa: ASYNC110 - the speed may change meanwhile
             await asyncio.sleep(min(left_ns / S / self._speed, 0.05))
 
 
@@ -107,7 +107,7 @@ async def until(clock: FastClock, time_ns: int) -> None:
 
 async def eventually(what: str, told: Callable[[], Any]) -> Any:
     async with asyncio.timeout(30):
-        while not (found := await asyncio.to_thread(told)):
+        while not (found := await asyncio.to_thread(told)):  # noqa: ASYNC110 - another process is asked
             await asyncio.sleep(0.05)
     return found
 

@@ -32,8 +32,9 @@ class _Kernel:
 def test_state(
     answer: int, marked: bool, state: ClockState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark = tmp_path / "synchronized"
+    mark = tmp_path / "timesync" / "synchronized"
     if marked:
+        mark.parent.mkdir()
         mark.touch()
     monkeypatch.setattr(clock, "_TIMESYNC_MARK", mark)
     monkeypatch.setattr(clock.ctypes, "CDLL", lambda *_, **__: _Kernel(answer))

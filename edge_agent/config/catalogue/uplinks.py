@@ -16,3 +16,10 @@ STREAM_NOT_TAKEN = Entry(
     "Delete it from 'streams', or choose another type of uplink.",
     "请从 'streams' 中删除，或改用其他类型的上行通道。",
 )
+NO_EVENT_BODY = Entry(
+    "E-CFG-345",
+    "events are to be sent too, and there is no template for them",
+    "还要发送事件，但没有事件模板",
+    "Add 'event_body', or leave events out with 'streams: [samples, periods]'.",
+    "请添加 'event_body'，或用 'streams: [samples, periods]' 不发送事件。",
+)

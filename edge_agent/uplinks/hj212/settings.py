@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, LiteralString, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from edge_agent.settings import Delay, Duration, Secret, Settings
@@ -93,8 +100,57 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-TagName = Annotated[str, Field(pattern=r"^[^.\s]+\..+$", description="device.tag")]
+def _formed(
+    pattern: str, code: LiteralString, en: str, zh: str, like_en: str, like_zh: str
+) -> AfterValidator:
+    """A text that must have this form, with what is said when it has not."""
+    form = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            raise _mistake(code, en, zh, like_en, like_zh)
+        return text
+
+    return AfterValidator(check)
+
+
+TagName = Annotated[
+    str,
+    _formed(
+        r"[^.\s]+\.\S(?:.*\S)?", "hj212_tag", "not a tag of the form DEVICE.TAG", "应写成 设备.点",
+        "Write for example stack-1.so2.", "例如写成 stack-1.so2。",
+    ),
+]  # fmt: skip
 Code = Annotated[str, AfterValidator(_checked_code)]
+SystemCode = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    _formed(
+        r"[0-9A-Z]{2}", "hj212_st", "a system code has two characters", "系统编码为两个字符",
+        "Write 31 for exhaust gas, 32 for waste water.", "废气写 31，废水写 32。",
+    ),
+]  # fmt: skip
+Serial = Annotated[
+    str,
+    _formed(
+        r"[0-9A-Za-z]{0,24}", "hj212_sn", "a serial number has at most 24 digits and letters",
+        "序列号最多 24 位数字和字母", "Copy it from the instrument.", "请按仪器铭牌填写。",
+    ),
+]  # fmt: skip
+FacilityCode = Annotated[
+    str,
+    _formed(
+        r"SB\d{1,3}", "hj212_facility", "not a facility such as SB1", "不是治理设施编码",
+        "Write SB and its number.", "写成 SB 加编号，例如 SB1。",
+    ),
+]  # fmt: skip
+InfoCode = Annotated[
+    str,
+    _formed(
+        r"[iI][1-3][1-3]\d{3}", "hj212_info", "not a code of device information", "不是现场端信息编码",
+        "Write for example i12001, the state of an instrument.", "例如写成 i12001（仪器工作状态）。",
+    ),
+]  # fmt: skip
 
 
 class FactorSettings(Settings):
@@ -110,9 +166,7 @@ class FactorSettings(Settings):
         None, description="the tag of the same device whose sums are the Cou: a volume or a mass"
     )
     total_format: Annotated[str, AfterValidator(_checked_format)] = Field("N12.3", description="of the Cou")
-    sn: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{0,24}$")] = Field(
-        "", description="serial number of its instrument, for 3019"
-    )
+    sn: Serial = Field("", description="serial number of its instrument, for 3019")
 
     @model_validator(mode="after")
     def _total_is_one(self) -> Self:
@@ -137,7 +191,7 @@ class FactorSettings(Settings):
 class FacilitySettings(Settings):
     """A facility whose daily running hours the platform wants (2041)."""
 
-    code: Annotated[str, Field(pattern=r"^SB\d{1,3}$", description="such as SB1")]
+    code: FacilityCode = Field(description="such as SB1")
     tag: TagName
     figure: Literal["sum", "last", "max"] = Field("sum", description="which figure of its day value")
 
@@ -146,7 +200,7 @@ class InfoSettings(Settings):
     """A tag that says something of a device (3020)."""
 
     factor: Code = Field(description="the PolId: of which factor the device is")
-    code: Annotated[str, Field(pattern=r"^[iI][1-3][1-3]\d{3}$", description="such as i12001")]
+    code: InfoCode = Field(description="such as i12001")
     tag: TagName
 
 
@@ -155,12 +209,10 @@ class Hj212Settings(UplinkSettings):
 
     address: Annotated[str, AfterValidator(_checked_address)] = Field(description="tcp://host:port")
     mn: Annotated[str, AfterValidator(_checked_mn)] = Field(description="the device number the platform gave")
-    pw: Annotated[Secret, AfterValidator(_checked_password)] = Field(
+    pw: Annotated[Secret, BeforeValidator(_as_text), AfterValidator(_checked_password)] = Field(
         description="its password, six characters"
     )
-    st: Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^[0-9A-Z]{2}$")] = Field(
-        description="system code: 31 exhaust gas, 32 waste water, 51 and 52 process"
-    )
+    st: SystemCode = Field(description="system code: 31 exhaust gas, 32 waste water, 51 and 52 process")
     version: Annotated[Literal["2017", "2025"], BeforeValidator(_as_text)] = Field(
         "2017", description="the edition of HJ 212 that the platform speaks"
     )
@@ -208,35 +260,45 @@ class Hj212Settings(UplinkSettings):
         False, description="hand 1012 to the guarded pipeline; otherwise only its offset is put on record"
     )
 
-    @model_validator(mode="after")
-    def _factors_fit(self) -> Self:
-        self._key_fits()
+    @field_validator("factors")
+    @classmethod
+    def _factors_fit(cls, factors: list[FactorSettings], info: ValidationInfo) -> list[FactorSettings]:
         seen: set[str] = set()
-        for factor in self.factors:
+        for factor in factors:
             if factor.code in seen:
                 raise _mistake(
                     "hj212_code_twice", f"factor {factor.code} is given twice", f"因子 {factor.code} 重复",
                     "A packet can hold one value of it: delete one of the lines.", "请删除其中一行。",
                 )  # fmt: skip
             seen.add(factor.code)
-            if not (factor.format or format_of(factor.code, edition_2025=self.version == "2025")):
+            known = format_of(factor.code, edition_2025=info.data.get("version") == "2025")
+            if not (factor.format or known):
                 raise _mistake(
                     "hj212_no_format", f"no number format is known for factor {factor.code}",
                     f"因子 {factor.code} 没有已知的数值格式",
                     "Add format, for example N5.2.", "请补充 format，例如 N5.2。",
                 )  # fmt: skip
-        return self
+        return factors
 
-    def _key_fits(self) -> None:
-        if self.sm4_key is not None and self.version != "2025":
+    @field_validator("sm4_key")
+    @classmethod
+    def _key_has_an_effect(cls, key: Secret | None, info: ValidationInfo) -> Secret | None:
+        if key is not None and info.data.get("version") == "2017":
             raise _mistake(
                 "hj212_sm4", "sm4_key has no effect with version 2017", "version 为 2017 时 sm4_key 不起作用",
                 "Write version: 2025, or delete sm4_key.", "请改为 version: 2025，或删除 sm4_key。",
             )  # fmt: skip
-        if self.key_exchange and (self.sm4_key is None or self.cipher_wire != "raw"):
+        return key
+
+    @field_validator("key_exchange")
+    @classmethod
+    def _exchange_has_a_key(cls, wanted: bool, info: ValidationInfo) -> bool:
+        given = info.data
+        if wanted and (given.get("sm4_key", "") is None or given.get("cipher_wire") == "hex_braces"):
             raise _mistake(
                 "hj212_key_exchange", "key_exchange needs sm4_key, and cipher_wire: raw",
                 "key_exchange 需要 sm4_key，且 cipher_wire 为 raw",
                 "Give the registered key as sm4_key, or delete key_exchange.",
                 "请填写已登记的密钥 sm4_key，或删除 key_exchange。",
             )  # fmt: skip
+        return wanted

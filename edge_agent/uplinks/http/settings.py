@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, LiteralString, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from edge_agent.settings import ConfigPath, Duration, Secret, Settings, Text
@@ -197,8 +197,8 @@ class HttpSettings(WebSettings):
     )
     event_body: EventTemplate | None = Field(None, description="the same for events")
     missing: Literal["omit", "null"] = Field("omit", description="what a template does without a value")
-    confirm: Annotated[Any, AfterValidator(_confirm), _CONFIRM_SCHEMA] = Field(
-        "keys", description="what counts as the destination's confirmation; with body it must be said"
+    confirm: Annotated[Literal["keys", "status"] | Confirm, BeforeValidator(_confirm), _CONFIRM_SCHEMA] = (
+        Field("keys", description="what counts as the destination's confirmation; with body it must be said")
     )
     method: Literal["POST", "PUT"] = Field("POST", description="with body only")
     content_type: Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*$")] = Field(

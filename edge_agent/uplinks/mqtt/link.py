@@ -30,6 +30,9 @@ HALF_OPEN_AFTER = 1.5
 MOST_TAKEN = 1_000_000
 """Bytes of the largest message we take (MQTT 5: told to the broker; 3.1.1: the message is passed over)."""
 
+SESSION_S = 3600
+"""How long a broker of MQTT 5 is asked to keep a session that is not clean."""
+
 _HEADER = 5  # of a packet, at most
 
 
@@ -72,6 +75,7 @@ class Call:
     will: tuple[str, bytes] | None = None
     will_retained: bool = True
     largest: int | None = None  # packet that the broker is known to take
+    clean: bool = True  # else the broker keeps what comes for us while we are away
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,9 @@ class Link:
         if self._v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = MOST_TAKEN
-            clean = {"clean_start": True, "properties": properties}
+            if not self._call.clean:
+                properties.SessionExpiryInterval = SESSION_S
+            clean = {"clean_start": self._call.clean, "properties": properties}
         # The socket is there: no address is used.
         client.connect("broker", 1, self._call.keepalive_s, **clean)
         answer = await self._greeted
@@ -366,7 +372,7 @@ def _client(call: Call, wire: Wire) -> _Client:
     client = _Client(
         CallbackAPIVersion.VERSION2,
         call.client_id,
-        clean_session=None if v5 else True,
+        clean_session=None if v5 else call.clean,
         protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
         reconnect_on_failure=False,
     )

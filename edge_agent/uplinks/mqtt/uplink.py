@@ -177,6 +177,7 @@ class MqttUplink:
             None if secret is None else secret.get_secret_value().strip("\r\n"),
             (self._status_topic, self._status("offline")) if self._status_topic else None,
             largest=settings.max_packet,
+            clean=not self._ack_topic or bool(self._command_topic),
         )
 
     async def _introduce(self, link: Link) -> None:

@@ -12,7 +12,6 @@ class PrimaryHost:
     def __init__(self) -> None:
         self.online: bool | None = None
         self._heard_ms = 0
-        self._online_ms = 0
 
     def heard(self, payload: bytes) -> bool:
         """True when this message was taken; ``online`` then holds what it says."""
@@ -20,12 +19,9 @@ class PrimaryHost:
         if said is None:
             return False
         online, time_ms = said
-        if self.online is not None and time_ms < (self._heard_ms if online else self._online_ms):
+        if self.online is not None and time_ms < self._heard_ms:
             return False
-        self.online = online
-        self._heard_ms = max(self._heard_ms, time_ms)
-        if online:
-            self._online_ms = time_ms
+        self.online, self._heard_ms = online, time_ms
         return True
 
 

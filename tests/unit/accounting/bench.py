@@ -1,4 +1,4 @@
-"""``python -m tests.unit.accounting.bench``: what derived values, counters, tallies cost. Asserts nothing."""
+"""``python -m tests.unit.accounting.bench``: what formulas, counters, period values cost. Asserts nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 
-from edge_agent.accounting.calendar import Calendar
 from edge_agent.accounting.counter import Counter, CounterSpec
 from edge_agent.accounting.derived import Derived, DerivedValues, Source
-from edge_agent.accounting.tally import Tally
+from edge_agent.accounting.period_values import PeriodProducer
+from edge_agent.config.period_values import Mean, PeriodTag, PeriodValues
+from edge_agent.config.process import TagRef
 from edge_agent.expression import Formula, Operand, compile_formula
 from edge_agent.model import Batch, Schema, Tag, ValueType
 
@@ -35,8 +36,13 @@ def main() -> None:
         say(f"formula, {name}", len(batches) * 100, lambda e=engine: [e.on_batch(b, {}) for b in batches])
     counter = Counter(CounterSpec("c", "kWh", Decimal(1), scale=Decimal("0.01"), modulus=Decimal(2**32)))
     say("counter reading", 5000, lambda: [counter.read(n * 10**9, n * 10**9, n) for n in range(5000)])
-    tally = Tally(schema, Calendar(), 3 * 10**9)
-    say("tally, per value", len(batches) * 500, lambda: [tally.put(b) for b in batches])
+    for mean in (Mean.SAMPLES, Mean.TIME):
+        refs = [TagRef("d", tag.name) for tag in tags]
+        plan = PeriodValues(tuple(PeriodTag(ref, ref, ValueType.FLOAT64, mean=mean) for ref in refs))
+        made = PeriodProducer(plan, "v")
+        say(f"sample, {mean}", len(batches) * 500, lambda p=made: [p.on_batch(b) for b in batches])
+        closing = batches[-1].time_ns + 60 * 10**9
+        say(f"minute, {mean}", 500 * 7, lambda p=made, at=closing: p.tick(0, at))
 
 
 def say(what: str, count: int, work: Callable[[], object]) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 from edge_agent.accounting.period_values import Closed, PeriodProducer
 from edge_agent.config.period_values import Mean, PeriodTag, PeriodValues
 from edge_agent.config.process import TagRef
-from edge_agent.model import Batch, Event, Level, Scaling, Schema, Tag, ValueType
+from edge_agent.model import Batch, Event, Level, Quality, Scaling, Schema, Tag, ValueType
 
 S = 10**9
+MINUTE, HOUR, DAY = 60 * S, 3600 * S, 86_400 * S
+COMM, FAULT, STOPPED = int(Quality.BAD_COMM), int(Quality.BAD_DEVICE), int(Quality.UNCERTAIN_STOPPED)
 MIDNIGHT = 1_767_196_800 * S  # of Beijing, 2026-01-01
 GRACE_S = 5.0
 
@@ -84,3 +86,12 @@ def schema_of(
     scaling: Scaling | None = None,
 ) -> Schema:
     return Schema.of(device, group, "v", [Tag(name, "", type_, scaling=scaling) for name in names])
+
+
+def fill(
+    plant: Plant, start: int, end: int, every_s: float = 1.0, quality: int = 0, value: float = 1.0
+) -> None:
+    at = start
+    while at < end:
+        plant.say(at, value if quality < 0x80 else None, quality=quality)
+        at += round(every_s * S)

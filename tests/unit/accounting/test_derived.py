@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_agent.accounting import Accounting, CounterSpec, Derived, Period, Plan, Source
+from edge_agent.accounting import Accounting, CounterSpec, Derived, Plan, Source
 from edge_agent.accounting.decimals import decimal
 from edge_agent.expression import Definition, Operand, compile_together
 from edge_agent.model import Batch, ClockState, Quality, Scaling, Schema, Tag, ValueType
@@ -38,7 +38,7 @@ class Line:
             CounterSpec("m.energy", "kWh", decimal(10), modulus=decimal(2**32)),
             CounterSpec("m.mass", "kg", decimal(10)),
         ]
-        plan = Plan("derived", derived, counters, sources=sources, tallied={("derived", "m.fast"): 3.0})
+        plan = Plan("derived", derived, counters, sources=sources)
         self.accounting = Accounting(plan, "v7")
         self.schemas = {g: Schema.of("m", g, "v7", tags) for g, (tags, _) in GROUPS.items()}
 
@@ -112,15 +112,6 @@ def test_specific_energy_over_the_last_minute_follows_the_counters() -> None:
     for step in range(10, 20):
         made = line.say("slow", 10 * step, 500, 118.0)
     assert told(made)["specific"][0] is None  # nothing was produced
-
-
-def test_derived_values_are_tallied_like_measured_ones() -> None:
-    line = Line(twice="n * 2")
-    for second in range(60):
-        line.say("fast", second, 1, 3)
-    result = line.accounting.tick(66 * SECOND, WALL + 66 * SECOND)
-    ((period, batch),) = result.periods
-    assert period is Period.MINUTE and told(batch)["twice.avg"] == (6.0, 0)
 
 
 def test_batches_of_other_devices_cost_nothing_and_give_nothing() -> None:

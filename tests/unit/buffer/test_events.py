@@ -198,6 +198,8 @@ async def test_a_loss_of_samples_becomes_an_event(tmp_path: Path) -> None:
     assert buffer.unreported_losses() == losses, "a row once handed out never changes"
     buffer.mark_reported(losses)
     await buffer.flush()
+    assert buffer.unreported_losses() == [], "not at every flush of a long outage"
+    await clock.advance(600)
     (second,) = buffer.unreported_losses()
     assert losses[0].n_samples is not None and second.n_samples is not None
     assert losses[0].n_samples + second.n_samples == buffer.lost_samples

@@ -8,7 +8,9 @@ import pytest
 
 from edge_agent.config import Configuration, ConfigurationError, load_with_warnings, places_of
 from edge_agent.config.period_reader import VALUE_BYTES
+from edge_agent.config.period_shapes import PeriodFile, PeriodsFile
 from edge_agent.config.period_values import Beside, Mean, PeriodTag
+from edge_agent.config.plugins import keys_of
 from edge_agent.config.process import TagRef
 from edge_agent.model import Scaling
 from tests.unit.config.test_derived import write
@@ -23,7 +25,8 @@ running,co:0,bool,fast,,
 name,hr:20,string[8],fast,,
 kwh,hr:30,uint32,slow,kWh,0.01
 """
-DEVICE = "device: stack\ndriver: modbus\nlink: tcp://127.0.0.1:1502\npoll: {fast: 1s, slow: 10s}\ntags: stack.csv\n"
+LINK = "driver: modbus\nlink: tcp://127.0.0.1:1502\n"
+DEVICE = f"device: stack\n{LINK}poll: {{fast: 1s, slow: 10s}}\ntags: stack.csv\n"
 METER = "counters:\n  - {tag: stack.kwh, name: electricity, nameplate: 500 kW}\n"
 
 
@@ -129,3 +132,34 @@ def test_nothing_written_leaves_the_version_as_it_was(tmp_path: Path) -> None:
     assert bare.version == said.version != other.version
     assert chosen.version not in (bare.version, other.version)
     assert other.periods.grace_s == 6.0
+
+
+# --- the pages ----------------------------------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[3] / "docs"
+PAGES = ["periods.md", "periods.zh-CN.md"]
+STACK = """name,address,type,group,unit
+so2,hr:0,float32,fast,mg/m3
+nox,hr:2,float32,fast,mg/m3
+dust,hr:4,float32,fast,mg/m3
+power,hr:6,float32,fast,kW
+service_switch,co:0,bool,fast,
+analyser_state,hr:8,uint16,fast,
+"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_example_of_the_page_loads(name: str, tmp_path: Path) -> None:
+    example = (DOCS / name).read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    files = {"edge-agent.yaml": AGENT, "devices.d/stack-1.yaml": example, "tags.d/stack-1.csv": STACK}
+    write(tmp_path, files)
+    found, warnings = load_with_warnings(tmp_path, environ={})
+    assert [tag.tag.tag for tag in found.periods.tags] == ["so2", "nox", "dust", "power"]
+    assert [w.code for w in warnings] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_names_every_key(name: str) -> None:
+    text = (DOCS / name).read_text(encoding="utf-8")
+    assert [key for key in keys_of(PeriodFile) if f"`{key}`" not in text] == []
+    assert [key for key in keys_of(PeriodsFile) if f"`periods.{key}`" not in text] == []

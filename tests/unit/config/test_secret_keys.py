@@ -9,8 +9,8 @@ from edge_agent.config.located import Source, is_secret_key
 
 @pytest.mark.parametrize(
     "key",
-    ["pw", "PW", "mqtt_pw", "pw_2", "sm4_key", "sm4key", "password", "passwd", "token", "api_key", "client_secret",
-     "private_key", "pwd", "credentials"],
+    ["pw", "PW", "mqtt_pw", "pw_2", "sm4_key", "sm4key", "password", "passwd", "token", "api_key", "pwd",
+     "client_secret", "private_key", "credentials"],
 )  # fmt: skip
 def test_names_of_secrets(key: str) -> None:
     assert is_secret_key(key)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
+import json
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -158,3 +161,24 @@ async def test_the_control_port_tells_values(park: InfluxPark) -> None:
         async with http.get(f"{url}/report") as reply:
             report: Any = await reply.json()
     assert report["points"] == 1
+
+
+async def test_as_a_process_of_its_own() -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hardware_mocks", "influx-park", "--secret", "s3cret", "--with-parent",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert child.stdout is not None
+        async with asyncio.timeout(20):
+            ports = json.loads(await child.stdout.readline())
+        async with aiohttp.ClientSession() as http:
+            url = f"http://127.0.0.1:{ports['park']}/write?db=lineside"
+            async with http.post(url, data=b"m f=1 1", headers={"Authorization": "Bearer s3cret"}) as reply:
+                assert reply.status == 204
+            async with http.get(f"http://127.0.0.1:{ports['park_control']}/report") as reply:
+                assert (await reply.json())["points"] == 1
+    finally:
+        child.terminate()
+        async with asyncio.timeout(10):
+            assert await child.wait() == 0

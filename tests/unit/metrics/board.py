@@ -105,6 +105,40 @@ BUFFER = {
 }
 
 
+STORAGE: dict[str, Any] = {
+    "stores": {
+        "samples": {
+            "state": "ok",
+            "quota_bytes": 4_000_000_000,
+            "quota_used_ratio": 0.42,
+            "unsent_ratio": 0.05,
+            "thinning": False,
+            "outage_hours_left": 812.5,
+            "disk_free_bytes": 9_000_000_000,
+            "salvaged_samples": 0,
+            "oldest_unsent_ns": TIME_NS - 3 * SECOND_NS,
+        },
+        "events": {
+            "state": "ok",
+            "quota_bytes": 200_000_000,
+            "quota_used_ratio": 0.01,
+            "unsent_ratio": 0.0,
+            "thinning": False,
+            "outage_hours_left": None,
+            "disk_free_bytes": 9_000_000_000,
+            "events_dropped": 0,
+            "oldest_unsent_ns": None,
+        },
+    },
+    "written": {
+        "disks": ["mmcblk0"],
+        "device_bytes": 7_000_000,
+        "own_bytes": 5_000_000,
+        "own_source": "kernel",
+        "own_day_bytes": 4_000_000,
+        "daily_budget_bytes": 1_500_000_000,
+    },
+}
 WRITES: dict[str, Any] = {
     "outcomes": {"done": 7, "reverted": 1, "dry_run": 0, "refused": 12, "failed": 0, "mismatch": 2},
     "writables": [
@@ -132,6 +166,7 @@ def make_board() -> Board:
     board.alarms = lambda: {"rows": [dict(ALARM)], "kpi": dict(ALARM_FIGURES)}
     board.writes = lambda: dict(WRITES)
     board.buffer = lambda: dict(BUFFER)
+    board.storage = lambda: dict(STORAGE)
     return board
 
 

@@ -253,6 +253,15 @@ def test_a_store_that_cannot_write_is_degraded() -> None:
     assert series(board, "edgeagent_buffer_degraded") == {(): 1}
 
 
+def test_period_values_have_series_where_there_are_any() -> None:
+    board = make_board()
+    assert "edgeagent_periods_" not in text(board)
+    mine = {"state": "degraded", "bytes": 7, "quota_bytes": 8, "in_memory_samples": 1, "committed_samples": 2}
+    board.buffer = lambda: BUFFER | {"periods": mine | {"late_samples": 3}}
+    assert series(board, "edgeagent_periods_late_samples_total") == {(): 3}
+    assert series(board, "edgeagent_periods_degraded") == {(): 1}
+
+
 def test_labels_are_escaped() -> None:
     assert series(make_board(), "edgeagent_device_info")["oven-1", "s7", 's7://"Halle \\ 2"'] == 1
 

@@ -51,7 +51,7 @@ def test_every_alert_says_what_and_what_to_do() -> None:
 
 def test_rules_speak_only_of_metrics_that_exist() -> None:
     declared = [value for value in vars(names).values() if isinstance(value, Name)]
-    known = {name.name for name in [*declared, *names.BUFFER.values()]}
+    known = {name.name for name in [*declared, *names.BUFFER.values(), *names.STORE.values()]}
     text = "\n".join(rule["expr"] for rule in rules())
     used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"edgeagent_\w+", text)}
     assert used and used <= known

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
+from edge_agent.config import load, load_with_warnings
 from edge_agent.settings import Record, Sealed
+from edge_agent.uplink import Stream
 from edge_agent.uplinks.hj212 import PLUGIN
 from edge_agent.uplinks.hj212.address import parse
 from edge_agent.uplinks.hj212.assembly import mapping
@@ -17,6 +22,7 @@ from edge_agent.uplinks.hj212.settings import Hj212Settings
 
 from .vectors import MN
 
+ROOT = Path(__file__).parents[3]
 GOOD: dict[str, Any] = {
     "address": "tcp://park.example:9001",
     "mn": MN,
@@ -46,7 +52,36 @@ def test_defaults() -> None:
 
 
 def test_numbers_without_quotes_are_understood() -> None:
-    assert made(st=31, version=2025).st == "31"
+    found = made(st=31, version=2025, pw=654321)
+    assert (found.st, found.version, found.pw.get_secret_value()) == ("31", "2025", "654321")
+
+
+def test_a_total_of_its_own() -> None:
+    for code in ("w00000", "a00000", "x12345"):
+        (found,) = mapping(made(factors=[{"tag": "a.b", "code": code, "total": "a.b", "format": "N4"}]))
+        assert (found.total, str(found.total_format)) == ("a.b", "N12.3")
+    (mass,) = mapping(made(factors=[{"tag": "a.b", "code": "w01018", "total": "a.kg"}]))
+    assert mass.total == "a.kg"
+
+
+def test_the_example_is_sound(tmp_path: Path) -> None:
+    """As it is, and with what a technician is told to do."""
+    example = tmp_path / "hj212-stack"
+    shutil.copytree(ROOT / "config/examples/hj212-stack", example)
+    assert load(example, environ={}).uplinks == ()
+    text = (example / "edge-agent.yaml").read_text(encoding="utf-8")
+    head, _, rest = text.partition("# uplinks:")
+    shown = re.sub(r"^# ?", "", "# uplinks:" + rest, flags=re.MULTILINE)
+    (example / "edge-agent.yaml").write_text(head + shown, encoding="utf-8")
+    (example / "secrets").mkdir()
+    (example / "secrets" / "park_pw").write_text("123456")
+    (example / "secrets" / "park_pw").chmod(0o640)
+    configuration, warnings = load_with_warnings(example, environ={})
+    assert warnings == ()
+    (uplink,) = configuration.uplinks
+    assert uplink.selection.streams == {Stream.SAMPLES, Stream.PERIODS}
+    assert [f.code for f in mapping(cast("Hj212Settings", uplink.settings))] == ["a21026", "a34013", "a00000"]
+    assert {str(t.tag) for t in configuration.periods.tags} == {"stack-1.so2", "stack-1.dust", "stack-1.flow"}
 
 
 def test_the_edition_decides_the_format() -> None:
@@ -69,10 +104,21 @@ def test_the_edition_decides_the_format() -> None:
         ({"pw": "12;456"}, "hj212_pw"),
         ({"pw": "12 456"}, "hj212_pw"),
         ({"pw": "12&456"}, "hj212_pw"),
-        ({"st": "3"}, "string_pattern_mismatch"),
+        ({"st": "3"}, "hj212_st"),
+        ({"st": "3a"}, "hj212_st"),
         ({"version": "2005"}, "literal_error"),
         ({"factors": []}, "too_short"),
-        ({"factors": [{"tag": "so2", "code": "a21026"}]}, "string_pattern_mismatch"),
+        ({"factors": [{"tag": "so2", "code": "a21026"}]}, "hj212_tag"),
+        ({"factors": [{"tag": "a. ", "code": "a21026"}]}, "hj212_tag"),
+        ({"factors": [{"tag": "a.b", "code": "a21026", "sn": "A;B"}]}, "hj212_sn"),
+        ({"factors": [{"tag": "a.b", "code": "a21026", "total": "a.b"}]}, "hj212_total"),
+        ({"factors": [{"tag": "a.b", "code": "w01018", "total": "b.c"}]}, "hj212_total_device"),
+        ({"running_hours": [{"code": "1", "tag": "a.b"}]}, "hj212_facility"),
+        ({"infos": [{"factor": "a21026", "code": "i4", "tag": "a.b"}]}, "hj212_info"),
+        ({"key_exchange": True, "version": "2025"}, "hj212_key_exchange"),
+        ({"mn": 123456}, "string_type"),
+        ({"min_interval": 7}, "literal_error"),
+        ({"backfill_per_min": 29}, "greater_than_equal"),
         ({"factors": [{"tag": "a.b", "code": "a2;"}]}, "hj212_code"),
         ({"factors": [{"tag": "a.b", "code": "a21026", "format": "5.2"}]}, "hj212_format"),
         ({"factors": [{"tag": "a.b", "code": "d20105"}]}, "hj212_no_format"),

@@ -146,6 +146,25 @@ async def test_twice_the_same_confirmation(acking: Park, opened: Opened, host: R
     assert set(host.confirmed) == {ONE}
 
 
+async def test_confirmations_that_come_while_we_are_away_wait_at_the_broker(
+    acking: Park, opened: Opened, host: RecordingHost
+) -> None:
+    async with opened(acking) as uplink:
+        await uplink.send([segment(1)])
+    assert not acking.broker.connects[0].clean
+    await until(lambda: not acking.broker.clients, "never left")
+    acking.say({"agent": AGENT, "acknowledged": ["samples/7/1"]})
+    assert host.confirmed == []
+    async with opened(acking):
+        await until(lambda: host.confirmed == [ONE], "the broker forgot it")
+
+
+async def test_requests_to_write_never_wait_at_the_broker(acking: Park, opened: Opened) -> None:
+    """What somebody wanted an hour ago must not be done now."""
+    async with opened(acking, command_topic="lineside/{agent}/command"):
+        assert acking.broker.connects[0].clean
+
+
 async def test_a_subscriber_need_not_be_there(acking: Park, opened: Opened) -> None:
     """The platform's word counts: whether anybody was subscribed just now does not matter."""
     acking.broker.listeners.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -275,6 +275,32 @@ async def test_data_waits_for_the_rebirth_that_was_asked(line: Line) -> None:
     await line.clock.advance(1)
     await sending
     assert [kind for kind, _ in line.ledger.log][:2] == ["NBIRTH", "NBIRTH"]
+
+
+async def test_a_rebirth_does_not_wait_for_the_end_of_a_long_message(line: Line) -> None:
+    uplink = await line.connected()
+    await line.clock.advance(1)
+    line.ledger.take = _asking(line.ledger.take, line.served.ask_rebirth)  # type: ignore[method-assign]
+    await uplink.send([live(seq) for seq in range(1, 400)])
+    kinds = [kind for kind, _ in line.ledger.log]
+    again = kinds.index("NBIRTH", 1)
+    assert "DDATA" in kinds[:again]
+    assert kinds[again + 1] == "DBIRTH", "no data between the births"
+    assert kinds[-1] == "DDATA"
+    assert line.ledger.gaps == 0
+
+
+def _asking(take: Callable[[str, bytes], str | None], ask: Callable[[], None]) -> Callable[..., str | None]:
+    """At the first datum."""
+    asked: list[bool] = []
+
+    def hear(topic: str, data: bytes) -> str | None:
+        if "/DDATA/" in topic and not asked:
+            asked.append(True)
+            ask()
+        return take(topic, data)
+
+    return hear
 
 
 async def test_a_write_goes_to_the_guarded_pipeline(line: Line) -> None:
