@@ -38,7 +38,7 @@ tools: ## Programs the tests need from Debian's packages (only when allowed to i
 test: $(VENV)/dev.stamp tools ## All tests but the long fault and crash suites
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
-test-faults: $(VENV)/dev.stamp ## Hostile and dead devices, kill -9, at length (RUNS=8: short, with 8 kills; SEED=1)
+test-faults: $(VENV)/dev.stamp ## Hostile and dead devices, and all faults of docs/faults.md (RUNS=8: short, with 8 kills; SEED=1)
 	@$(BIN)/python -m tests.faults $(if $(RUNS),--quick --kills $(RUNS)) $(if $(SEED),--seed $(SEED))
 
 test-interop: $(VENV)/dev.stamp ## Against pyModbusTCP, the C library snap7, node-opcua and sparkplug-payload; installs them in var/

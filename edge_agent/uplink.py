@@ -172,10 +172,15 @@ def __getattr__(name: str) -> Any:
 @dataclass(frozen=True, slots=True)
 class UplinkPlugin:
     """What an entry point in the group ``edge_agent.uplinks`` names. ``settings`` as in a driver.
-    ``streams``: what this kind of destination can take; a store of another stream never waits for it."""
+    ``streams``: what this kind of destination can take; a store of another stream never waits for it.
+    ``confirms_on_connection``: a unit answered PENDING is confirmed on the same connection or not at all, so
+    that after its end it goes again at once. ``waiting``: so many units may wait for late confirmations in
+    each lane, where the time they take would otherwise bound the rate; 0: a few messages' worth."""
 
     settings: type[UplinkSettings]
     open: Callable[[Any, Host], Uplink]
     endpoint: Callable[[Any], str]  # for people and logs; without credentials
     streams: frozenset[Stream] = frozenset(Stream)
+    confirms_on_connection: bool = False
+    waiting: int = 0
     api: int = API_VERSION

@@ -85,7 +85,9 @@ class Park:
 
     async def set_mood(self, mood: Mood) -> None:
         await self._cancel_return()
-        self.mood = mood
+        hung, self.mood = self.mood.mode == "hang", mood
+        if hung:
+            await self._shut()  # what came until now is never stored, read or not
         if mood.mode != "vanish":
             await self._open()
             return

@@ -59,6 +59,7 @@ class Ledger:
         self.duplicates = 0
         self.changed = 0  # the same (metric, time) with another value
         self.gaps = 0
+        self.stale_deaths = 0
         self.historical = 0
         self.messages: Counter[str] = Counter()
 
@@ -127,7 +128,10 @@ class Ledger:
             self._broke(f"NDEATH with the metrics {[m.name for m in payload.metrics]}")
             return
         if state.online and typed(payload.metrics[0], 4) != state.bd_seq:
-            return  # the will of a connection before this one
+            self.stale_deaths += (
+                1  # the will of a connection before this one, or one that does not fit its birth
+            )
+            return
         state.online = False
         state.devices.clear()
 

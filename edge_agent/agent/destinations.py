@@ -43,7 +43,6 @@ class Destinations:
         self._history = history
         self._hooks = Hooks(
             event=flow.event,
-            current=self._current,
             ask=ask,
             keep=notes.keep,
             recall=notes.recall,
@@ -55,8 +54,9 @@ class Destinations:
         self._known: list[Store] = []
         self._running: dict[str, tuple[UplinkConfig, Forwarder, asyncio.Task[None]]] = {}
 
-    def _current(self) -> Sequence[Batch]:
-        return [g.latest for d in self._board.devices.values() for g in d.groups.values() if g.latest]
+    def _current(self, selection: Selection) -> Sequence[Batch]:
+        latest = (g.latest for d in self._board.devices.values() for g in d.groups.values())
+        return [selection.narrowed(b) for b in latest if b is not None and selection.wants(b.schema)]
 
     async def apply(self, configuration: Configuration) -> None:
         wanted = {u.name: u for u in configuration.uplinks}
@@ -83,7 +83,11 @@ class Destinations:
             clock=self._clock,
             row=row,
             log=self._speaker,
-            hooks=replace(self._hooks, history=partial(self._of_history, config.selection)),
+            hooks=replace(
+                self._hooks,
+                current=partial(self._current, config.selection),
+                history=partial(self._of_history, config.selection),
+            ),
         )
 
     async def _of_history(

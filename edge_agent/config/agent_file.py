@@ -93,8 +93,9 @@ def _check_events(
     document: Document, path: Path, settings: BaseModel, streams: frozenset[Stream], collector: Collector
 ) -> None:
     """Events for which there is no template; of any uplink that has these keys."""
-    body, event_body = getattr(settings, "body", None), getattr(settings, "event_body", None)
-    if body is not None and event_body is None and Stream.EVENT in streams and hasattr(settings, "event_body"):
+    if Stream.EVENT not in streams or not hasattr(settings, "event_body"):
+        return
+    if getattr(settings, "body", None) is not None and settings.event_body is None:
         at: Path = (*path, "body")
         collector.add(document.source, document.key(at), c.NO_EVENT_BODY, at)
 

@@ -86,7 +86,9 @@ class Forwarder:
         self._host = AgentHost(
             agent, config.name, line, hooks, self._confirmed, self._rejected_late, self._connection_lost
         )
-        self._outbox = Outbox(config.name, stores, config.max_segments, row, clock)
+        self._outbox = Outbox(
+            config.name, stores, config.max_segments, row, clock, waiting=config.plugin.waiting
+        )
         self._standing = Standing(row, clock, log, hooks)
         self._backoff = Backoff(random or Random(), timing.backoff_base_s, timing.backoff_cap_s)
         self._wake = asyncio.Event()
@@ -145,6 +147,8 @@ class Forwarder:
         finally:
             if uplink is not None:
                 await _close(uplink)
+            if self._config.plugin.confirms_on_connection:
+                self._outbox.held.lift_pending()
 
     async def _serve(self, uplink: Uplink, *, once: bool) -> None:
         while True:

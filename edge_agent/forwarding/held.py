@@ -7,7 +7,7 @@ returns everything unsettled, oldest first, so forwarding asks for that many mor
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent.uplink import Envelope, Key
 
@@ -60,6 +60,14 @@ class Held:
         """When the next one may go again."""
         now = self._mono_ns()
         return min((h.until_ns for h in self._holds.values() if h.until_ns > now), default=None)
+
+    def lift_pending(self) -> None:
+        """Nobody will confirm them any more: they may go again. A confirmation that still comes counts."""
+        now = self._mono_ns()
+        self._holds = {
+            key: replace(hold, until_ns=min(hold.until_ns, now), pending=False) if hold.pending else hold
+            for key, hold in self._holds.items()
+        }
 
     def lift_deferrals(self) -> None:
         self._holds = {key: hold for key, hold in self._holds.items() if hold.pending}

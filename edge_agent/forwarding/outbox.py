@@ -25,12 +25,20 @@ _NO_LIMIT = 2**31 - 1
 
 class Outbox:
     def __init__(
-        self, uplink: str, stores: Sequence[Store], max_items: int, row: UplinkRow, clock: Clock
+        self,
+        uplink: str,
+        stores: Sequence[Store],
+        max_items: int,
+        row: UplinkRow,
+        clock: Clock,
+        *,
+        waiting: int = 0,
     ) -> None:
+        """``waiting``: so many units may wait in each lane, if that is more than a few messages' worth."""
         self._uplink = uplink
         self._stores = sorted(stores, key=lambda store: store.stream != Stream.EVENT)
         self._by_stream = {store.stream: store for store in stores}
-        self._window = WINDOW_MESSAGES * max_items
+        self._window = max(WINDOW_MESSAGES * max_items, waiting)
         self._row = row
         self._out: dict[Key, Envelope] = {}
         self._suspects: list[list[Envelope]] = []

@@ -162,7 +162,16 @@ BUFFER_COMMIT = _histogram("buffer_commit_duration_seconds", "Time one commit to
 BUFFER_LOST = _counter("buffer_lost_samples", "Samples written off in the loss ledger.", "reason")
 BUFFER_UNKNOWN = _counter("buffer_losses_unknown_extent", "Losses of unknown size.", "reason")
 # Exported from the start with 0: Prometheus cannot see a counter rise from nothing.
-LOSSES = ("memory", "thinned", "quota", "corrupt", "uplink_removed", "selection_changed", "dropped", "unencodable")
+LOSSES = (
+    "memory",
+    "thinned",
+    "quota",
+    "corrupt",
+    "uplink_removed",
+    "selection_changed",
+    "dropped",
+    "unencodable",
+)
 LOSSES_UNKNOWN = ("unclean_stop", "quarantined_database", "missing_database")
 
 STORE = {  # key of a store's row -> metric
@@ -170,15 +179,15 @@ STORE = {  # key of a store's row -> metric
     "quota_used_ratio": _gauge("store_used_ratio", "Share of that quota in use.", "store"),
     "unsent_ratio": _gauge("store_unsent_ratio", "Share of that quota held by undelivered data.", "store"),
     "thinning": _gauge("store_thinning", "Whether one reading in five is kept, for want of room.", "store"),
-    "outage_hours_left": _gauge(
-        "store_outage_hours_left", "Until undelivered data is lost, at the rate of the last hour.", "store"
-    ),
     "disk_free_bytes": _gauge("store_disk_free_bytes", "Free space on the disk below.", "store"),
     "events_dropped": _counter("store_events_dropped", "Events given up before delivery.", "store"),
     "salvaged_samples": _counter(
         "store_salvaged_samples", "Samples saved of stores that were set aside.", "store"
     ),
 }
+STORE_OUTAGE = _gauge(
+    "store_outage_seconds_left", "Until undelivered data is lost, at the rate of the last hour.", "store"
+)
 STORE_OLDEST = _gauge(
     "store_oldest_unsent_timestamp_seconds", "Oldest undelivered data of the store, Unix time.", "store"
 )

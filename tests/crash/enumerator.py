@@ -154,6 +154,6 @@ async def _walk(part: Sequence[Cut], seed: str, folder: Path) -> list[tuple[Cut,
         random = Random(f"{seed}/{cut}")
         state = disk.draw(random)
         lay_out(state, folder, random)
-        case = Case(copy.deepcopy(said), known.all_said, known.left, cut.lies)
+        case = Case(copy.deepcopy(said), known.all_said, known.left, cut.lies, cut.story == "agent")
         out.append((cut, await judge(folder, case, twice=number % _TWICE == 0)))
     return out

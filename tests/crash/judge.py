@@ -19,7 +19,13 @@ from edge_agent.model import Event, Schema
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Envelope, Lane, Stream
 from tests.crash.disk import State
-from tests.crash.told import Told, digest_of, digest_of_event
+from tests.crash.told import (
+    Told,
+    as_on_the_wire,
+    digest_of,
+    digest_of_event,
+    event_as_on_the_wire,
+)
 from tests.unit.buffer.plant import PRESS, batch_of, event_of
 
 Unit = tuple[int, int]
@@ -77,6 +83,7 @@ class Case:
     all_said: Told
     left: Mapping[str, frozenset[Unit]]
     lies: int = 0
+    wire: bool = False  # the promises are a park's, which has no nanoseconds
 
 
 @dataclass(slots=True)
@@ -128,6 +135,8 @@ class Trial:
         self.verdict = verdict
         self.clock = ManualClock(case.said.time_ns + DAY_NS, 5 * 10**11)
         self.clock.boot_id = "after the cut"
+        self.digest_of = as_on_the_wire if case.wire else digest_of
+        self.digest_of_event = event_as_on_the_wire if case.wire else digest_of_event
         self.buffers: dict[str, Buffer] = {}
         self.made_anew: set[str] = set()
         self.events: EventStore
@@ -216,12 +225,30 @@ class Trial:
                     (self.said.time_ns + DAY_NS,),
                 )
                 stored.losses = [Loss(*row) for row in rows]
-                stored.units = dict(_events(connection) if stream == "event" else _segments(connection))
+                stored.units = dict(self.events_in(connection) if stream == "event" else self.segments_in(connection))
             except sqlite3.DatabaseError as error:
                 stored.check = str(error)
         if stored.check != "ok" and not self.lenient(stream):
             self.verdict.add("corrupt", f"{path.name}: {stored.check}")
         return stored
+
+    def segments_in(self, connection: sqlite3.Connection) -> Iterator[tuple[Unit, str]]:
+        schemas = dict(connection.execute("SELECT digest, body FROM schema"))
+        codec = Codec()
+        for seq, epoch, schema, body in connection.execute("SELECT seq, epoch, schema, body FROM segment"):
+            try:
+                batches = codec.decode(Schema.from_dict(json.loads(schemas[schema])), body)
+                yield (epoch, seq), self.digest_of(batches)
+            except (SegmentCorrupt, KeyError, ValueError, TypeError):
+                yield (epoch, seq), ""
+
+    def events_in(self, connection: sqlite3.Connection) -> Iterator[tuple[Unit, str]]:
+        rows = connection.execute("SELECT seq, epoch, kind, source, time_ns, body FROM event")
+        for seq, epoch, kind, source, time_ns, body in rows:
+            try:
+                yield (epoch, seq), self.digest_of_event(Event(kind, source, time_ns, *json.loads(body)))
+            except (ValueError, TypeError):
+                yield (epoch, seq), ""
 
     def content(self, stream: str, stored: Stored, taken: Mapping[str, Mapping[Unit, str]]) -> None:
         known = self.case.all_said.kept.get(stream, {})
@@ -284,7 +311,7 @@ class Trial:
                 )
                 for item in items:
                     unit = item.key.epoch, item.key.seq
-                    mine[unit] = digest_of_event(item.event) if item.event else digest_of(item.batches)
+                    mine[unit] = self.digest_of_event(item.event) if item.event else self.digest_of(item.batches)
         return found
 
     def counters(self, stream: str, taken: Mapping[str, Mapping[Unit, str]]) -> None:
@@ -378,26 +405,6 @@ class Trial:
             info = store.info()
             if info["losses"]["unknown_extent"]:
                 self.verdict.add("ledger", f"{stream} after a clean stop: {info['losses']}")
-
-
-def _segments(connection: sqlite3.Connection) -> Iterator[tuple[Unit, str]]:
-    schemas = dict(connection.execute("SELECT digest, body FROM schema"))
-    codec = Codec()
-    for seq, epoch, schema, body in connection.execute("SELECT seq, epoch, schema, body FROM segment"):
-        try:
-            batches = codec.decode(Schema.from_dict(json.loads(schemas[schema])), body)
-            yield (epoch, seq), digest_of(batches)
-        except (SegmentCorrupt, KeyError, ValueError, TypeError):
-            yield (epoch, seq), ""
-
-
-def _events(connection: sqlite3.Connection) -> Iterator[tuple[Unit, str]]:
-    rows = connection.execute("SELECT seq, epoch, kind, source, time_ns, body FROM event")
-    for seq, epoch, kind, source, time_ns, body in rows:
-        try:
-            yield (epoch, seq), digest_of_event(Event(kind, source, time_ns, *json.loads(body)))
-        except (ValueError, TypeError):
-            yield (epoch, seq), ""
 
 
 def _chosen(tags: Sequence[str]) -> frozenset[str]:

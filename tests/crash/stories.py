@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from edge_agent.buffer import Buffer, EventStore, Notes, Tuning
+from edge_agent.config import load, save_last_good
 from edge_agent.config.model import BufferConfig, Selection
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Envelope, Lane, Stream
@@ -246,12 +248,28 @@ STORIES: dict[str, Sequence[Run]] = {
         Run(5, forget=True),
     ),
     "full": (Run(40, clean=False, wants=BOTH, full=True), Run(10, wants=BOTH)),
+    "config": (),
 }
-"""``config`` and ``agent`` are recorded otherwise: see ``record.py``."""
+"""One more, ``agent``, is the agent itself: see ``site.py``."""
+
+
+def save_configurations(state: Path, say: Say) -> None:
+    """As the agent does at every start and reload, with another configuration each time."""
+    with TemporaryDirectory(prefix="lineside-crash-") as name:
+        folder = Path(name)
+        for number in range(6):
+            text = f"line: line-{number}\nstate_dir: {state}\n# {'x' * 700 * number}\n"
+            (folder / "edge-agent.yaml").write_text(text, encoding="utf-8")
+            configuration = load(folder)
+            say(saves=configuration.version)
+            save_last_good(configuration, state)
+            say(has_saved=configuration.version)
 
 
 def tell(story: str, directory: Path, say: Say, seed: str) -> None:
     """Every run is a process of its own, forked here, so that it can end like one that is killed."""
+    if story == "config":
+        save_configurations(directory, say)
     for number, run in enumerate(STORIES[story]):
         prepare(directory, run, say)
         pid = os.fork()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,29 @@ def digest_of(batches: Iterable[Batch]) -> str:
         (b.schema.digest, b.time_ns, b.mono_ns, b.values, b.quality, b.offsets_ns, int(b.clock)) for b in batches
     ]
     return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+def wire_digest(schema: str, times_us: Sequence[int], values: Sequence[Sequence[object]]) -> str:
+    """Of what a park sees of a segment."""
+    return hashlib.blake2b(json.dumps([schema, times_us, values]).encode(), digest_size=8).hexdigest()
+
+
+def wire_digest_of_event(event: Mapping[str, Any]) -> str:
+    """Of an element of ``events``."""
+    parts = [event[name] for name in ("kind", "source", "time_us", "config_version", "detail")]
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def as_on_the_wire(batches: Sequence[Batch]) -> str:
+    times_us = [batch.time_ns // 1000 for batch in batches]
+    return wire_digest(batches[0].schema.digest, times_us, [batch.values for batch in batches])
+
+
+def event_as_on_the_wire(event: Event) -> str:
+    return wire_digest_of_event({
+        "kind": event.kind, "source": event.source, "time_us": event.time_ns // 1000,
+        "config_version": event.config_version, "detail": event.detail,
+    })  # fmt: skip
 
 
 def digest_of_event(event: Event) -> str:

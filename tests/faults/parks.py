@@ -73,7 +73,7 @@ class _Platform:
 
     @property
     def proxy(self) -> Proxy:
-        """The first question waits until the receiver is ready; until then others can be started beside it."""
+        """The first question waits until the receiver is ready; until then others start beside it."""
         if self._proxy is None:
             self._proxy = Proxy(int(self.child.ports[self.port]))
         return self._proxy

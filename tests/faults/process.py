@@ -136,7 +136,7 @@ def _near(seconds: object, wanted_s: float) -> bool:
 
 
 SCENARIOS = (
-    Scenario("F4", "kill -9 at random", kill_at_random, alone=True, limit_s=3600),
+    Scenario("F4", "kill -9 at random", kill_at_random, alone=True, limit_s=7200, lasts_s=45),
     Scenario("F5", "SIGTERM under load", end_under_load),
     Scenario("F6", "suspended process", suspend, alone=True),
 )

@@ -19,7 +19,7 @@ MEASURED = {"start p99 s"}  # a figure of the machine; judged where nothing runs
 
 
 def test_kill_minus_nine_at_random(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, SEED, quick=True, runs=3)
+    stage = Stage(tmp_path, SEED, quick=True, runs=2)
     process.kill_at_random(stage)
     assert _worse(stage) == []
     assert all(account.unknown or account.in_flight for account in stage.accounts), "no kill did any harm"

@@ -216,7 +216,7 @@ def strangers(stage: Stage) -> None:
 def poison(stage: Stage) -> None:
     """At every park that can refuse, three stored segments that it will never take."""
     stage.did("three stored segments are answered with 400 for ever")
-    with Scene(stage.folder) as scene:
+    with Scene(stage.folder, Plan(flush="250ms")) as scene:
         scene.each("down")
         scene.start()
         eventually("a backlog", lambda: scene.pending() >= 24, 40)
@@ -296,8 +296,13 @@ SCENARIOS = (
     Scenario("F39", "answers lost", lost_answers),
     Scenario("F40", "half-open connection", half_open, spaces=("net",), tools=("nft", "ip")),
     Scenario(
-        "F41", "refused, revoked, expired, too old, somebody else", strangers, tools=("openssl",), limit_s=900
+        "F41",
+        "refused, revoked, expired, too old, somebody else",
+        strangers,
+        tools=("openssl",),
+        limit_s=900,
+        lasts_s=130,
     ),
     Scenario("F42", "poison", poison),
-    Scenario("F43", "poor link", poor, spaces=("net",), tools=("nft", "ip"), limit_s=1200),
+    Scenario("F43", "poor link", poor, spaces=("net",), tools=("nft", "ip"), limit_s=1200, lasts_s=90),
 )

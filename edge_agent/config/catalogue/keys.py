@@ -109,10 +109,10 @@ W_SECRET_INLINE = Entry(
 )
 W_PLAIN_SECRET = Entry(
     "W-CFG-036",
-    "'{key}' goes over the network readable for everybody on the way: the address begins with http://",
-    "'{key}' 在网络上以明文传输，途中任何人都能读到：地址以 http:// 开头",
-    "Use an https:// address; if the network is trusted, write 'allow_plain: true' beside it.",
-    "请改用 https:// 地址；若网络可信，请在旁边写 'allow_plain: true'。",
+    "'{key}' goes over the network readable for everybody on the way: the address does not ask for TLS",
+    "'{key}' 在网络上以明文传输，途中任何人都能读到：该地址未使用 TLS",
+    "Use an https:// or mqtts:// address; if the network is trusted, write 'allow_plain: true' beside it.",
+    "请改用 https:// 或 mqtts:// 地址；若网络可信，请在旁边写 'allow_plain: true'。",
 )
 W_WEB_OPEN = Entry(
     "W-CFG-035",

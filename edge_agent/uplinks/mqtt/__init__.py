@@ -1,7 +1,8 @@
 """Delivery by MQTT 3.1.1 or 5, QoS 1. ``README.md`` tells the choices, ``docs/uplink-mqtt.md`` the use.
 
-settings, address, topics    what is written in the configuration
-dial, wire, link             one connection: TCP and TLS, bytes, MQTT
+broker_settings, settings,
+address, topics              what is written in the configuration
+dial, wire, said, link       one connection: TCP and TLS, bytes, MQTT
 drafting, delivery           units -> messages, and what the broker said to each
 codes, closings, acks        what brokers and platforms say, and what it means
 commands                     what a platform asks for

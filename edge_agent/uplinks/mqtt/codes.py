@@ -167,7 +167,7 @@ def _cure(code: int, asked: Asked, elsewhere: str = "") -> str:
     cures = {
         0x84: f"Set `version: {'3.1.1' if asked.version == '5' else '5'}`",
         0x85: f"It does not like {asked.client_id}: set `client_id` as the platform prescribes",
-        0x86: "Check `username` and `password`",
+        0x86: "Check `username` and `password`, or `token`",
         _NOT_AUTHORISED: "Check `username`, `password`, `client_cert` and `client_id`",
         0x8A: "Ask who runs the broker why this client is banned",
         TAKEN_OVER: (

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from edge_agent.settings import Duration, Size
+from edge_agent.settings import Duration, Secret, Size
 from edge_agent.uplinks.mqtt import topics
 from edge_agent.uplinks.mqtt.broker_settings import BrokerSettings, mistake
 from edge_agent.uplinks.templates.fields import BodyTemplate, EventTemplate
 
 LONGEST_KEEPALIVE_S = 65_535
+_SECRET = re.compile(r"\{\{\s*secret\s*\}\}")
 
 
 def _checked(known: tuple[str, ...]) -> AfterValidator:
@@ -63,6 +66,9 @@ class MqttSettings(BrokerSettings):
     """Topics may hold {agent}, {line} and {uplink}; an empty text turns a topic off."""
 
     version: Version = Field("5", description="of MQTT: 5 or 3.1.1")
+    token: Secret | None = Field(
+        None, description="access token that stands for the user name (ThingsBoard), in place of username"
+    )
     client_id: Annotated[str, _checked(topics.OWN)] = Field(
         "lineside-{agent}-{uplink}",
         min_length=1,
@@ -113,6 +119,12 @@ class MqttSettings(BrokerSettings):
                 "Write for example lineside/{agent}/schema/{schema}",
                 "例如写成 lineside/{agent}/schema/{schema}",
             )  # fmt: skip
+        if self.token is not None and self.username is not None:
+            raise mistake(
+                "mqtt_token", "token and username: there is one place for both",
+                "token 与 username 只能填一个",
+                "Delete one of them.", "请删除其中一个。",
+            )  # fmt: skip
         self._template_keys_fit()
         return self
 
@@ -125,6 +137,13 @@ class MqttSettings(BrokerSettings):
                 "template_key", f"'{given[0]}' has no effect with 'body': a foreign form names no keys",
                 f"有 'body' 时 '{given[0]}' 不起作用：其他平台的格式不含数据标识",
                 f"Delete '{given[0]}', or delete 'body'.", f"请删除 '{given[0]}'，或删除 'body'。",
+            )  # fmt: skip
+        if _SECRET.search(json.dumps([self.body, self.event_body])):
+            raise mistake(
+                "secret_missing", "{{secret}} stands for nothing over MQTT",
+                "MQTT 上行中 {{secret}} 没有内容",
+                "Delete it: the broker knows you by `token`, or `username` and `password`.",
+                "请删除：服务器通过 `token` 或 `username` 与 `password` 识别身份。",
             )  # fmt: skip
         if given:
             raise mistake(

@@ -168,12 +168,13 @@ class MqttUplink:
             raise type(error)(f"{self._asked.endpoint}: {error}") from error
 
     def _call(self) -> Call:
-        settings, secret = self._settings, self._settings.password
+        settings = self._settings
+        secret, token = settings.password, settings.token
         return Call(
             self._asked.client_id,
             settings.version,
             int(settings.keepalive),
-            settings.username,
+            settings.username if token is None else token.get_secret_value().strip(),
             None if secret is None else secret.get_secret_value().strip("\r\n"),
             (self._status_topic, self._status("offline")) if self._status_topic else None,
             largest=settings.max_packet,

@@ -71,7 +71,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 async def test_days_are_found_among_the_minutes_beside_which_they_are_stored(desk: Desk) -> None:
-    await desk.run(3 * 86_400, every=120, flush=3600)
+    await desk.run(2 * 86_400 + 7200, every=240, flush=1200)
     await desk.desk.flush()
     for day in range(2):
         start = MIDNIGHT + day * DAY
@@ -82,7 +82,7 @@ async def test_days_are_found_among_the_minutes_beside_which_they_are_stored(des
 
 
 async def test_state_is_only_given_out_when_all_that_was_told_is_on_disk(desk: Desk) -> None:
-    await desk.run(90)
+    await desk.run(120)
     assert desk.desk.store is not None and desk.desk.store.in_memory_samples
     assert desk.desk.changed() == {}
     await desk.desk.flush()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,32 @@ SECRETS = {
 }
 
 
+def uncommented(name: str, folder: Path) -> Path:
+    """A copy of the example in which the secrets are in use."""
+    target = folder / name
+    shutil.copytree(EXAMPLES / name, target)
+    main = target / "edge-agent.yaml"
+    text = main.read_text(encoding="utf-8")
+    for key in ("url", "headers"):
+        text = re.sub(rf"^    {key}: .*\n(    # .*:\n    # {key}:)", r"\1", text, flags=re.MULTILINE)
+    text = re.sub(r"^    # (\w+: .*)$", r"    \1", text, flags=re.MULTILINE)
+    main.write_text(text, encoding="utf-8")
+    return target
+
+
 @pytest.mark.parametrize("name", ["foreign-platforms", "time-series"])
-def test_the_example_loads_and_its_uplinks_open(name: str) -> None:
-    for uplink in load(EXAMPLES / name, environ=SECRETS).uplinks:
+def test_with_its_secrets_the_example_loads_and_its_uplinks_open(name: str, tmp_path: Path) -> None:
+    uplinks = load(uncommented(name, tmp_path), environ=SECRETS).uplinks
+    assert any(getattr(u.settings, "secret", None) or u.settings.token for u in uplinks)  # type: ignore[attr-defined]
+    for uplink in uplinks:
         assert uplink.plugin.open(uplink.settings, RecordingHost()) is not None
         assert "s3cret" not in uplink.plugin.endpoint(uplink.settings)
 
 
 @pytest.mark.parametrize("name", ["foreign-platforms", "time-series"])
-def test_without_its_secrets_each_is_named(name: str) -> None:
+def test_secrets_that_are_not_there_are_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        load(EXAMPLES / name, environ={})
+        load(uncommented(name, tmp_path), environ={})
     assert {problem.code for problem in places_of(caught.value)} == {"E-CFG-031"}
 
 
@@ -60,12 +77,7 @@ def test_the_gateway_template_is_one() -> None:
 
 
 def test_a_template_file_is_in_the_snapshot_and_counts_for_the_version(tmp_path: Path) -> None:
-    folder = tmp_path / "config"
-    for path in (EXAMPLES / "foreign-platforms").rglob("*"):
-        if path.is_file():
-            target = folder / path.relative_to(EXAMPLES / "foreign-platforms")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
+    folder = uncommented("foreign-platforms", tmp_path)
     before = load(folder, environ=SECRETS)
     save_last_good(before, tmp_path / "state")
     rows = folder / "templates" / "rows.yaml"

@@ -135,9 +135,17 @@ class Destination:
         self.under_way: set[Key] = set()
         self.host: Host | None = None
         self.clock: ManualClock | None = None
+        self.confirms_on_connection = False
+        self.waiting = 0
 
     def plugin(self) -> UplinkPlugin:
-        return UplinkPlugin(UplinkSettings, self._open, lambda settings: "fake://park")
+        return UplinkPlugin(
+            UplinkSettings,
+            self._open,
+            lambda settings: "fake://park",
+            confirms_on_connection=self.confirms_on_connection,
+            waiting=self.waiting,
+        )
 
     def _open(self, settings: UplinkSettings, host: Host) -> FakeUplink:
         self.opened += 1
@@ -205,6 +213,8 @@ class Bench:
         timing: Timing | None = None,
         seed: int = 1,
         stores: Sequence[MemoryStore] | None = None,
+        confirms_on_connection: bool = False,
+        waiting: int = 0,
     ) -> None:
         self.clock = ManualClock()
         self.samples = MemoryStore("samples")
@@ -212,6 +222,8 @@ class Bench:
         self.stores = list(stores) if stores is not None else [self.samples, self.events]
         self.destination = Destination()
         self.destination.clock = self.clock
+        self.destination.confirms_on_connection = confirms_on_connection
+        self.destination.waiting = waiting
         self.row = UplinkRow(NAME, "fake", "fake://park")
         self.log = Log()
         self.recorded: list[tuple[str, str, Mapping[str, Any]]] = []

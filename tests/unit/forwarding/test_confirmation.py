@@ -186,3 +186,69 @@ async def test_a_large_segment_behind_units_that_wait_still_goes(monkeypatch: py
     async with bench:
         await bench.work()
     assert bench.destination.sends == [waiting, large]
+
+
+@pytest.mark.parametrize("on_connection", [True, False])
+async def test_a_lost_connection_is_replaced_at_once(on_connection: bool) -> None:
+    bench = Bench(confirms_on_connection=on_connection)
+    keys = bench.samples.commit(3)
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+        assert bench.destination.host is not None and bench.destination.opened == 1
+        bench.destination.host.lost("closed by the platform")
+        await bench.work()
+        assert bench.destination.closed == 1 and "closed by the platform" in bench.row.reason
+        assert bench.row.failures["unreachable"] == 1
+        await bench.pass_time(2)
+        assert bench.destination.opened == 2
+        sent_again = bench.destination.sends[1:]
+        assert sent_again == ([keys] if on_connection else []), "whether the old connection can still confirm"
+        bench.destination.host.acknowledged(keys)
+    assert bench.all_settled() and bench.row.failures["unconfirmed"] == 0
+
+
+async def test_a_unit_refused_later_is_set_aside() -> None:
+    bench = Bench()
+    keys = bench.samples.commit(3)
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+        assert bench.destination.host is not None
+        bench.destination.host.rejected(keys[:1], "QnRtn=8")
+        bench.destination.host.rejected([Key("samples", 9, 9)], "never sent")
+        assert bench.samples.quarantined == {keys[0]: "QnRtn=8"}
+        assert bench.row.failures["rejected"] == 1
+        bench.destination.host.acknowledged(keys)
+        assert bench.samples.acknowledged == keys[1:], "what is settled stays settled"
+    assert bench.all_settled()
+
+
+@pytest.mark.parametrize("waiting", [0, 40])
+async def test_how_many_may_wait(waiting: int) -> None:
+    bench = Bench(max_segments=2, waiting=waiting)
+    bench.samples.commit(60)
+    bench.destination.answer = wait_all
+    async with bench:
+        await bench.work()
+        sent = {key for keys in bench.destination.sends for key in keys}
+        assert len(sent) == (waiting or WINDOW_MESSAGES * 2)
+
+
+async def test_what_an_uplink_keeps_is_its_own() -> None:
+    kept: dict[tuple[str, str], str] = {}
+
+    async def keep(uplink: str, name: str, text: str) -> None:
+        kept[uplink, name] = text
+
+    async def recall(uplink: str, name: str) -> str:
+        return kept.get((uplink, name), "")
+
+    hooks = Hooks(event=print, keep=keep, recall=recall)
+    host = AgentHost(lambda: "a" * 32, "park", "line", hooks, print, print, print)
+    await host.keep("qn", "20260101080000123")
+    assert kept == {("park", "qn"): "20260101080000123"} and await host.recall("qn") == "20260101080000123"
+    assert await host.recall("other") == ""
+    for name, text in (("../x", ""), ("QN", ""), ("qn", "x" * 65_537)):
+        with pytest.raises(ValueError, match="is no name"):
+            await host.keep(name, text)

@@ -207,6 +207,15 @@ async def test_qns_rise_over_connections(platform: Hj212Host, agent: Agent, conn
     assert int(agent.kept["qn"]) == qns[-1]
 
 
+async def test_qns_do_not_go_back_with_the_clock(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    agent.kept["qn"] = str(read_qn("20990101000000000"))  # what an earlier run may have used
+    async with connected() as uplink:
+        await uplink.send([minute(1)])
+    assert [p.qn for p in platform.packets] == ["20990101000000001"]
+
+
 async def test_a_full_disk_does_not_stop_delivery(
     platform: Hj212Host, agent: Agent, connected: Opened
 ) -> None:

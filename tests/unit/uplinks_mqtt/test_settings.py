@@ -91,9 +91,11 @@ def test_schemas_need_topics_of_their_own() -> None:
 
 def test_keys_that_belong_together() -> None:
     assert refused(password="x")[0] == "mqtt_password"
+    assert refused(token="x", username="u")[0] == "mqtt_token"
     assert refused(client_key="k.pem")[0] == "client_key"
     assert refused(url="mqtt://park", ca_file="ca.pem")[0] == "tls_needs_mqtts"
     assert refused(event_body={"v": "{{detail}}"})[0] == "template_key"
+    assert refused(body=[{"{{tag}}": "{{value}}", "s": {"x": "{{ secret }}"}}])[0] == "secret_missing"
     assert refused(missing="null")[0] == "template_key"
     assert (
         refused(body=[{"ts": "{{time_ms}}", "values": {"{{tag}}": "{{value}}"}}], ack_topic="a")[0]

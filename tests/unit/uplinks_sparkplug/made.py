@@ -50,9 +50,7 @@ def reading(
     return Batch(of, T_MS * 1_000_000 + ns, 10**12 + ns, tuple(values), marks)
 
 
-def unit(
-    batches: Iterable[Batch], seq: int = 1, lane: Lane = Lane.LIVE, stream: str = "samples"
-) -> Envelope:
+def unit(batches: Iterable[Batch], seq: int = 1, lane: Lane = Lane.LIVE, stream: str = "samples") -> Envelope:
     rows = tuple(batches)
     return Envelope(Key(stream, 1, seq), lane, sum(b.samples for b in rows), rows[0].schema, rows)
 

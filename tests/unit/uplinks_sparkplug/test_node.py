@@ -267,7 +267,9 @@ def test_nothing_a_line_does_breaks_a_rule(seed: int) -> None:
             if batches:
                 session.data(*batches, lane=Lane.LIVE if live else Lane.BACKLOG)
                 wanted |= {
-                    (of.device, b.time_ns // 1_000_000) for b in batches if b.values[0] is not None or not live
+                    (of.device, b.time_ns // 1_000_000)
+                    for b in batches
+                    if b.values[0] is not None or not live
                 }
     assert (session.ledger.broken, session.ledger.gaps) == ([], 0), f"seed {seed}"
     assert session.ledger.changed == 0

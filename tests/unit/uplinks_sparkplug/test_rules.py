@@ -42,7 +42,8 @@ def test_older_words_change_nothing() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        b"ONLINE", b"", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, state("true", 1), state(1, 1), state(True, "1"),
+        b"ONLINE", b"", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, state("true", 1), state(1, 1),
+        state(True, "1"),
         state(True, None), state(True, True), state(True, 1.5), b'{"online": true}', b'{"timestamp": 1}',
     ],
 )  # fmt: skip
@@ -186,5 +187,9 @@ def test_topics() -> None:
     assert topics.state("scada") == "spBv1.0/STATE/scada"
     assert own.commanded("spBv1.0/park/NCMD/hall-3") == ""
     assert own.commanded("spBv1.0/park/DCMD/hall-3/press-1") == "press-1"
-    for other in ("spBv1.0/park/NCMD/hall-4", "spBv1.0/park/DCMD/hall-3/", "spBv1.0/park/DDATA/hall-3/press-1"):
+    for other in (
+        "spBv1.0/park/NCMD/hall-4",
+        "spBv1.0/park/DCMD/hall-3/",
+        "spBv1.0/park/DDATA/hall-3/press-1",
+    ):
         assert own.commanded(other) is None

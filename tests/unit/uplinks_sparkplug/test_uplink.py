@@ -344,7 +344,7 @@ async def test_a_flood_of_commands_is_bounded(line: Line) -> None:
 
 async def test_a_subscription_that_is_refused_names_what_to_allow(line: Line) -> None:
     line.served.broker.moods.grants = lambda pattern: 0x80 if "DCMD" in pattern else 1
-    with pytest.raises(Denied, match="may not subscribe to spBv1.0/park/DCMD"):
+    with pytest.raises(Denied, match=r"may not subscribe to spBv1\.0/park/DCMD"):
         await line.uplink().connect()
 
 

@@ -46,7 +46,9 @@ def test_every_type_to_its_limits(type_: ValueType, datatype: int, values: list[
         (ValueType.STRING, 7), (ValueType.FLOAT64, "seven"), (ValueType.STRING, "half a pair: \ud83d"),
     ],
 )  # fmt: skip
-def test_what_is_not_of_its_type_is_refused_and_tells_the_host_nothing(type_: ValueType, value: Value) -> None:
+def test_what_is_not_of_its_type_is_refused_and_tells_the_host_nothing(
+    type_: ValueType, value: Value
+) -> None:
     of = schema(tags=[("tag", type_, "", None)])
     session = Session()
     session.born()
@@ -66,10 +68,11 @@ def test_a_birth_survives_a_value_that_cannot_be_written() -> None:
 
 
 CODES = {
-    Quality.GOOD: 192, Quality.UNCERTAIN: 500, Quality.UNCERTAIN_STOPPED: 500, Quality.UNCERTAIN_SOURCE_TIME: 192,
-    Quality.UNCERTAIN_ESTIMATED: 192, Quality.BAD: 0, Quality.BAD_COMM: 0, Quality.BAD_ADDRESS: 0,
-    Quality.BAD_DECODE: 0, Quality.BAD_DEVICE: 0, Quality.BAD_CONFIG: 0, Quality.STALE: 500, Quality.WAITING: 500,
-    Quality.UNDEFINED: 0,
+    Quality.GOOD: 192, Quality.UNCERTAIN: 500, Quality.UNCERTAIN_STOPPED: 500,
+    Quality.UNCERTAIN_SOURCE_TIME: 192, Quality.UNCERTAIN_ESTIMATED: 192, Quality.BAD: 0,
+    Quality.BAD_COMM: 0, Quality.BAD_ADDRESS: 0,
+    Quality.BAD_DECODE: 0, Quality.BAD_DEVICE: 0, Quality.BAD_CONFIG: 0, Quality.STALE: 500,
+    Quality.WAITING: 500, Quality.UNDEFINED: 0,
 }  # fmt: skip
 
 
@@ -108,7 +111,7 @@ NEGATIVE = [(1, 8), (2, 16), (3, 32)]
 
 @pytest.mark.parametrize(("datatype", "bits"), NEGATIVE)
 @pytest.mark.parametrize("wide", [True, False], ids=["in 32 bits", "in its own width"])
-def test_a_negative_number_is_read_as_either_maker_writes_it(datatype: int, bits: int, wide: bool) -> None:  # noqa: FBT001
+def test_a_negative_number_is_read_as_either_maker_writes_it(datatype: int, bits: int, wide: bool) -> None:
     stands = -5 & ((1 << 32) - 1 if wide else (1 << bits) - 1)
     metric = WIRE.metric(int_value=stands)
     assert read(metric, datatype) == -5
@@ -125,7 +128,7 @@ def test_a_negative_number_is_read_as_either_maker_writes_it(datatype: int, bits
     ],
 )  # fmt: skip
 def test_a_number_that_does_not_fit_is_not_cut_to_fit(datatype: int, field: str, value: Value) -> None:
-    with pytest.raises(ValueError, match="fit|stands|cannot"):
+    with pytest.raises(ValueError, match=r"fit|stands|cannot"):
         read(WIRE.metric(**{field: value}), datatype)
 
 
