@@ -174,6 +174,7 @@ def slow(stage: Stage) -> None:
         with meddled(scene.pid, log=log, trace=SYNCS):
             calm_s = _lag(stage, scene, hold_s)
         worst_s = 0.0
+        delayed = 0
         for index, delay_s in enumerate(delays_s):
             log = stage.folder / f"strace-{index}.log"
             rule = f"{SYNCS}:delay_enter={round(delay_s * 1e6)}"
@@ -182,7 +183,9 @@ def slow(stage: Stage) -> None:
                 meddled(scene.pid, rule, log=log, trace=SYNCS),
             ):
                 worst_s = max(worst_s, _lag(stage, scene, hold_s))
+            delayed += injected(log)
         scene.settle()
+        stage.at_least("syncs delayed", delayed, 2 * len(delays_s))
         stage.told("lag calm s", calm_s)
         stage.told("lag slow s", worst_s)
         stage.at_most("lag above calm s", max(0.0, worst_s - calm_s), LAG_WITHIN_S)
@@ -241,7 +244,11 @@ def exhausted(stage: Stage) -> None:
         for park in scene.parks.values():
             park.proxy.cut()
         with polled(stage, scene):
+            time.sleep(1)  # its own page can take nobody now: the parks tell that nothing arrives
+            before_us = {name: park.newest_us() for name, park in scene.parks.items()}
             time.sleep(hold_s)
+            moved = [name for name, park in scene.parks.items() if park.newest_us() > before_us[name]]
+        stage.is_("uplinks that got through without a descriptor", len(moved), 0)
         crashes = int(scene.site.agent is None or not scene.site.agent.running)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         scene.flows(60)
@@ -251,6 +258,7 @@ def exhausted(stage: Stage) -> None:
         before = sum(len(times) for times in scene.polls().values())
         time.sleep(hold_s)
         crashes += int(scene.site.agent is None or not scene.site.agent.running)
+        stage.is_("says that it does not store", _degraded(scene), True)
         stage.at_least("polls without an inode", sum(len(t) for t in scene.polls().values()) - before, 10)
         for path in taken:
             path.unlink()

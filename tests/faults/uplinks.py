@@ -266,14 +266,21 @@ def poor(stage: Stage) -> None:
         for park in scene.parks.values():
             park.proxy.use(HEALTHY)
         ports = ", ".join(str(park.proxy.port) for park in scene.parks.values())
-        _nft(f"tcp dport {{ {ports} }} numgen random mod 2 == 0 drop")
+        _nft(f"tcp dport {{ {ports} }} numgen random mod 2 == 0 counter drop")
         stage.at_least("goodput %, half lost", _goodput(scene, 2 * hold_s), 1)
         worst_mb = max(worst_mb, _rss_mb(scene.pid))
+        stage.at_least("packets dropped", _dropped(), 20)
         _nft()
         scene.flows(60)
         scene.settle()
         stage.at_most("RSS growth MB", worst_mb - before_mb, 20)
         stage.judge(scene)
+
+
+def _dropped() -> int:
+    """By the rule that counts."""
+    text = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+    return sum(int(count) for count in re.findall(r"counter packets (\d+)", text))
 
 
 def _goodput(scene: Scene, seconds: float) -> float:

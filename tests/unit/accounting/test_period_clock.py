@@ -97,6 +97,19 @@ def test_a_clock_set_forward_leaves_empty_periods_or_one_event(days: float, gap:
     plant.settle(now + 2 * MINUTE)
 
 
+def test_a_clock_that_comes_back_from_far_ahead_tells_no_hour_twice() -> None:
+    """The minutes of the hour that had not come yet are told; the hour itself was told when the clock left."""
+    plant = Plant(chosen("x", **GAS))
+    fill(plant, MIDNIGHT, MIDNIGHT + 10 * MINUTE)
+    plant.settle(MIDNIGHT + 10 * MINUTE)
+    plant.settle(MIDNIGHT + 40 * DAY)
+    told = plant.figures(Level.HOUR, MIDNIGHT), plant.figures(Level.DAY, MIDNIGHT)
+    fill(plant, MIDNIGHT + 12 * MINUTE, MIDNIGHT + 3 * HOUR)
+    plant.settle(MIDNIGHT + 2 * DAY)
+    assert (plant.figures(Level.HOUR, MIDNIGHT), plant.figures(Level.DAY, MIDNIGHT)) == told
+    assert plant.flag(Level.MINUTE, MIDNIGHT + 12 * MINUTE) == "N" == plant.flag(Level.HOUR, MIDNIGHT + HOUR)
+
+
 def test_a_long_gap_does_not_come_all_at_once() -> None:
     plant = Plant(*(chosen(f"t{n}", **GAS) for n in range(50)))
     plant.tick(MIDNIGHT)

@@ -539,3 +539,22 @@ async def test_what_came_while_it_hung_is_not_stored_after_the_client_has_gone(
     assert (report["messages"], report["abandoned"], report["stored"]) == (1, 1, 0)
     assert (await sender.send(segment(1)))["acknowledged"] == ["samples/7/1"]
     assert (await sender.report())["duplicates"] == 0
+
+
+async def test_what_came_while_it_hung_is_not_stored_although_the_client_still_waits(
+    park: Park, sender: Sender
+) -> None:
+    """The same request, with some of the client's patience left: its answer could come too late."""
+    await park.set_mood(Mood("hang"))
+    body = json.dumps(message(segment(1))).encode()
+    head = b"POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", park.port)) as client:
+        client.sendall(head + body)
+        await park.set_mood(Mood("ok"))
+        client.setblocking(False)
+        async with asyncio.timeout(5):
+            with pytest.raises(ConnectionError):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) != b""
+    assert (await sender.report())["stored"] == 0
+    assert (await sender.send(segment(1)))["acknowledged"] == ["samples/7/1"]
+    assert (await sender.report())["duplicates"] == 0
