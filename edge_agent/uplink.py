@@ -14,13 +14,14 @@ a broker's word for a subscriber are not that. What is confirmed later than ``se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge_agent.model import Batch, Event, Schema
+from edge_agent.model import Batch, Event, Schema, Tag
+from edge_agent.settings import Problem
 
 if TYPE_CHECKING:
     from edge_agent.keys import UplinkSettings as UplinkSettings
@@ -147,6 +148,10 @@ class Host(Protocol):
         schema in time order. Raises LinesideError where the agent cannot look back."""
         ...
 
+    def record(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """An event of this uplink: what the destination ordered and the agent obeyed, what was not usual."""
+        ...
+
     async def ask(self, command: Command) -> Verdict:
         """Hands an inbound request to the guarded pipeline. Refused and recorded unless armed."""
         ...
@@ -175,7 +180,10 @@ class UplinkPlugin:
     ``streams``: what this kind of destination can take; a store of another stream never waits for it.
     ``confirms_on_connection``: a unit answered PENDING is confirmed on the same connection or not at all, so
     that after its end it goes again at once. ``waiting``: so many units may wait for late confirmations in
-    each lane, where the time they take would otherwise bound the rate; 0: a few messages' worth."""
+    each lane, where the time they take would otherwise bound the rate; 0: a few messages' worth.
+    ``confirm_s``: how long, with these settings, a unit waits for a late confirmation before it goes again;
+    None: a minute. ``check``: offline, (settings, tags by device and name, the calculated ones included) ->
+    every tag that the settings name and that is not there, or does not fit; paths as in ``Problem``."""
 
     settings: type[UplinkSettings]
     open: Callable[[Any, Host], Uplink]
@@ -183,4 +191,6 @@ class UplinkPlugin:
     streams: frozenset[Stream] = frozenset(Stream)
     confirms_on_connection: bool = False
     waiting: int = 0
+    confirm_s: Callable[[Any], float] | None = None
+    check: Callable[[Any, Mapping[str, Mapping[str, Tag]]], list[Problem]] | None = None
     api: int = API_VERSION

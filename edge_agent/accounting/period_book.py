@@ -88,7 +88,7 @@ class PeriodBook:
         before = self._intakes.get(schema.group)
         if before is not None:  # the group has other columns now
             before.settle(2**62)
-        made = Intake(schema, columns, self.minute_ns, max_age_ns, self.cells, self._late)
+        made = Intake(schema, columns, max_age_ns, self)
         self._intakes[schema.group] = made
         return made
 
@@ -96,22 +96,26 @@ class PeriodBook:
         """The newest batch of this group that is in the state of before the restart."""
         return self._newest.get(group, 0)
 
-    def cells(self, start_ns: int) -> list[Cell] | None:
-        """The open minute that begins there; None where it has been told of."""
-        found = self._minutes.get(start_ns)
-        if found is not None:
-            return found
+    def cells_of_sample(self, start_ns: int) -> list[Cell] | None:
+        """The minute that begins there, for a sample of it; None where it has been told of."""
         if self.mark_ns is None or start_ns < self.mark_ns:
             if start_ns in self.told[Level.MINUTE]:
                 return None
             self.mark_ns = start_ns  # the first of all, or the clock was set back
-        found = self._minutes[start_ns] = [Cell() for _ in self.tags]
+        return self.cells(start_ns)
+
+    def cells(self, start_ns: int) -> list[Cell] | None:
+        """The minute that begins there, for what reaches into it; None unless it is open."""
+        found = self._minutes.get(start_ns)
+        if found is None and self.mark_ns is not None and start_ns >= self.mark_ns:
+            found = self._minutes[start_ns] = [Cell() for _ in self.tags]
         return found
 
     def wholes(self, level: Level, start_ns: int) -> list[Whole]:
         return self._wholes[level].setdefault(start_ns, [Whole() for _ in self.tags])
 
-    def _late(self, samples: int, time_ns: int) -> None:
+    def late(self, samples: int, time_ns: int) -> None:
+        """Samples that came for a minute already told."""
         self.late_ns = min(time_ns, self.late_ns) if self.late_samples else time_ns
         self.late_samples += samples
 

@@ -34,7 +34,7 @@ class Increase:
         """The total with a reading of that moment."""
         before, from_ns = self._total, self._time_ns
         self._total, self._time_ns = total, time_ns
-        cells = self._book.cells(floor(time_ns, self._book.minute_ns))
+        cells = self._book.cells_of_sample(floor(time_ns, self._book.minute_ns))
         if cells is not None:
             shown = float(total)
             cells[self._place].add(1, 0.0, shown, shown, shown, time_ns)

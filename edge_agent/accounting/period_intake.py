@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter, mul
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from edge_agent.accounting.period_beside import Watched
 from edge_agent.accounting.period_cells import Cell
@@ -45,25 +45,25 @@ class _Row(NamedTuple):
     flows: tuple[float | None, ...] = ()
 
 
-class Intake:
-    """``cells`` gives the open minute that begins at a moment, None where it has been told of; ``late`` hears
-    how many samples came for such a one, and of when."""
+class Minutes(Protocol):
+    """What an intake needs of its book."""
 
-    def __init__(
-        self,
-        schema: Schema,
-        columns: Sequence[Column],
-        minute_ns: int,
-        max_age_ns: int,
-        cells: Callable[[int], list[Cell] | None],
-        late: Callable[[int, int], None],
-    ) -> None:
+    minute_ns: int
+
+    def cells_of_sample(self, start_ns: int) -> list[Cell] | None: ...
+
+    def cells(self, start_ns: int) -> list[Cell] | None: ...
+
+    def late(self, samples: int, time_ns: int) -> None: ...
+
+
+class Intake:
+    def __init__(self, schema: Schema, columns: Sequence[Column], max_age_ns: int, minutes: Minutes) -> None:
         self.columns = tuple(columns)
         self.newest_ns = 0
-        self._minute_ns = minute_ns
+        self._minutes = minutes
+        self._minute_ns = minutes.minute_ns
         self._max_age_ns = max_age_ns
-        self._cells = cells
-        self._late = late
         self._start_ns = -1  # of the minute that the rows belong to; -1: of none
         self._end_ns = -1
         self._rows: list[_Row] = []
@@ -101,10 +101,9 @@ class Intake:
     def _elsewhere(self, row: _Row) -> None:
         """Not simply the next one of its minute."""
         start_ns = row.time_ns - row.time_ns % self._minute_ns
-        cells = self._cells(start_ns)
-        if cells is None:
+        if self._minutes.cells_of_sample(start_ns) is None:
             said = sum(q < NO_STATEMENT for q in row.quality) if row.quality else len(row.values)
-            self._late(said, row.time_ns)
+            self._minutes.late(said, row.time_ns)
             return
         if row.time_ns < self.newest_ns:  # the clock was set back: this time comes once more
             self._fold(self.newest_ns)
@@ -142,7 +141,7 @@ class Intake:
         held_ns = min(end_ns, row.time_ns + self._max_age_ns) - start_ns
         if held_ns <= 0:
             return False
-        cells = self._cells(start_ns - start_ns % self._minute_ns)
+        cells = self._minutes.cells(start_ns - start_ns % self._minute_ns)
         for place, column in enumerate(self.columns if cells is not None else ()):
             value: Any = row.values[place]
             quality = row.quality[place] if row.quality else 0
@@ -170,7 +169,7 @@ class Intake:
         if keep:
             self._rows = [rows[-1]]
             rows, held = rows[:-1], held[:-1]
-        cells = self._cells(self._start_ns)
+        cells = self._minutes.cells(self._start_ns)
         if rows and cells is not None:
             self._add(cells, rows, held)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from edge_agent.forwarding import Forwarder, Hooks
+from edge_agent.forwarding import Forwarder, Hooks, Timing
 from edge_agent.status import UplinkRow
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Destinations:
             self._running[name] = (config, forwarder, self._tasks.start(f"uplink {name}", forwarder.run()))
 
     def _forwarder(self, config: UplinkConfig, line: str, row: UplinkRow) -> Forwarder:
+        confirm_s = config.plugin.confirm_s
         return Forwarder(
             config,
             [store for store in self._stores if store.stream in config.selection.streams],
@@ -88,6 +89,7 @@ class Destinations:
                 current=partial(self._current, config.selection),
                 history=partial(self._of_history, config.selection),
             ),
+            timing=None if confirm_s is None else Timing(confirm_s=confirm_s(config.settings)),
         )
 
     async def _of_history(

@@ -17,8 +17,11 @@ Layout
     │     segment   seq -> one schema's batches of one flush, packed, with a CRC over body and key
     │     position  per uplink: settled numbers as ranges, four counters; "" is the store: what it deleted
     │     quarantine, loss, run (one row per start, with the clean mark), meta
+    │     offset    per boot whose clock had to be set: wall minus monotonic time, or that stamps are frozen
+    ├── periods.db (+ -wal)    the same for period values, under the samples' epoch
     ├── events.db  (+ -wal)    the same around  event  and  window_state
-    └── *.db.broken-N          set aside, the two newest
+    ├── ballast                8 MB to give up when the disk is full
+    └── *.db.broken-N          set aside, the two newest; what is sound in them is stored again (salvage.py)
 
       event loop                           │ writer thread (one per file)    │ reader thread
       append ──> Memory, bounded           │                                 │
@@ -35,6 +38,9 @@ Crash story
                         again, under the same keys, and the receiver drops them.
     commit fails        nobody knows whether it holds: the connection is given up, and the revision in the
                         reopened file decides. A failed fsync is never tried again on the same handle.
+    the disk is full    ballast goes, then history; below the floor of free space the file does not grow
+    no room for long    85 % undelivered: one reading in five (thinning.py); 95 %: the oldest go
+    the clock was off   held, corrected when sent, or frozen and marked; decided once, durably (stamps.py)
     a page is damaged   a segment that fails its CRC is skipped and written off; a file that SQLite calls
                         broken, that is no database or made by a newer program is set aside, epoch + 1, go on.
     everything lost     the epoch then starts at the wall clock's seconds: no key is ever given out twice.

@@ -7,20 +7,20 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edge_agent.buffer.aside import Aside
-from edge_agent.buffer.database import PAGE, Tuning, storage_errors
-from edge_agent.buffer.epoch import Identity, write_durably
+from edge_agent.buffer.database import PAGE, Tuning
+from edge_agent.buffer.delivery import Delivery
 from edge_agent.buffer.history import Recall, chosen
 from edge_agent.buffer.ledger import Loss
 from edge_agent.buffer.memory import Memory, groups
+from edge_agent.buffer.naming import OwnNames, SharedNames
 from edge_agent.buffer.positions import Unit
-from edge_agent.buffer.reader import Found, Reader
+from edge_agent.buffer.reader import Reader
 from edge_agent.buffer.reselect import reselect
-from edge_agent.buffer.retention import Retention, limited
+from edge_agent.buffer.retention import Retention
 from edge_agent.buffer.room import Room
 from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_of
 from edge_agent.buffer.salvage import NOTE as SALVAGE
@@ -35,7 +35,7 @@ from edge_agent.buffer.writer import THINNING, Head, Nothing
 from edge_agent.clock import Clock
 from edge_agent.config.model import BufferConfig, TagRef
 from edge_agent.config.selection import Selection
-from edge_agent.errors import StorageBroken, StorageError
+from edge_agent.errors import StorageError
 from edge_agent.model import Batch
 from edge_agent.uplink import Envelope, Key, Lane, Stream
 
@@ -71,18 +71,16 @@ class Buffer:
         self.config = config
         self._memory = Memory(config.memory_bytes)
         self._clock = clock
-        self._directory = directory
         self._stream = stream
-        self._beside = beside
-        self._identity: Identity | None = None
-        self._live: list[Envelope] = []
-        self._newest = 0  # the first number of the newest flush; everything below is backlog
+        self._names: OwnNames | SharedNames = OwnNames(directory, clock)
+        if beside is not None:
+            mark = (directory / name).with_suffix(".made")
+            self._names = SharedNames(lambda: beside.agent, lambda: beside.epoch, mark)
         self._stored_schemas: set[str] = set()
         self._codec = Codec()
         self._watchers: list[Callable[[], None]] = []
         self._lock = asyncio.Lock()
         self._closed = False
-        self._corrupt = 0
         self._generation = 0
         self._chosen = False
         self._known = 0  # the generation of the file whose stamps we know
@@ -91,20 +89,22 @@ class Buffer:
         self._trimmed = False
         self._flushing_since_ns: int | None = None
         path = directory / name
-        self._mark = path.with_suffix(".made")
         self._vault = Vault(
             path,
             SAMPLES,
             Head(newest_units, unit_of),
             clock,
-            epoch_of=self._raise_epoch,
-            expected=self._expected,
-            last_epoch=self._last_epoch,
+            epoch_of=self._names.raise_epoch,
+            expected=self._names.expected,
+            last_epoch=self._names.last_epoch,
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
         self._room = Room(directory, self._vault, self._retention, config.quota_bytes, config.free_bytes)
         self._reader = Reader(path)
+        self._delivery = Delivery(
+            stream, self._vault, self._reader, self._retention, clock, lambda: self._closed
+        )
         self.aside = Aside(self._vault, OUTLINE, stream, self._save)
 
     @classmethod
@@ -137,9 +137,7 @@ class Buffer:
     @property
     def agent(self) -> str:
         """32 hex digits; "" while the state directory can neither be read nor written."""
-        if self._beside is not None:
-            return self._beside.agent
-        return self._identity.agent if self._identity else ""
+        return self._names.agent
 
     @property
     def epoch(self) -> int:
@@ -179,11 +177,7 @@ class Buffer:
     async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
         if uplink not in self._vault.accounts.uplinks or max_items < 1 or not self._may_send():
             return ()
-        if lane is Lane.LIVE:
-            self._pass_over(uplink)
-            live = self._unsettled(uplink, self._live)
-            return self._stamps.corrected(live[: limited((e.samples for e in live), max_items, max_samples)])
-        found = await self._take_backlog(uplink, max_items, max_samples)
+        found = await self._delivery.take(uplink, lane, max_items, max_samples)
         return self._stamps.corrected(found) if self._may_send() else ()
 
     def _may_send(self) -> bool:
@@ -219,8 +213,7 @@ class Buffer:
         for key in keys:
             if key.stream == self.stream:
                 self._vault.accounts.acknowledge(uplink, key.seq, key.epoch)
-        uplinks = self._vault.accounts.uplinks  # what all of them have need not be kept decoded
-        self._live = [e for e in self._live if any(self._unsettled(name, (e,)) for name in uplinks)]
+        self._delivery.settled()
 
     def quarantine(self, uplink: str, key: Key, reason: str) -> None:
         if key.stream == self.stream:
@@ -277,7 +270,7 @@ class Buffer:
             "committed_samples": self.committed_samples,
             "in_memory_samples": self.in_memory_samples,
             "lost_samples": self.lost_samples,
-            "corrupt_segments": self._corrupt,
+            "corrupt_segments": self._delivery.corrupt,
             "flushes": vault.commits,
             "last_flush_ns": vault.last_commit_ns,
             "last_flush_s": vault.last_commit_s,
@@ -324,8 +317,7 @@ class Buffer:
             self._stored_schemas.clear()
             self._retention.forget()
             self._room.forget()
-            self._live.clear()
-            self._newest = self._vault.accounts.head + 1
+            self._delivery.forget()
             self._chosen = False
         if not ready:
             return False
@@ -400,7 +392,7 @@ class Buffer:
         vault = self._vault
         try:
             encoded = await vault.run(lambda: self._prepare(flying))
-            last = min(self._newest, vault.accounts.head) - 1
+            last = min(self._delivery.newest, vault.accounts.head) - 1
             incoming = sum(len(e.body or b"") for e in encoded)
             await self._room.make(incoming, last, self._clock.mono_ns())
             self._set_thinning(self._room.thinning and self._stream is Stream.SAMPLES)
@@ -475,8 +467,8 @@ class Buffer:
         self._put_back(job.saved)
         self._stored_schemas.update(digest for digest, _ in job.schemas)
         if job.units:
-            self._newest = job.units[0].seq
-            self._live = [
+            self._delivery.newest = job.units[0].seq
+            self._delivery.live = [
                 Envelope(Key(self.stream, u.epoch, u.seq), Lane.LIVE, u.samples, s.schema, s.batches)
                 for u, s in zip(job.units, job.segments, strict=True)
             ]
@@ -506,98 +498,3 @@ class Buffer:
             self._vault.ledger.record(
                 Loss(one.reason, self.epoch, None, None, None, one.samples, one.t0_ns, one.t1_ns)
             )
-
-    # -- taking
-
-    def _unsettled(self, uplink: str, envelopes: Iterable[Envelope]) -> list[Envelope]:
-        """Those it selects and has not settled."""
-        settled = self._vault.accounts.uplinks[uplink].settled
-        unwanted = self._unwanted(uplink)
-        return [
-            e
-            for e in envelopes
-            if e.key.seq not in settled and not (e.schema is not None and e.schema.digest in unwanted)
-        ]
-
-    def _unwanted(self, uplink: str) -> frozenset[str]:
-        return self._vault.accounts.choices.unwanted.get(uplink, frozenset())
-
-    def _pass_over(self, uplink: str) -> None:
-        """What the newest flush holds that is not for this one."""
-        unwanted = self._unwanted(uplink)
-        if unwanted:
-            seqs = [e.key.seq for e in self._live if e.schema is not None and e.schema.digest in unwanted]
-            self._vault.accounts.pass_over(uplink, seqs)
-
-    async def _take_backlog(self, uplink: str, max_items: int, max_samples: int) -> Sequence[Envelope]:
-        vault = self._vault
-        while (position := vault.accounts.uplinks.get(uplink)) is not None and not self._closed:
-            ranges = list(islice(position.settled.gaps(1, self._newest - 1), max_items))
-            if not ranges or vault.broken:
-                return ()
-            generation = vault.generation
-            try:
-                found = await self._reader.read(
-                    ranges,
-                    generation,
-                    max_items=max_items,
-                    max_samples=max_samples,
-                    unwanted=self._unwanted(uplink),
-                )
-            except StorageBroken as error:
-                vault.suspect(str(error))
-                return ()
-            except StorageError:  # the next flush will say why
-                return ()
-            if vault.broken or generation != vault.generation or uplink not in vault.accounts.uplinks:
-                return ()
-            self._write_off(found)
-            vault.accounts.pass_over(uplink, found.passed)
-            envelopes = [
-                Envelope(
-                    Key(self.stream, s.unit.epoch, s.unit.seq),
-                    Lane.BACKLOG,
-                    s.unit.samples,
-                    s.schema,
-                    s.batches,
-                )
-                for s in found.sound
-            ]
-            vault.accounts.remember(s.unit for s in found.sound)
-            if left := self._unsettled(uplink, envelopes):
-                return left
-            if not (found.corrupt or found.missing or found.sound or found.passed):
-                return ()
-        return ()
-
-    def _write_off(self, found: Found) -> None:
-        self._corrupt += len(found.corrupt)
-        self._retention.doom(found.corrupt, "corrupt")
-        now_ns = self._clock.time_ns()
-        self._retention.doom((Unit(seq, self.epoch, 0, now_ns, now_ns) for seq in found.missing), "corrupt")
-
-    # -- identity, in the writer thread
-
-    def _known_identity(self) -> Identity:
-        if self._identity is None:
-            with storage_errors(self._directory):
-                self._identity = Identity(self._directory)
-        return self._identity
-
-    def _raise_epoch(self, seen: int) -> int:
-        with storage_errors(self._directory):
-            if self._beside is None:
-                return self._known_identity().raise_epoch(seen, self._clock.time_ns() // 1_000_000_000)
-            if not self._beside.epoch:
-                raise StorageError("waits for the samples' store: this run has no epoch yet")
-            if not self._mark.exists():
-                write_durably(self._mark, b"")
-            return max(self._beside.epoch, seen)  # numbers go on within a file, so a key never repeats
-
-    def _last_epoch(self) -> int:
-        """Of the run before: a file that knows nothing of it has been rolled back by its card."""
-        return self._known_identity().epoch if self._beside is None else max(self._beside.epoch - 1, 0)
-
-    def _expected(self) -> bool:
-        """Whether there was such a file before, so that one that is not there is a loss."""
-        return not self._known_identity().first_start if self._beside is None else self._mark.exists()

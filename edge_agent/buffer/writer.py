@@ -18,8 +18,8 @@ from edge_agent.errors import LinesideError, StorageBroken, StorageError, Storag
 
 T = TypeVar("T")
 _CLEAN = 1
-"""The clean mark of a run, up to version 0.1. Since then it is the number of the last commit: a card that lost
-that commit's other pages, but not this one, does not pass for clean."""
+"""The clean mark of a run, up to version 0.1. Since then it is the number of the last commit: a card that
+lost that commit's other pages, but not this one, does not pass for clean."""
 THINNING = "thinning"  # the row of ``meta`` that says so
 
 

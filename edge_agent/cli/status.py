@@ -41,7 +41,8 @@ def status(context: click.Context, config_dir: Path, url: str | None, as_json: b
         click.echo(problem)
     click.echo()
     urgent = [*_alarms(answer), *_locked(answer)]
-    print_tables([_devices(answer), _windows(answer), *urgent, _uplinks(answer), _buffer(answer)])
+    stores = _stores(answer.get("storage") or {})
+    print_tables([_devices(answer), _windows(answer), *urgent, _uplinks(answer), *stores, _buffer(answer)])
     return 0
 
 
@@ -138,6 +139,25 @@ def _uplinks(answer: Mapping[str, Any]) -> Table:
         for row in answer["uplinks"]
     ]  # fmt: skip
     return Table(say("Uplinks", "上传"), tuple(headings.split(",")), rows, frozenset({2, 3, 4}))
+
+
+def _stores(storage: Mapping[str, Any]) -> list[Table]:
+    """How long an outage may last."""
+    headings = say(
+        "store,state,quota used,not delivered,oldest not delivered,outage hours left,one reading in five",
+        "存储,状态,配额已用,未送达,最早未送达,可断网小时,五取一",
+    )
+    rows = [
+        [
+            name, state_word("up" if row["state"] == "ok" else "down"), f"{row['quota_used_ratio']:.1%}",
+            f"{row['unsent_ratio']:.1%}", local_time(row["oldest_unsent_ns"]),
+            value_text(row["outage_hours_left"]), say("yes", "是") if row["thinning"] else "",
+        ]
+        for name, row in storage.get("stores", {}).items()
+    ]  # fmt: skip
+    if not rows:
+        return []
+    return [Table(say("Stores", "存储"), tuple(headings.split(",")), rows, frozenset({2, 3, 5}))]
 
 
 def _buffer(answer: Mapping[str, Any]) -> Table:

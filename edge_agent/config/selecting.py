@@ -8,7 +8,7 @@ from dataclasses import replace
 from edge_agent.config import catalogue as c
 from edge_agent.config.devices import Draft
 from edge_agent.config.document import Document
-from edge_agent.config.located import Collector
+from edge_agent.config.located import Collector, Path
 from edge_agent.config.model import Selection, UplinkConfig
 from edge_agent.config.suggest import hint
 
@@ -38,18 +38,23 @@ def resolved(
 def _check(
     document: Document, uplink: UplinkConfig, drafts: Mapping[str, Draft], collector: Collector
 ) -> None:
-    names = [f"{draft.name}.{tag}" for draft in drafts.values() for tag in draft.tags]
     if any(not draft.tags for draft in drafts.values()):
         return  # a table that could not be read: its tags are unknown
-    number = next(
-        i
-        for i, item in enumerate(document.data["uplinks"])
-        if isinstance(item, dict) and item.get("name") == uplink.name
-    )
+    place: Path = ("uplinks", _number(document, uplink))
+    names = [f"{draft.name}.{tag}" for draft in drafts.values() for tag in draft.tags]
     for index, pattern in enumerate(uplink.selection.tags):
         only = Selection(tags=(pattern,))
         if any(only.selects(*name.split(".", 1)) for name in names):
             continue
-        path = ("uplinks", number, "select", index)
+        path = (*place, "select", index)
         values: dict[str, object] = {"pattern": pattern, "hint": hint(pattern, names)}
         collector.add(document.source, document.value(path), c.SELECTS_NOTHING, path, **values)
+    if uplink.plugin.check is not None:
+        for problem in uplink.plugin.check(uplink.settings, {d.name: d.tags for d in drafts.values()}):
+            path = (*place, *problem.path)
+            collector.take(document.source, document.value(path), replace(problem, path=path))
+
+
+def _number(document: Document, uplink: UplinkConfig) -> int:
+    items = enumerate(document.data["uplinks"])
+    return next(i for i, item in items if isinstance(item, dict) and item.get("name") == uplink.name)

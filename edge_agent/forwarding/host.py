@@ -98,6 +98,9 @@ class AgentHost:
             raise LinesideError("history is not available in this release")
         return self._hooks.history(stream, start_ns, end_ns)
 
+    def record(self, kind: str, detail: Mapping[str, Any]) -> None:
+        self._hooks.event(kind, self._name, detail)
+
     async def ask(self, command: Command) -> Verdict:
         """A command to write goes into the guarded pipeline, where it is one request among others; any other,
         and all where nothing may be written, is refused. Always on record."""

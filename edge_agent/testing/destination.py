@@ -84,6 +84,7 @@ class RecordingHost:
         self.losses: list[str] = []
         self.kept: dict[str, str] = {}
         self.asked: list[Command] = []
+        self.recorded: list[tuple[str, Mapping[str, Any]]] = []
 
     def acknowledged(self, keys: Sequence[Key]) -> None:
         self.confirmed += keys
@@ -105,6 +106,9 @@ class RecordingHost:
 
     def history(self, stream: str, start_ns: int, end_ns: int) -> AsyncIterator[Batch]:
         raise LinesideError("history is not available in this release")
+
+    def record(self, kind: str, detail: Mapping[str, Any]) -> None:
+        self.recorded.append((kind, detail))
 
     async def ask(self, command: Command) -> Verdict:
         self.asked.append(command)

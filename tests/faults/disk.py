@@ -184,12 +184,20 @@ def slow(stage: Stage) -> None:
             ):
                 worst_s = max(worst_s, _lag(stage, scene, hold_s))
             delayed += injected(log)
+            stage.at_least(f"a commit took s ({delay_s:g} s)", _longest_commit_s(scene), delay_s / 2)
         scene.settle()
         stage.at_least("syncs delayed", delayed, 2 * len(delays_s))
         stage.told("lag calm s", calm_s)
         stage.told("lag slow s", worst_s)
         stage.at_most("lag above calm s", max(0.0, worst_s - calm_s), LAG_WITHIN_S)
         stage.judge(scene)
+
+
+def _longest_commit_s(scene: Scene) -> float:
+    """As the agent measured it, by the buckets of its histogram: at least so long."""
+    commits = scene.buffer()["commit_seconds"]
+    reached = [0.0, *commits["bounds"]]
+    return max(float(bound) for bound, count in zip(reached, commits["counts"], strict=True) if count)
 
 
 def _lag(stage: Stage, scene: Scene, seconds: float) -> float:

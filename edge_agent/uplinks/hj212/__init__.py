@@ -11,10 +11,12 @@ drafting, connection, uplink      the Uplink of the agent, put together by assem
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edge_agent.clock import SystemClock
-from edge_agent.settings import later
+from edge_agent.model import Tag
+from edge_agent.settings import Problem, later
 from edge_agent.uplink import Host, Stream, UplinkPlugin
 from edge_agent.uplinks.hj212.address import endpoint
 from edge_agent.uplinks.hj212.start import this_run
@@ -29,9 +31,17 @@ def _open(settings: Hj212Settings, host: Host) -> Hj212Uplink:
     return Hj212Uplink(settings, host, clock, this_run(clock))
 
 
+def _check(settings: Hj212Settings, tags: Mapping[str, Mapping[str, Tag]]) -> list[Problem]:
+    from edge_agent.uplinks.hj212.checking import check
+
+    return check(settings, tags)
+
+
 PLUGIN = UplinkPlugin(
     settings=later("edge_agent.uplinks.hj212.settings:Hj212Settings"),
     open=_open,
     endpoint=endpoint,
     streams=frozenset({Stream.SAMPLES, Stream.PERIODS}),
+    confirm_s=lambda settings: 2.0 * settings.over_time * (settings.re_count + 1),
+    check=_check,
 )

@@ -98,7 +98,7 @@ def test_a_clock_set_forward_leaves_empty_periods_or_one_event(days: float, gap:
 
 
 def test_a_clock_that_comes_back_from_far_ahead_tells_no_hour_twice() -> None:
-    """The minutes of the hour that had not come yet are told; the hour itself was told when the clock left."""
+    """The minutes that had not come yet are told; their hour was told when the clock left."""
     plant = Plant(chosen("x", **GAS))
     fill(plant, MIDNIGHT, MIDNIGHT + 10 * MINUTE)
     plant.settle(MIDNIGHT + 10 * MINUTE)

@@ -96,7 +96,7 @@ class Life:
 
     def learn(self, head: int) -> None:
         """The newest flush, as the live lane shows it, is the truth about what a commit added."""
-        for envelope in self.buffer._live:
+        for envelope in self.buffer._delivery.live:
             if envelope.key.seq > head:
                 assert envelope.key not in self.model.bodies, "a key was given out twice"
                 self.model.bodies[envelope.key] = envelope.batches

@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from edge_agent.buffer import Buffer, EventStore, Tuning, database, inspect, open_history, tables
+from edge_agent.buffer import Buffer, EventStore, Tuning, database, inspect, open_history, tables, vault
 from edge_agent.buffer.ballast import SIZE, Ballast, Disk
 from edge_agent.buffer.wear import Wear, device_bytes, disks_below, process_bytes
 from edge_agent.config.model import BufferConfig
@@ -200,10 +202,18 @@ async def test_a_large_file_is_checked_beside_the_work(
     state = crash_copy(live, tmp_path / "state")
     await buffer.close()
     scribble(state / "buffer.db", leaves[30][0] - 1)
+    go_on, plain = threading.Event(), database.check_beside
+
+    def slowly(path: Path, enough: Callable[[], bool]) -> str:
+        go_on.wait(20)
+        return plain(path, enough)
+
+    monkeypatch.setattr(vault, "check_beside", slowly)
     monkeypatch.setattr(database.Database, "check", lambda self: False)  # cut off
     buffer = await open_buffer(state, clock)
     assert buffer.info()["state"] == "ok" and buffer.info()["databases_set_aside"] == 0, "it starts at once"
-    for _ in range(200):
+    go_on.set()
+    for _ in range(500):
         if buffer._vault.broken:
             break
         await asyncio.sleep(0.01)

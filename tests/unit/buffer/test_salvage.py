@@ -58,7 +58,7 @@ async def settled(buffer: Buffer, clock: ManualClock) -> None:
 
 def balanced(buffer: Buffer) -> None:
     """The law of every uplink, and that the ledger's sum is what its counter says."""
-    with closing(sqlite3.connect(buffer._directory / "buffer.db")) as connection:
+    with closing(sqlite3.connect(buffer._vault._path)) as connection:
         sums = dict(connection.execute("SELECT uplink, sum(n_samples) FROM loss GROUP BY uplink").fetchall())
         (stored,) = connection.execute("SELECT count(*) FROM segment").fetchone()
     info = buffer.info()
