@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?=
 STEPS ?=
+STATES ?=
 SEED ?=
 
 .PHONY: demo test check bench test-faults test-interop test-model test-day fuzz test-crash lock tools clean help
@@ -49,6 +50,9 @@ test-model: $(VENV)/dev.stamp ## Windows and alarms against a second, plain impl
 
 test-day: $(VENV)/dev.stamp ## A day over HJ 212 in a minute, acknowledgements lost, line cut, agent restarted (SEED=1)
 	@$(BIN)/python -m tests.day $(if $(SEED),--seed $(SEED))
+
+test-crash: $(VENV)/dev.stamp tools ## Power cuts enumerated at every system call (STATES=6000 SEED=1; STATES=400 is short)
+	@$(BIN)/python -m tests.crash $(if $(STATES),--states $(STATES)) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev.stamp ## Coverage-guided fuzzing of every parser that meets a PLC's bytes (SECONDS=60 SEED=1)
 	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

@@ -20,7 +20,7 @@ recognised as such (transaction id, PDU reference, request handle) and thrown aw
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -123,11 +123,54 @@ class Link(Protocol):
     async def close(self) -> None: ...
 
 
-Scanner = Callable[[Any], AsyncIterator[Mapping[str, Any]]]
-"""Settings -> who answers there. It opens links of its own, asks one candidate after the other, only reads,
-and yields a finding as soon as there is one: the settings that reach it (``{"station": 7}``), and what it
-said of itself under ``said``. The settings' ``timeout``, where set, is how long each candidate has. Ends by
-itself. LinkLost where nobody is there to be asked."""
+class Survey:
+    """A search that has not begun. Made without I/O; iterated, it opens links of its own, one after the other,
+    asks one candidate after the other, only reads, and yields a finding as soon as there is one. It ends by
+    itself, and cleanly when the iteration is closed. LinkLost where nobody is there to be asked.
+
+    A finding of a scan is the settings that reach somebody (``{"station": 7}``), and what it said of itself
+    under ``said`` (``said_zh``) and ``about``; ``about`` is JSON-able. ``chosen`` is False for a finding that
+    a device file should not use. Of a look, it is one place: ``address``, ``raw``, and by type what it reads
+    as.
+
+    ``steps``: candidates at most. ``longest_s``: how long it takes where nobody answers. ``done`` and
+    ``trying``: for progress. ``notes``: what a person should know at the end.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        longest_s: float,
+        find: Callable[[Survey], AsyncIterator[Mapping[str, Any]]],
+        occupied: Callable[[], Awaitable[Sequence[Text]]] | None = None,
+    ) -> None:
+        self.steps = steps
+        self.longest_s = longest_s
+        self.done = 0
+        self.trying = ""
+        self.notes: list[Text] = []
+        self._find = find
+        self._occupied = occupied
+
+    def __aiter__(self) -> AsyncIterator[Mapping[str, Any]]:
+        return self._find(self)
+
+    def step(self, trying: str) -> None:
+        """To be called before each candidate."""
+        self.done += 1
+        self.trying = trying
+
+    async def occupied(self) -> Sequence[Text]:
+        """Who uses the place at this moment and would be disturbed; empty where nobody. Sends nothing."""
+        return () if self._occupied is None else await self._occupied()
+
+
+class Scanner(Protocol):
+    def __call__(self, settings: Any, tries: Mapping[str, Sequence[Any]] | None = None) -> Survey:
+        """``tries``: name of a setting -> what it may be, in the order in which to try; names that are left
+        out have the driver's own choice. The settings' ``timeout``, where set, is how long each candidate
+        has."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +195,9 @@ class DriverPlugin:
     where the protocol has no arrays. Raises ValueError where they would leave the address space.
     ``reserve``: all plans of one station -> identities that none of them uses; None: ``prove`` needs none.
     ``subscribed``: names of the poll groups that are to be subscribed instead of polled.
-    ``scan``: for commissioning; None where there is nothing to look for.
+    ``scan``: for commissioning: who answers there, by which settings; None where there is nothing to look for.
+    ``look``: for commissioning: what stands in a device's memory, without a tag table; its ``tries`` name a
+    piece of memory in the driver's own words. None where memory cannot be looked at.
     ``unwritable``: offline, (settings, tag) -> why the tag cannot be written alone and what would help, or
     None. Asked of tags that are to be written; what ``check`` finds wrong is not said again. Never raises.
     None as a whole: nothing is known before a value is written.
@@ -170,6 +215,7 @@ class DriverPlugin:
     reserve: Callable[[Any, Sequence[Plan]], Reserved] | None = None
     subscribed: Callable[[Any], frozenset[str]] = lambda settings: frozenset()
     scan: Scanner | None = None
+    look: Scanner | None = None
     unwritable: Callable[[Any, Tag], Text | None] | None = None
     api: int = API_VERSION
     summary: Mapping[str, str] = field(default_factory=dict)  # {"en": ..., "zh": ...} for `drivers`

@@ -10,6 +10,7 @@ from drivers.modbus.elements import elements
 from drivers.modbus.endpoint import link_key
 from drivers.modbus.kinds import TYPES
 from drivers.modbus.link_open import open_link
+from drivers.modbus.look import look
 from drivers.modbus.plan import plan
 from drivers.modbus.reserve import reserve
 from drivers.modbus.scan import scan
@@ -28,6 +29,7 @@ PLUGIN = DriverPlugin(
     types=TYPES,
     elements=elements,
     scan=scan,
+    look=look,
     reserve=reserve,
     unwritable=unwritable,
     summary={

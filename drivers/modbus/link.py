@@ -66,6 +66,19 @@ class _Change:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A request whose reply may have any length; no head fits it, so its reply comes the other way."""
+
+    station: int
+    function: int
+    place: str
+    tail: bytes
+    head: bytes = b""
+    if_hole: Learned | None = None
+    if_too_many: Learned | None = None
+
+
 class ModbusTcpLink(asyncio.BufferedProtocol):
     """Meets ``edge_agent.driver.Link``. Being the transport's protocol itself keeps an exchange at one
     write and one callback; a buffer of our own spares asyncio's 256 kB allocation per read."""
@@ -84,7 +97,7 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(_BUFFER))
         self._transaction = random.randrange(0x10000)
         self._expected = b""
-        self._read: Read | _Change | None = None
+        self._read: Read | _Change | _Question | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._requests: Sequence[Request] = ()
         self._replies: list[bytes] = []
@@ -114,6 +127,13 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         """The data bytes of the reply, after its byte count: exactly as many as were asked for."""
         replies: list[bytes] = []
         await self.burst((request,), replies)
+        return replies[0]
+
+    async def ask(self, station: int, pdu: bytes) -> bytes:
+        """For commissioning: the reply's PDU to any PDU that reads, with the same function code."""
+        tail = b"\0\0" + (1 + len(pdu)).to_bytes(2, "big") + bytes((station,)) + pdu
+        replies: list[bytes] = []
+        await self.burst((Request((), _Question(station, pdu[0], f"FC{pdu[0]:02d}", tail)),), replies)
         return replies[0]
 
     async def write(self, station: ModbusSettings, tag: Tag, raw: Value) -> None:
@@ -199,7 +219,7 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
 
     # One frame
 
-    def _send(self, transport: asyncio.Transport, read: Read | _Change) -> None:
+    def _send(self, transport: asyncio.Transport, read: Read | _Change | _Question) -> None:
         self._transaction = (self._transaction + 1) & 0xFFFF
         self._expected = self._transaction.to_bytes(2, "big")
         self._read = read
@@ -213,6 +233,10 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
             return
         if frame[_FITTING] != read.head:
             own = frame[6] == read.station  # a frame of another station is not even its exception
+            if own and isinstance(read, _Question) and frame[7] == read.function:
+                self._replies.append(frame[7:])
+                self._settle(None)
+                return
             self._settle(self._verdicts.of(read, frame[7:] if own else b"", frame))
             return
         if self._rest:  # we ask one thing at a time: a frame that fits with half a one behind it was cut

@@ -166,15 +166,23 @@ def _is_ready(descriptor: int) -> bool:
 
 def holders(device: str) -> str:
     """Who has the port open, by name and process id, as far as this process may see."""
+    found = []
+    for process, name in holding(device):
+        own = ", this program itself" if process == os.getpid() else ""
+        found.append(f"{name} (process {process}{own})")
+    return ", ".join(found) or "another process"
+
+
+def holding(device: str) -> list[tuple[int, str]]:
+    """(process id, name) of those that have the port open, as far as this process may see."""
     target = os.path.realpath(device)
     found = []
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         with contextlib.suppress(OSError):  # it has ended, or is somebody else's
             if any(_points_to(entry, target) for entry in (process / "fd").iterdir()):
                 name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
-                own = ", this program itself" if int(process.name) == os.getpid() else ""
-                found.append(f"{name} (process {process.name}{own})")
-    return ", ".join(found) or "another process"
+                found.append((int(process.name), name))
+    return found
 
 
 def _points_to(entry: Path, target: str) -> bool:

@@ -15,6 +15,7 @@ from drivers.s7.elements import elements
 from drivers.s7.endpoint import link_key
 from drivers.s7.kinds import TYPES
 from drivers.s7.link import S7Link
+from drivers.s7.look import look
 from drivers.s7.plan import plan
 from drivers.s7.scan import scan
 from drivers.s7.write import unwritable
@@ -32,6 +33,7 @@ PLUGIN = DriverPlugin(
     types=TYPES,
     elements=elements,
     scan=scan,
+    look=look,
     unwritable=unwritable,
     summary={
         "en": "Siemens S7-300/400/1200/1500 over ISO-on-TCP (PUT/GET): blocks, memory, inputs, outputs, "

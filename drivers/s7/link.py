@@ -105,6 +105,10 @@ class S7Link:
             raise Refused(f"{tag.name}: longer than one request of this controller", reason="permission")
         parse_write(await self._ask(wire, pdu))
 
+    async def ask(self, pdu: bytes) -> bytes:
+        """For commissioning: one round trip of a PDU that reads; its reference is set here."""
+        return await self._ask(self._require_wire(), pdu)
+
     async def prove(self, station: Any, reserved: Reserved) -> None:
         """Nothing to prove: replies carry the reference of their request."""
 

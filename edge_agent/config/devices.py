@@ -156,7 +156,7 @@ class DeviceReader:
         every tag into a poll group that has a period."""
         if "tags" in draft.bad:
             return None
-        name = named or PurePosixPath(draft.file).stem + ".csv"
+        name = named or self._usual_table(draft.file)
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or not parts:
             self._at(draft, "tags", c.BAD_PATH, name=name, folder="tags.d")
@@ -182,6 +182,12 @@ class DeviceReader:
         if draft.table.usable:
             self._unused_groups(draft, used, strange)
         return arrays
+
+    def _usual_table(self, file: str) -> str:
+        """The table called like the device's file: CSV, or where there is none, a workbook."""
+        stem = PurePosixPath(file).stem
+        workbook = f"{stem}.xlsx"
+        return workbook if f"{stem}.csv" not in self.table_names and workbook in self.table_names else f"{stem}.csv"
 
     def _group(self, draft: Draft, table: Table, row: TagRow, strange: set[str]) -> str:
         """The poll group of a tag. A group without a period is reported at the first tag that names it."""

@@ -44,6 +44,7 @@ from edge_agent.config.suggest import said
 from edge_agent.config.table import Table, read_table
 from edge_agent.config.tags import TagMaker
 from edge_agent.config.windows import Note, WindowReader
+from edge_agent.config.workbook import is_workbook, read_workbook
 from edge_agent.config.writes import WriteReader
 from edge_agent.errors import ConfigurationError
 from edge_agent.settings import Text
@@ -244,6 +245,8 @@ class _Run:
                 self._tables[name] = None
             elif name not in self.read_files:  # unreadable, and reported as such
                 self._tables[name] = Table(found[0], usable=False)
+            elif is_workbook(name):
+                self._tables[name] = read_workbook(name, self.read_files[name], self.collector)
             else:
                 self._tables[name] = read_table(*found, self.collector)
         return self._tables[name]

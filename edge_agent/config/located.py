@@ -33,23 +33,29 @@ _SECRET_IN_BRACES = re.compile(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located(Problem):
     """A problem with its place: ``file`` relative to the configuration directory, ``line`` and ``column``
-    from 1 in characters. ``source_line``: that line as written, inline secrets masked."""
+    from 1 in characters. ``source_line``: that line as written, inline secrets masked. ``sheet``: of a
+    workbook, whose line and column are those of a cell."""
 
     file: str
     line: int
     column: int
     source_line: str = ""
+    sheet: str = ""
 
     @property
     def place(self) -> str:
+        if self.sheet:
+            return f"{self.file}!{self.sheet}!{cell_name(self.line, self.column)}"
         return f"{self.file}:{self.line}:{self.column}"
 
     def render(self, language: str) -> str:
         """Several lines for a terminal: place, code and cause; the source line and a caret; the cure."""
         lines = [f"{self.place}: {self.code} {self.message.say(language)}"]
         if self.source_line.strip():
-            shown, column = _excerpt(self.source_line, self.column)
-            lines += [f"    {shown}", f"    {_padding(shown[: column - 1])}^"]
+            shown, column = _excerpt(self.source_line, 1 if self.sheet else self.column)
+            lines.append(f"    {shown}")
+            if not self.sheet:
+                lines.append(f"    {_padding(shown[: column - 1])}^")
         lines.append(f"    {self.cure.say(language)}")
         return "\n".join(lines)
 
@@ -65,7 +71,7 @@ class Located(Problem):
             "message": self.message.say(language),
             "cure": self.cure.say(language),
             "source_line": self.source_line,
-        }
+        } | ({"sheet": self.sheet, "cell": cell_name(self.line, self.column)} if self.sheet else {})
 
 
 def places_of(error: ConfigurationError) -> tuple[Located, ...]:
@@ -74,13 +80,18 @@ def places_of(error: ConfigurationError) -> tuple[Located, ...]:
 
 
 class Source:
-    """The text of one file, for showing lines of it."""
+    """The text of one file, for showing lines of it. Of the sheet of a workbook, the lines are its rows."""
 
-    __slots__ = ("lines", "name")
+    __slots__ = ("lines", "name", "sheet")
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, sheet: str = "") -> None:
         self.name = name
         self.lines = split_lines(text)
+        self.sheet = sheet
+
+    def row(self, number: int) -> str:
+        """``file:line`` of a line, ``file!sheet!row`` of a row."""
+        return f"{self.name}!{self.sheet}!{number}" if self.sheet else f"{self.name}:{number}"
 
     def line(self, number: int) -> str:
         """Line ``number`` (from 1) with an inline secret masked; empty beyond the end."""
@@ -118,7 +129,7 @@ class Collector:
             self._explained.add((source.name, line, column))
         found = Located(
             problem.code, problem.path, problem.message, problem.cure, problem.warning,
-            file=source.name, line=line, column=column, source_line=source.line(line),
+            file=source.name, line=line, column=column, source_line=source.line(line), sheet=source.sheet,
         )  # fmt: skip
         self._found.setdefault((source.name, line, column, problem.code, tuple(problem.path)), found)
 
@@ -141,6 +152,15 @@ def sort(problems: Iterable[Located]) -> tuple[Located, ...]:
 
 def is_secret_key(key: object) -> bool:
     return isinstance(key, str) and _SECRET_KEY.search(key) is not None
+
+
+def cell_name(row: int, column: int) -> str:
+    """``B7``: how a spreadsheet calls the cell of a row and a column, both counted from 1."""
+    letters = ""
+    while column > 0:
+        column, place = divmod(column - 1, 26)
+        letters = chr(65 + place) + letters
+    return f"{letters}{row}"
 
 
 _BREAK = re.compile("\r\n|[\r\n]")

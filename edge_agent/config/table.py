@@ -3,6 +3,7 @@ mistake at its cell; ``tags`` makes tags of the rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from edge_agent.config import catalogue as c
@@ -84,6 +85,8 @@ class Table:
     def within(self, row: Row, column: str, text: str) -> Position:
         """Where ``text`` stands in a cell; where the cell begins if it is not written there as such."""
         line, start = row.position(self.columns[column])
+        if self.source.sheet:
+            return line, start
         at = self.source.lines[line - 1].find(text, start - 1)
         return line, at + 1 if at >= 0 else start
 
@@ -108,6 +111,11 @@ def read_table(source: Source, decoded: Decoded, collector: Collector) -> Table:
     return _Reader(table, collector).read()
 
 
+def read_records(table: Table, records: Iterator[Row], collector: Collector) -> Table:
+    """A table of which somebody else has made rows; the first is the header."""
+    return _Reader(table, collector).records(records, "")
+
+
 class _Reader:
     """One pass over one table."""
 
@@ -121,19 +129,22 @@ class _Reader:
         lines = self.source.lines
         start = next((n for n, line in enumerate(lines) if _is_header(line)), None)
         if start is None:
-            self._add((1, 1), c.EMPTY_TABLE, what=Text("header", "表头"))
-            self.table.usable = False
-            return self.table
+            return self.records(iter(()), "")
         mark = separator(lines[start])
-        records = rows(lines, mark, start)
+        return self.records(rows(lines, mark, start), mark)
+
+    def records(self, records: Iterator[Row], mark: str) -> Table:
+        """The first record is the header."""
         header = next(records, None)
+        if header is None:
+            self._add((1, 1), c.EMPTY_TABLE, what=Text("header", "表头"))
         if header is None or not self._header(header, mark):
             self.table.usable = False
             return self.table
         for row in records:
             self._row(row)
         if not self.table.names:
-            self._add((start + 1, 1), c.EMPTY_TABLE, what=Text("tags", "点"))
+            self._add((header.line, 1), c.EMPTY_TABLE, what=Text("tags", "点"))
         return self.table
 
     def _header(self, header: Row, mark: str) -> bool:

@@ -45,7 +45,7 @@ class Place:
 
     def line(self, key: Key) -> str:
         """``file:line``."""
-        return f"{self.source.name}:{self.at(key)[0]}"
+        return self.source.row(self.at(key)[0])
 
     def add(self, key: Key, entry: c.Entry, /, **values: object) -> None:
         self.collector.add(self.source, self.at(key), entry, self.full(key), **values)

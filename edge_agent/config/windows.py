@@ -369,5 +369,5 @@ def _limits_twice(place: Place, written: WindowFile) -> None:
     table, row = place.draft.table, place.draft.rows.get(written.tag)
     if table and row and row.limits:
         column = next(iter(row.limits))
-        other = f"{table.source.name}:{table.position(written.tag, column)[0]}"
+        other = table.source.row(table.position(written.tag, column)[0])
         place.add("tag", c.LIMITS_TWICE, tag=written.tag, other=other)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from tests.crash.disk import Disk, Said
 from tests.crash.judge import Case, Finding, Verdict, judge, lay_out
@@ -109,20 +110,39 @@ def _parts(cuts: Sequence[Cut]) -> Iterator[list[Cut]]:
         yield part
 
 
-@dataclass(slots=True)
-class _Known:
-    recording: Recording
-    all_said: Told
-    left: dict[str, frozenset[tuple[int, int]]]
-
-
-_recordings: dict[str, _Known] = {}  # per process, set once by ``_begin``
+_recordings: dict[str, Recording] = {}  # per process, set once by ``_begin``
 
 
 def _begin(recordings: Mapping[str, Recording]) -> None:
     _recordings.clear()
-    for story, recording in recordings.items():
-        _recordings[story] = _Known(recording, _all_said(recording), dict(recording.left))
+    _recordings.update(recordings)
+
+
+def _try(part: Sequence[Cut], seed: str) -> list[tuple[Cut, Verdict]]:
+    with TemporaryDirectory(prefix="lineside-crash-", dir=FAST if FAST.is_dir() else None) as name:
+        return asyncio.run(walk(_recordings[part[0].story], part, seed, Path(name) / "state"))
+
+
+async def walk(
+    recording: Recording, part: Sequence[Cut], seed: str, folder: Path
+) -> list[tuple[Cut, Verdict]]:
+    """Through the record once. ``part``: in order of time, all of this story and of one number of lies. A
+    single one leaves its files in ``folder`` and, as they were before the start, in ``folder-before``."""
+    disk, said, place = Disk(recording.root, part[0].lies), Told(), 0
+    all_said, out = _all_said(recording), []
+    for number, cut in enumerate(part):
+        for operation in recording.operations[place : cut.at]:
+            disk.apply(operation)
+            if isinstance(operation, Said):
+                said.hear(operation.text)
+        place = cut.at
+        random = Random(f"{seed}/{cut}")
+        lay_out(disk.draw(random), folder, random)
+        if len(part) == 1:
+            shutil.copytree(folder, folder.with_name(f"{folder.name}-before"))
+        case = Case(copy.deepcopy(said), all_said, recording.left, cut.lies, cut.story == "agent")
+        out.append((cut, await judge(folder, case, twice=number % _TWICE == 0)))
+    return out
 
 
 def _all_said(recording: Recording) -> Told:
@@ -131,29 +151,3 @@ def _all_said(recording: Recording) -> Told:
         if isinstance(operation, Said):
             told.hear(operation.text)
     return told
-
-
-def _try(part: Sequence[Cut], seed: str) -> list[tuple[Cut, Verdict]]:
-    folder = (FAST if FAST.is_dir() else Path("/tmp")) / f"lineside-crash-{id(part)}-{part[0]}"
-    try:
-        return asyncio.run(_walk(part, seed, folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _walk(part: Sequence[Cut], seed: str, folder: Path) -> list[tuple[Cut, Verdict]]:
-    known = _recordings[part[0].story]
-    disk, said, place = Disk(known.recording.root, part[0].lies), Told(), 0
-    out = []
-    for number, cut in enumerate(part):
-        for operation in known.recording.operations[place : cut.at]:
-            disk.apply(operation)
-            if isinstance(operation, Said):
-                said.hear(operation.text)
-        place = cut.at
-        random = Random(f"{seed}/{cut}")
-        state = disk.draw(random)
-        lay_out(state, folder, random)
-        case = Case(copy.deepcopy(said), known.all_said, known.left, cut.lies, cut.story == "agent")
-        out.append((cut, await judge(folder, case, twice=number % _TWICE == 0)))
-    return out

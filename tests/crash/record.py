@@ -8,7 +8,7 @@ import sys
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.crash.disk import Disk, Operation
@@ -47,7 +47,7 @@ def record(story: str, folder: Path, seed: str) -> Recording:
     state, marks, log = folder / "state", folder / "marks", folder / "trace"
     state.mkdir(parents=True)
     run(["tests.crash.stories", story, str(state), str(marks), seed], log)
-    return checked(Recording(story, str(state), _operations(log, state, marks), left(state)))
+    return checked(Recording(story, str(state), _operations(log, state, marks)))
 
 
 def run(module: Sequence[str], log: Path) -> None:
@@ -63,18 +63,8 @@ def _operations(log: Path, state: Path, marks: Path) -> tuple[Operation, ...]:
     return tuple(operation for _, operation in read(log, str(state), str(marks)))
 
 
-def left(state: Path) -> dict[str, frozenset[tuple[int, int]]]:
-    found = {}
-    for stream, (name, table) in TABLES.items():
-        path = state / name
-        if path.exists():
-            with closing(sqlite3.connect(path)) as connection:
-                rows = connection.execute(f"SELECT epoch, seq FROM {table}").fetchall()
-            found[stream] = frozenset(rows)
-    return found
-
-
 def checked(recording: Recording) -> Recording:
+    """With what it left. AssertionError where the record does not give the files that are there."""
     disk = Disk(recording.root)
     for operation in recording.operations:
         disk.apply(operation)
@@ -84,4 +74,15 @@ def checked(recording: Recording) -> Recording:
     found = {name: data for name, data in found.items() if not name.endswith("-shm")}
     assert mine.keys() == found.keys(), f"{sorted(mine)} is not {sorted(found)}"
     assert mine == found, f"{[name for name in mine if mine[name] != found[name]]} differ from the record"
-    return recording
+    return replace(recording, left=_left(root))
+
+
+def _left(state: Path) -> dict[str, frozenset[tuple[int, int]]]:
+    found = {}
+    for stream, (name, table) in TABLES.items():
+        path = state / name
+        if path.exists():
+            with closing(sqlite3.connect(path)) as connection:
+                rows = connection.execute(f"SELECT epoch, seq FROM {table}").fetchall()
+            found[stream] = frozenset(rows)
+    return found

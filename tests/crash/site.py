@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from tests.crash.disk import Operation, Said
-from tests.crash.record import ROOT, Recording, checked, left, strace
+from tests.crash.record import ROOT, Recording, checked, strace
 from tests.crash.told import wire_digest, wire_digest_of_event
 from tests.crash.trace import read
 from tests.plant.mocks import Line
@@ -118,30 +118,39 @@ def record_agent(folder: Path, seed: str) -> Recording:
         for number, seconds in enumerate(RUNS_S):
             log = folder / f"trace-{number}"
             logs.append(log)
-            with _running(site, log) as pid:
-                _one_run(site, witness, seconds, pid, clean=number == 1)
+            with _running(site, log) as tracer:
+                _one_run(site, witness, seconds, tracer, clean=number == 1)
     finally:
         line.close()
         witness.close()
     operations = [entry for log in logs for entry in read(log, str(site.state))]
-    recording = Recording("agent", str(site.state), tuple(_merged(operations, witness.said)), left(site.state))
+    recording = Recording("agent", str(site.state), tuple(_merged(operations, witness.said)))
     site.close()
     return checked(recording)
 
 
 @contextmanager
 def _running(site: Site, log: Path) -> Iterator[int]:
+    """Yields the tracer's process id; ends the agent at the end, if it has not ended."""
     arguments = [
         *strace(log), sys.executable, "-m", "edge_agent", "run", "--config", str(site.config), "--log-format", "json",
     ]  # fmt: skip
     with site.log.open("ab") as out, subprocess.Popen(arguments, cwd=ROOT, stdout=out, stderr=out) as tracer:
-        children = Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children")
-        agent = int(eventually("the agent is started", lambda: children.read_text(encoding="ascii")).split()[0])
-        yield agent
-        tracer.wait(30)
+        try:
+            yield tracer.pid
+        finally:
+            for pid in _traced(tracer.pid):
+                os.kill(pid, signal.SIGKILL)
+            tracer.wait(30)
 
 
-def _one_run(site: Site, witness: Witness, seconds: float, pid: int, *, clean: bool) -> None:
+def _traced(tracer: int) -> list[int]:
+    """The agent; not what strace starts for itself."""
+    children = Path(f"/proc/{tracer}/task/{tracer}/children").read_text(encoding="ascii").split()
+    return [int(pid) for pid in children if b"edge_agent" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def _one_run(site: Site, witness: Witness, seconds: float, tracer: int, *, clean: bool) -> None:
     witness.say(time=time.time_ns(), wants={"park": []})
     for stream in ("samples", "periods", "event"):
         witness.say(registered={"stream": stream, "uplinks": ["park"], "head": 0})
@@ -150,11 +159,9 @@ def _one_run(site: Site, witness: Witness, seconds: float, pid: int, *, clean: b
     time.sleep(seconds)  # the record's length, nothing is waited for
     if clean:
         witness.say(closing=0)
-        os.kill(pid, signal.SIGTERM)
-        eventually("it has ended", lambda: not Path(f"/proc/{pid}").exists(), 30.0)
+        os.kill(_traced(tracer)[0], signal.SIGTERM)
+        eventually("it has ended", lambda: not _traced(tracer), 30.0)
         witness.say(closed=0)
-    else:
-        os.kill(pid, signal.SIGKILL)
 
 
 def _merged(

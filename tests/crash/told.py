@@ -138,7 +138,7 @@ class Told:
         self.notes[name] = [text]
 
     def _saves(self, value: str) -> None:
-        self.saved.append(value)
+        self.saved = [*(self.saved or [""]), value]
 
     def _has_saved(self, value: str) -> None:
         self.saved = [value]

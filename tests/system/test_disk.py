@@ -66,7 +66,7 @@ def test_what_memory_cannot_hold_is_in_the_ledger(site: Site, line: Line, park: 
     eventually("the park is told", lambda: park.events("data_lost"))
     site.stop()
     told = park.events("data_lost")
-    assert {e["detail"]["reason"] for e in told} == {"memory"}
+    assert {e["detail"]["reason"] for e in told} <= {"memory", "thinned"}
     missing = sum(park.missing(d, "polls") * width for d, width in (("press-1", 3), ("load-2", 250)))
     assert sum(e["detail"]["samples"] for e in told) == missing > 0, "the ledger tells another number"
     good = [(t, n) for t, n, _, quality in park.samples("load-2", "polls") if quality == 0]

@@ -16,6 +16,7 @@ from edge_agent.config.catalogue.snapshot import *  # noqa: F403
 from edge_agent.config.catalogue.standards import *  # noqa: F403
 from edge_agent.config.catalogue.tables import *  # noqa: F403
 from edge_agent.config.catalogue.uplinks import *  # noqa: F403
+from edge_agent.config.catalogue.imports import *  # noqa: F403
 from edge_agent.config.catalogue.windows import *  # noqa: F403
 from edge_agent.config.catalogue.writes import *  # noqa: F403
 

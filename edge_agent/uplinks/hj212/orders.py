@@ -51,6 +51,7 @@ class Standing:
         )
         await self._host.keep(_NAME, text)
         self.now = new
+        self._host.record("uplink_order", {"ordered": dict(changes), "now": asdict(new)})
 
     def _valid(self, kept: dict[str, Any]) -> dict[str, Any]:
         """Orders given under the same configuration, with values of the right type."""

@@ -80,6 +80,14 @@ ALARM_FIGURES = {
     "top": [{"name": "press-1.pressure.high", "count": 6}],
     "top_share": 1.0,
 }
+PERIODS = {
+    "state": "ok",
+    "bytes": 70_000,
+    "quota_bytes": 50_000_000,
+    "in_memory_samples": 8,
+    "committed_samples": 160,
+    "late_samples": 3,
+}
 BUFFER = {
     "state": "ok",
     "reason": "",
@@ -165,7 +173,7 @@ def make_board() -> Board:
     board.windows = lambda: [dict(WINDOW)]
     board.alarms = lambda: {"rows": [dict(ALARM)], "kpi": dict(ALARM_FIGURES)}
     board.writes = lambda: dict(WRITES)
-    board.buffer = lambda: dict(BUFFER)
+    board.buffer = lambda: BUFFER | {"periods": PERIODS}
     board.storage = lambda: dict(STORAGE)
     return board
 

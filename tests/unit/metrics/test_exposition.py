@@ -27,7 +27,7 @@ from edge_agent.metrics.names import WINDOW_STATES
 from edge_agent.metrics.text import number
 from edge_agent.model import Batch, Quality, Schema, Tag, ValueType
 from edge_agent.status import Board, DeviceRow, GroupRow, Histogram
-from tests.unit.metrics.board import BUFFER, MONO_NS, SECOND_NS, SELECTED, TIME_NS, make_board
+from tests.unit.metrics.board import BUFFER, MONO_NS, PERIODS, SECOND_NS, SELECTED, TIME_NS, make_board
 from tests.unit.metrics.reference import written_by_the_client
 
 GOLDEN = Path(__file__).with_name("golden.prom")
@@ -232,7 +232,8 @@ def test_a_histogram_may_get_other_bounds() -> None:
 def test_a_buffer_that_tells_less_costs_only_that_series(missing: str) -> None:
     board = make_board()
     all_of_it = set(text(board).splitlines())
-    board.buffer = lambda: {key: value for key, value in BUFFER.items() if key != missing}
+    left = {key: value for key, value in BUFFER.items() if key != missing}
+    board.buffer = lambda: left | {"periods": PERIODS}
     less = set(text(board).splitlines())
     assert less <= all_of_it
     assert all("edgeagent_buffer_" in line for line in all_of_it - less)
@@ -255,11 +256,11 @@ def test_a_store_that_cannot_write_is_degraded() -> None:
 
 def test_period_values_have_series_where_there_are_any() -> None:
     board = make_board()
-    assert "edgeagent_periods_" not in text(board)
-    mine = {"state": "degraded", "bytes": 7, "quota_bytes": 8, "in_memory_samples": 1, "committed_samples": 2}
-    board.buffer = lambda: BUFFER | {"periods": mine | {"late_samples": 3}}
+    board.buffer = lambda: BUFFER | {"periods": PERIODS | {"state": "degraded"}}
     assert series(board, "edgeagent_periods_late_samples_total") == {(): 3}
     assert series(board, "edgeagent_periods_degraded") == {(): 1}
+    board.buffer = lambda: dict(BUFFER)
+    assert "edgeagent_periods_" not in text(board)
 
 
 def test_labels_are_escaped() -> None:

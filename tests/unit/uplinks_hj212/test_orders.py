@@ -87,6 +87,8 @@ async def test_an_order_that_cannot_be_kept_is_not_obeyed(
 async def test_an_order_stands_until_a_person_changes_that_key() -> None:
     agent = RecordingHost()
     await Standing(agent, CONFIGURED).give(over_time_s=20.0, re_count=5, stopped=True)
+    assert [kind for kind, _ in agent.recorded] == ["uplink_order"]
+    assert agent.recorded[0][1]["ordered"] == {"over_time_s": 20.0, "re_count": 5, "stopped": True}
     same = Standing(agent, CONFIGURED)
     await same.load()
     assert same.now == Orders(20.0, 5, 60.0, stopped=True)
