@@ -91,9 +91,7 @@ class _Search:
         finally:
             await link.close()
 
-    async def _one(
-        self, link: Link, settings: ModbusSettings, line: Line, station: int
-    ) -> Finding | None:
+    async def _one(self, link: Link, settings: ModbusSettings, line: Line, station: int) -> Finding | None:
         answer = await ask_table(link, settings, station, Table.HOLDING, _wait_s(settings))
         if isinstance(answer, BadReply):
             self._damaged[line] = self._damaged.get(line, 0) + 1
@@ -108,8 +106,7 @@ class _Search:
             Text(
                 f"Something answered, but damaged, at {places}: check the wires A and B, the shield and the "
                 "termination; two devices with one number sound alike.",
-                f"在 {places} 收到了损坏的应答：请检查 A、B 线、屏蔽层和终端电阻；"
-                "两台设备站号相同也会如此。",
+                f"在 {places} 收到了损坏的应答：请检查 A、B 线、屏蔽层和终端电阻；两台设备站号相同也会如此。",
             )
         )
 
@@ -175,4 +172,6 @@ def _is_agent(process: int) -> bool:
         words = (Path("/proc") / str(process) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return b"run" in words and any(word.endswith((b"edge-agent", b"edge_agent", b"edge_agent/__main__.py")) for word in words)
+    return b"run" in words and any(
+        word.endswith((b"edge-agent", b"edge_agent", b"edge_agent/__main__.py")) for word in words
+    )

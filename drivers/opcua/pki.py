@@ -162,6 +162,19 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
+def told(der: bytes) -> dict[str, str]:
+    """Of a certificate that nobody has judged: its subject, fingerprint and end; empty for what is none."""
+    try:
+        certificate = _chain(der)[0]
+    except LinkDenied:
+        return {}
+    return {
+        "certificate": _subject(certificate),
+        "fingerprint": fingerprint(certificate),
+        "expires": certificate.not_valid_after_utc.date().isoformat(),
+    }
+
+
 def load_identity(certificate_file: Path, key_file: Path) -> tuple[x509.Certificate, Any]:
     """A user's certificate and key, PEM or DER."""
     try:

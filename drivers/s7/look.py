@@ -153,7 +153,9 @@ class _Look:
         (result,) = await self._read([wanted])
         if isinstance(result, bytes):
             return result
-        raise Refused(f"DB{wanted.db} does not let bytes {wanted.start} to {wanted.start + wanted.length - 1} be read")
+        raise Refused(
+            f"DB{wanted.db} does not let bytes {wanted.start} to {wanted.start + wanted.length - 1} be read"
+        )
 
     async def _read(self, ranges: Sequence[Range]) -> tuple[bytes | Quality, ...]:
         reply = await self._in_time(self._link.ask(read_request(ranges)))

@@ -225,7 +225,9 @@ class Trial:
                     (self.said.time_ns + DAY_NS,),
                 )
                 stored.losses = [Loss(*row) for row in rows]
-                stored.units = dict(self.events_in(connection) if stream == "event" else self.segments_in(connection))
+                stored.units = dict(
+                    self.events_in(connection) if stream == "event" else self.segments_in(connection)
+                )
             except sqlite3.DatabaseError as error:
                 stored.check = str(error)
         if stored.check != "ok" and not self.lenient(stream):
@@ -299,19 +301,21 @@ class Trial:
             for unit in stored.units.keys() & kept.keys() - units.keys():
                 if name in self.waiting(stream, unit, kept[unit].schema) and not self.verdict.vanished:
                     if not any(row.covers(name, unit, kept[unit].time_ns) for row in stored.losses):
-                        self.verdict.add("ahead", f"{stream} {unit} is settled for {name}, which never had it")
+                        self.verdict.add(
+                            "ahead", f"{stream} {unit} is settled for {name}, which never had it"
+                        )
 
     async def taken(self, stream: str, store: Buffer | EventStore) -> dict[str, dict[Unit, str]]:
         found: dict[str, dict[Unit, str]] = {}
         for name in self.said.wants:
             mine = found.setdefault(name, {})
             for lane in (Lane.BACKLOG, Lane.LIVE):
-                items: Sequence[Envelope] = await store.take(
-                    name, lane, max_items=10**6, max_samples=10**9
-                )
+                items: Sequence[Envelope] = await store.take(name, lane, max_items=10**6, max_samples=10**9)
                 for item in items:
                     unit = item.key.epoch, item.key.seq
-                    mine[unit] = self.digest_of_event(item.event) if item.event else self.digest_of(item.batches)
+                    mine[unit] = (
+                        self.digest_of_event(item.event) if item.event else self.digest_of(item.batches)
+                    )
         return found
 
     def counters(self, stream: str, taken: Mapping[str, Mapping[Unit, str]]) -> None:
@@ -322,7 +326,8 @@ class Trial:
                     self.verdict.add("count", f"{stream}, {name}, {unit}: {row}")
             if row["pending_segments"] != len(taken[name]) and not self.lenient(stream):
                 self.verdict.add(
-                    "count", f"{stream}: {row['pending_segments']} wait for {name}, {len(taken[name])} can be had"
+                    "count",
+                    f"{stream}: {row['pending_segments']} wait for {name}, {len(taken[name])} can be had",
                 )
 
     def promised_losses(self, stream: str, stored: Stored) -> None:
@@ -340,7 +345,12 @@ class Trial:
     def unclean(self, stored: Stored) -> None:
         """A cut while the agent runs is told; after a clean stop nothing is."""
         told = {row.epoch for row in stored.losses if row.samples is None}
-        if self.said.running and not self.said.stopping and not self.verdict.vanished and max(told, default=0) < self.said.epoch:
+        if (
+            self.said.running
+            and not self.said.stopping
+            and not self.verdict.vanished
+            and max(told, default=0) < self.said.epoch
+        ):
             self.verdict.add("ledger", f"nothing tells of the cut in epoch {self.said.epoch}: {told}")
         if not self.said.running and self.said.epoch in told and not self.lenient("samples"):
             self.verdict.add("ledger", f"epoch {self.said.epoch} ended cleanly, and the ledger has it")

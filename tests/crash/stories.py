@@ -277,7 +277,7 @@ def tell(story: str, directory: Path, say: Say, seed: str) -> None:
             agent = Agent(directory, say, Random(f"{seed}/{story}/{number}"), run, number)
             try:
                 asyncio.run(agent.live())
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - a forked child must not go on as its parent
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
             os._exit(0)

@@ -17,7 +17,8 @@ from edge_agent.model import Batch, Event
 
 def digest_of(batches: Iterable[Batch]) -> str:
     parts = [
-        (b.schema.digest, b.time_ns, b.mono_ns, b.values, b.quality, b.offsets_ns, int(b.clock)) for b in batches
+        (b.schema.digest, b.time_ns, b.mono_ns, b.values, b.quality, b.offsets_ns, int(b.clock))
+        for b in batches
     ]
     return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
