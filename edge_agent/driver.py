@@ -26,7 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edge_agent.model import Tag, Value, ValueType
-from edge_agent.settings import Problem, Text
+from edge_agent.settings import Finding, Problem, Text
 
 if TYPE_CHECKING:
     from edge_agent.keys import DeviceSettings as DeviceSettings
@@ -173,6 +173,94 @@ class Scanner(Protocol):
         ...
 
 
+class Doctor(Protocol):
+    """Names the cause when a device gives no values or wrong ones. For commissioning; only reads."""
+
+    @property
+    def codes(self) -> Mapping[str, Text]:
+        """Every code its findings may have, and what each means."""
+        ...
+
+    def place(self, settings: Any) -> tuple[str, int] | None:
+        """Host and port; None where there is no network between."""
+        ...
+
+    def exclusive(self, settings: Any) -> bool:
+        """Whether a second connection would disturb an agent that holds this link."""
+        ...
+
+    async def diagnose(self, settings: Any, tags: Sequence[Tag]) -> Sequence[Finding]:
+        """By connections of its own, one after the other, with as few requests as do; ends within 30 s.
+        Nothing where all is well. LinkLost where there is no connection at all."""
+        ...
+
+    def overheard(self, settings: Any, tags: Sequence[Tag], told: Mapping[str, Any]) -> Sequence[Finding]:
+        """From the device's row in a running agent's status alone, without I/O. Its ``values`` has, where
+        known, a row per tag with ``value`` and ``quality``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to take bytes for a number. ``type`` and ``order`` as a tag table has them ("" where the protocol
+    has one order only). ``decode``: exactly ``size`` bytes, as they come over the wire; None where they are no
+    number of that type."""
+
+    type: str
+    order: str
+    size: int
+    decode: Callable[[bytes], int | float | None]
+
+
+class Prober(Protocol):
+    """For commissioning: memory without a tag table. Pure: it says what to ask and what bytes can mean; what is
+    asked is planned and exchanged like any poll.
+
+    Memory is named in *cells*: tags of an unsigned type whose values are the bytes as they lie there, most
+    significant first. ``cell_bytes``: of each. ``align_bytes``: values begin at multiples of it.
+    """
+
+    cell_bytes: int
+    align_bytes: int
+
+    def forms(self, settings: Any) -> Sequence[Form]:
+        """Numbers only, the commonest first; of two that read the same, the one to propose first."""
+        ...
+
+    def cells(self, settings: Any, address: str, before: int, after: int) -> Sequence[Tag]:
+        """The cell at an address, up to ``before`` in front of it and ``after`` behind, ascending; those that
+        do not exist or must not be read are left out. ValueError where memory there is not made of cells."""
+        ...
+
+    def cells_of(self, settings: Any, tag: Tag) -> Sequence[Tag]:
+        """The cells that a tag lies in; empty where it has no bytes to show."""
+        ...
+
+    def place(self, settings: Any, cell: Tag) -> tuple[str, int]:
+        """Its area (of equal areas, numbers can be compared), and its number there."""
+        ...
+
+    def address(self, cell: Tag, form: Form) -> str:
+        """As a tag table writes the address of a value of that form that begins at the cell."""
+        ...
+
+    def usual(self, settings: Any, tags: Sequence[Tag]) -> Sequence[str]:
+        """Where to look when nobody says where: addresses, each the first of a piece of memory."""
+        ...
+
+    def encoded(self, settings: Any, tag: Tag, raw: Value) -> bytes | None:
+        """The bytes that a value stands for on the wire; None where that cannot be told."""
+        ...
+
+    def notation(self, tag: Tag) -> str:
+        """Every way to write the tag's address, and how the protocol reads it; "" where there is one only."""
+        ...
+
+    def elsewhere(self, settings: Any, tag: Tag) -> str:
+        """The command line by which another well-known tool reads the same; "" where there is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DriverPlugin:
     """What an entry point in the group ``edge_agent.drivers`` names.
@@ -198,6 +286,9 @@ class DriverPlugin:
     ``scan``: for commissioning: who answers there, by which settings; None where there is nothing to look for.
     ``look``: for commissioning: what stands in a device's memory, without a tag table; its ``tries`` name a
     piece of memory in the driver's own words. None where memory cannot be looked at.
+    ``doctor``: for commissioning: makes what names the cause of a fault; ``settings.later`` spares the running
+    agent its import.
+    ``probe``: for commissioning; makes the driver's ``Prober``. None where values arrive with their types.
     ``unwritable``: offline, (settings, tag) -> why the tag cannot be written alone and what would help, or
     None. Asked of tags that are to be written; what ``check`` finds wrong is not said again. Never raises.
     None as a whole: nothing is known before a value is written.
@@ -216,6 +307,8 @@ class DriverPlugin:
     subscribed: Callable[[Any], frozenset[str]] = lambda settings: frozenset()
     scan: Scanner | None = None
     look: Scanner | None = None
+    probe: Callable[[], Prober] | None = None
+    doctor: Callable[[], Doctor] | None = None
     unwritable: Callable[[Any, Tag], Text | None] | None = None
     api: int = API_VERSION
     summary: Mapping[str, str] = field(default_factory=dict)  # {"en": ..., "zh": ...} for `drivers`

@@ -121,3 +121,15 @@ class Problem:
     message: Text
     cure: Text
     warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause that ``doctor`` names. ``code`` is language-neutral and stable. ``kind``: ``fault``;
+    ``unreachable`` where nobody answers; ``permission`` where this user may not look; ``note`` for what is
+    good to know and no fault."""
+
+    code: str
+    message: Text
+    cure: Text
+    kind: str = "fault"

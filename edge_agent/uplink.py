@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_agent.model import Batch, Event, Schema, Tag
-from edge_agent.settings import Problem
+from edge_agent.settings import Finding, Problem, Text
 
 if TYPE_CHECKING:
     from edge_agent.keys import UplinkSettings as UplinkSettings
@@ -168,6 +168,24 @@ class Uplink(Protocol):
     async def close(self) -> None: ...
 
 
+class Doctor(Protocol):
+    """Names the cause when a destination takes nothing. For commissioning; never sends measured data."""
+
+    @property
+    def codes(self) -> Mapping[str, Text]:
+        """Every code its findings may have, and what each means."""
+        ...
+
+    def place(self, settings: Any) -> tuple[str, int]:
+        """Host and port."""
+        ...
+
+    async def diagnose(self, settings: Any) -> Sequence[Finding]:
+        """By a connection of its own, under an identity that does not throw a running agent out; ends within
+        30 s. Nothing where all is well. Unreachable where there is no connection at all."""
+        ...
+
+
 def __getattr__(name: str) -> Any:
     if name == "UplinkSettings":
         return import_module("edge_agent.keys").UplinkSettings
@@ -183,7 +201,8 @@ class UplinkPlugin:
     each lane, where the time they take would otherwise bound the rate; 0: a few messages' worth.
     ``confirm_s``: how long, with these settings, a unit waits for a late confirmation before it goes again;
     None: a minute. ``check``: offline, (settings, tags by device and name, the calculated ones included) ->
-    every tag that the settings name and that is not there, or does not fit; paths as in ``Problem``."""
+    every tag that the settings name and that is not there, or does not fit; paths as in ``Problem``.
+    ``doctor``: for commissioning: makes what names the cause of a fault; as in a driver."""
 
     settings: type[UplinkSettings]
     open: Callable[[Any, Host], Uplink]
@@ -193,4 +212,5 @@ class UplinkPlugin:
     waiting: int = 0
     confirm_s: Callable[[Any], float] | None = None
     check: Callable[[Any, Mapping[str, Mapping[str, Tag]]], list[Problem]] | None = None
+    doctor: Callable[[], Doctor] | None = None
     api: int = API_VERSION

@@ -12,6 +12,7 @@ from drivers.modbus.kinds import TYPES
 from drivers.modbus.link_open import open_link
 from drivers.modbus.look import look
 from drivers.modbus.plan import plan
+from drivers.modbus.probe import ModbusProber
 from drivers.modbus.reserve import reserve
 from drivers.modbus.scan import scan
 from drivers.modbus.write import unwritable
@@ -30,6 +31,7 @@ PLUGIN = DriverPlugin(
     elements=elements,
     scan=scan,
     look=look,
+    probe=ModbusProber,
     reserve=reserve,
     unwritable=unwritable,
     summary={

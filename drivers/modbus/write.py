@@ -119,7 +119,7 @@ def _encoded(settings: ModbusSettings, tag: Tag, address: Address, raw: Value) -
         return *_masked(address.offset, mask, mask if _flag(raw) else 0), 1
     if address.high is not None:
         return *_byte(address, kind, raw, order), 1
-    data = _register_bytes(kind, raw, order, tag.length, encoding_of(settings, tag))
+    data = register_bytes(kind, raw, order, tag.length, encoding_of(settings, tag))
     return *_registers(address.offset, data, settings.write_with), len(data) // 2
 
 
@@ -155,7 +155,7 @@ def _registers(offset: int, data: bytes, write_with: str) -> tuple[bytes, bytes]
     return head + bytes([len(data)]) + data, head
 
 
-def _register_bytes(kind: Kind, raw: Value, order: ByteOrder, length: int, encoding: str) -> bytes:
+def register_bytes(kind: Kind, raw: Value, order: ByteOrder, length: int, encoding: str) -> bytes:
     """As they go over the wire."""
     if kind.value is ValueType.STRING:
         plain = _text_bytes(raw, length, encoding)

@@ -60,7 +60,7 @@ async def _find(
         mode = _mode(offer)
         yield {
             "security_policy": _policy(offer),
-            "security_mode": mode,
+            **({} if mode == "None" else {"security_mode": mode}),
             "said": ", ".join(identities),
             "about": {"tokens": identities, **_application(offer), **_certificate(offer)},
             "chosen": offer is chosen,

@@ -17,6 +17,7 @@ from drivers.s7.kinds import TYPES
 from drivers.s7.link import S7Link
 from drivers.s7.look import look
 from drivers.s7.plan import plan
+from drivers.s7.probe import S7Prober
 from drivers.s7.scan import scan
 from drivers.s7.write import unwritable
 from edge_agent.driver import DriverPlugin
@@ -33,6 +34,7 @@ PLUGIN = DriverPlugin(
     types=TYPES,
     elements=elements,
     scan=scan,
+    probe=S7Prober,
     look=look,
     unwritable=unwritable,
     summary={

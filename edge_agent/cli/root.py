@@ -19,6 +19,8 @@ VERBS = {  # verb -> module of edge_agent.cli in which it is a command object of
     "report": "report",
     "writes": "writes",
     "write": "writes",
+    "scan": "scan",
+    "browse": "browse",
     "read": "read",
     "explain": "explain",
     "drivers": "plugins",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.config.catalogue import BAD_TAG, RESERVED_START, Entry
+from edge_agent.config.catalogue import BAD_CELL, BAD_TAG, EXCEL_ADDRESS, NO_RESULT, RESERVED_START, Entry
 from edge_agent.errors import ConfigurationError
 from edge_agent.settings import Problem
 
@@ -17,7 +17,9 @@ Position = tuple[int, int]
 """Line and column, both counted from 1, in characters."""
 
 _SHOWN = 100
-_EXPLAINING = frozenset({RESERVED_START.code, BAD_TAG.code})
+_EXPLAINING = frozenset(
+    entry.code for entry in (RESERVED_START, BAD_TAG, BAD_CELL, EXCEL_ADDRESS, NO_RESULT)
+)
 """Mistakes that leave no value: what else would be said of that place is their consequence."""
 _SECRET_KEY = re.compile(
     r"pass(word|wd)?|pwd|token|secret|credential|api_?key|private_?key|sm4_?key|(?<![a-z])pw(?![a-z])",

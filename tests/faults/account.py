@@ -143,6 +143,7 @@ def _tally(
         "wrong_tag": len(values) - len(mine) + sum(not 0 < n <= len(polls) for n in mine),
         "unordered": sum(b < a for a, b in pairwise(mine)),
     }
+    reported = sorted(bad_us)
     for number in sorted(set(range(1, len(polls) + 1)) - set(mine)):
         wall_ns = polls[number - 1][0]
         if any(
@@ -151,9 +152,15 @@ def _tally(
             out["unknown"] += 1
         elif number in cut_off:
             out["in_flight"] += 1
-        elif any(-EDGE_NS <= time_us * 1000 - wall_ns <= ANSWER_LATE_NS for time_us in bad_us):
+        elif (report := _report_of(wall_ns, reported)) is not None:
+            reported.remove(report)  # each explains one poll, and no loss beside it
             out["failed"] += 1
     return out
+
+
+def _report_of(wall_ns: int, reported: Sequence[int]) -> int | None:
+    """The first report of a failure that may be of a poll answered at that time."""
+    return next((us for us in reported if -EDGE_NS <= us * 1000 - wall_ns <= ANSWER_LATE_NS), None)
 
 
 def ledger(state: Path, uplink: str) -> list[Row]:

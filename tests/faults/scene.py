@@ -20,6 +20,7 @@ from tests.plant.processes import Child, eventually, get, post
 from tests.plant.site import START_WITHIN_S, Site
 
 TAGS = 4
+PATIENCE = "2s"  # no poll fails because the machine is busy: what is missing then has another cause
 SETTLE_WITHIN_S = 90.0
 ALIVE_WITHIN_S = 5.0
 
@@ -89,7 +90,7 @@ class Scene:
         for unit in self.units:
             self.site.device(
                 f"d{unit}", tags, driver="modbus", link=f"tcp://127.0.0.1:{self._plc.ports['modbus']}",
-                station=unit, poll=plan.poll,
+                station=unit, poll=plan.poll, timeout=PATIENCE,
             )  # fmt: skip
 
     def __enter__(self) -> Self:

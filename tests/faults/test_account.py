@@ -93,6 +93,8 @@ def test_a_poll_cut_off_by_the_end_or_reported_as_failed(tmp_path: Path) -> None
     found = judged(FakePark(values(5)), tmp_path, failed=frozenset({6_000_000}))
     assert (found.failed, found.unaccounted) == (1, 0)
     assert judged(FakePark(values(5)), tmp_path, failed=frozenset({16_000_000})).unaccounted == 1
+    found = judged(FakePark(values(5, 6)), tmp_path, failed=frozenset({6_500_000}))
+    assert (found.failed, found.unaccounted) == (1, 1), "one report of a failure is not an excuse for two"
 
 
 def test_twice_shifted_and_out_of_order(tmp_path: Path) -> None:

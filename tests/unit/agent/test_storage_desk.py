@@ -1,7 +1,8 @@
-"""What people are told of the stores: once when it breaks, once when it heals; the card's budget once a day."""
+"""What people are told of the stores: once when one breaks, once when it heals; the card's budget."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class Speaker:
 
 
 async def test_what_is_said_and_shown(tmp_path: Path) -> None:
-    clock, speaker, events = ManualClock(), Speaker(), []
+    clock, speaker, source = ManualClock(), Speaker(), random.Random(7)
+    events: list[tuple[str, str, dict[str, Any]]] = []
     buffer = await Buffer.open(tmp_path, BufferConfig(quota_bytes=1_500_000), clock, ["park"])
     journal = await EventStore.open(tmp_path, clock, ["park"], buffer.epoch)
 
@@ -50,7 +52,7 @@ async def test_what_is_said_and_shown(tmp_path: Path) -> None:
         for _ in range(5):
             number += 1
             await clock.advance(1)
-            text = f"{number:06}" * 600
+            text = source.randbytes(1500).hex()
             buffer.append(Batch(WIDE, clock.time_ns(), clock.mono_ns(), (number / 7, text), bytes(2)))
         await buffer.flush()
         desk.refresh()

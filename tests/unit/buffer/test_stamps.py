@@ -73,6 +73,12 @@ async def test_what_was_stored_before_is_corrected_when_it_is_sent(tmp_path: Pat
     buffer.mark_corrections([offset])
     assert len(await take_all(buffer, "park")) == 7, "telling of it holds nothing up"
     await buffer.flush()
+    clock.clock_state = ClockState.UNSYNCHRONISED  # out of touch again, after the hold: decided is decided
+    await clock.advance(200)
+    await read_on(buffer, clock, 1)
+    later = await take_all(buffer, "park")
+    assert bodies(later[:7]) == bodies(taken) and later[7].batches[0].clock is ClockState.UNSYNCHRONISED
+    buffer.acknowledge("park", [later[7].key])
     await buffer.close()
     clock.step(3600)  # whatever the clock does later: a key means one body
     buffer = await open_at(tmp_path, clock)

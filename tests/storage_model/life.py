@@ -1,0 +1,376 @@
+"""A sample buffer and an event store with their models: what the rules of the machine do to them."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from edge_agent.buffer import Buffer, EventStore, Tuning
+from edge_agent.config.model import BufferConfig, Selection
+from edge_agent.testing.clock import ManualClock
+from edge_agent.uplink import Envelope, Key, Lane
+from tests.crash.disk import SECTOR
+from tests.crash.told import digest_of, digest_of_event
+from tests.storage_model.model import Model, Number, Unit, View
+from tests.unit.buffer.plant import OVEN, PRESS, batch_of, event_of, no_file_beyond
+
+Store = Buffer | EventStore
+TUNING = Tuning(checkpoint_pages=60)
+FILES = {"samples": "buffer.db", "event": "events.db"}
+SELECTIONS: Sequence[tuple[str, ...]] = ((), ("press-1.*",), ("oven-1.t0",))
+
+
+class Life:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.directory = root / "0"
+        self.clock = ManualClock()
+        self.copies = 0
+        self.number = 0
+        self.quota = 4_000_000_000
+        self.wants: dict[str, tuple[str, ...]] = {"park": ()}
+        self.models = {stream: Model() for stream in FILES}
+        self.agent = ""
+        self.stores: dict[str, Store] = {}
+
+    @property
+    def buffer(self) -> Buffer:
+        store = self.stores["samples"]
+        assert isinstance(store, Buffer)
+        return store
+
+    @property
+    def events(self) -> EventStore:
+        store = self.stores["event"]
+        assert isinstance(store, EventStore)
+        return store
+
+    @property
+    def selections(self) -> dict[str, Selection]:
+        return {name: Selection(tags=tags) for name, tags in self.wants.items()}
+
+    # -- starting and stopping
+
+    async def start(self) -> None:
+        config = BufferConfig(quota_bytes=self.quota, memory_bytes=20_000, free_bytes=0)
+        buffer = await Buffer.open(self.directory, config, self.clock, self.selections, tuning=TUNING)
+        events = await EventStore.open(
+            self.directory, self.clock, self.wants, buffer.epoch, quota_rows=40, tuning=TUNING
+        )
+        self.stores = {"samples": buffer, "event": events}
+        self.agent = self.agent or buffer.agent
+        assert buffer.agent == self.agent
+        self.models["samples"].opened(buffer.epoch)
+        for stream, store in self.stores.items():
+            info = store.info()
+            assert info["state"] == "ok", info["reason"]
+            if info["databases_set_aside"]:
+                assert self.models[stream].damaged, f"{stream} was set aside for nothing"
+            self.register(stream)
+
+    def register(self, stream: str) -> None:
+        """Views for exactly the uplinks there are."""
+        model, info = self.models[stream], self.stores[stream].info()
+        for name in [name for name in model.views if name not in self.wants]:
+            del model.views[name]
+        for name, tags in self.wants.items():
+            view = model.views.setdefault(name, View(info["head"]))
+            view.unwanted = unwanted(tags) if stream == "samples" else frozenset()
+            view.lost_before = info["uplinks"][name]["lost_segments"]
+
+    async def stop(self) -> None:
+        await self.events.close()
+        await self.buffer.close()
+
+    async def reopen(self) -> None:
+        await self.flush()
+        waited = {stream: store.in_memory_samples for stream, store in self.stores.items()}
+        await self.stop()
+        for model in self.models.values():
+            model.saved()
+        await self.start()
+        for stream, store in self.stores.items():
+            unknown = store.info()["losses"]["unknown_extent"]
+            assert self.models[stream].damaged or waited[stream] or not unknown, unknown
+        await self.believe(crashed=False)
+
+    # -- what the agent does
+
+    async def append(self, count: int, schemas: Sequence[int]) -> None:
+        for index in range(count):
+            await self.clock.advance(0.5)
+            schema = (PRESS, OVEN)[schemas[index % len(schemas)]]
+            self.buffer.append(batch_of(schema, self.number, self.clock))
+            self.number += 1
+
+    async def flush(self) -> None:
+        commits = {stream: self.commits(stream) for stream in self.stores}
+        await self.buffer.flush()
+        await self.events.retry()
+        for stream, store in self.stores.items():
+            await self.learn(stream)
+            if self.commits(stream) > commits[stream] and store.info()["state"] == "ok":
+                self.models[stream].saved()
+
+    def commits(self, stream: str) -> int:
+        info = self.stores[stream].info()
+        return int(info.get("flushes", info.get("commits", 0)))
+
+    async def commit(self, count: int) -> None:
+        commits = self.commits("event")
+        events = [event_of(self.number + i, self.clock) for i in range(count)]
+        self.number += count
+        await self.events.commit(events, {"window": {"n": self.number}})
+        await self.learn("event")
+        if self.commits("event") > commits and self.events.info()["state"] == "ok":
+            self.models["event"].saved()
+
+    async def learn(self, stream: str) -> None:
+        """The newest commit, as the live lane of an uplink that selects everything shows it."""
+        model = self.models[stream]
+        taken = await self.stores[stream].take("park", Lane.LIVE, max_items=10**6, max_samples=10**9)
+        model.kept(unit for unit in map(unit_of, taken) if unit.number not in model.units)
+
+    async def take(self, stream: str, name: str, lane: Lane, most: int, samples: int) -> list[Envelope]:
+        items = await self.stores[stream].take(name, lane, max_items=most, max_samples=samples)
+        assert len(items) <= most
+        for item in items:
+            self.models[stream].given(unit_of(item))
+        return list(items)
+
+    def acknowledge(self, stream: str, name: str, items: Iterable[Envelope]) -> None:
+        view, keys = self.models[stream].views[name], [item.key for item in items]
+        self.stores[stream].acknowledge(name, [*keys, *keys, Key(stream, 1, 999_999), Key("minute", 1, 1)])
+        view.settled |= {(key.epoch, key.seq) for key in keys}
+        view.fresh |= {(key.epoch, key.seq) for key in keys}
+
+    def quarantine(self, stream: str, name: str, item: Envelope) -> None:
+        number = item.key.epoch, item.key.seq
+        view = self.models[stream].views[name]
+        self.stores[stream].quarantine(name, item.key, "poison")
+        view.aside.add(number)
+        view.fresh.add(number)
+
+    async def settle_aside(self, stream: str, name: str, *, again: bool) -> None:
+        """Everything set aside for this uplink goes again, or is given up."""
+        aside, view = self.stores[stream].aside, self.models[stream].views[name]
+        units = await (aside.retry(name) if again else aside.drop(name))
+        numbers = {(unit.key.epoch, unit.key.seq) for unit in units}
+        assert numbers == view.aside or self.models[stream].damaged, (numbers, view.aside)
+        view.aside.clear()
+        await self.flush()
+        if not again:
+            view.settled |= numbers
+            self.register(stream)
+
+    async def change(self, name: str, tags: tuple[str, ...] | None) -> None:
+        """``tags`` None: the uplink goes."""
+        if tags is None:
+            self.wants.pop(name, None)
+        else:
+            self.wants[name] = tags
+        await self.flush()
+        await self.buffer.register(self.selections)
+        await self.events.register(self.wants)
+        for stream in self.stores:
+            await self.learn(stream)
+            self.models[stream].saved()
+            self.register(stream)
+        await self.believe(crashed=False)
+
+    async def full(self, room: int, flushes: int) -> None:
+        """The kernel refuses every write beyond the largest file there is, and a little."""
+        largest = max(path.stat().st_size for path in self.directory.glob("*.db*"))
+        with no_file_beyond(largest + room):
+            for _ in range(flushes):
+                await self.append(4, (0, 1))
+                await self.flush()
+                await self.commit(1)
+        await self.clock.advance(1)
+        await self.flush()
+        for store in self.stores.values():
+            assert store.info()["state"] == "ok", store.info()["reason"]
+
+    # -- what happens to it
+
+    async def crash(self, random: Random, *, flushing: bool) -> None:
+        """The process dies; ``flushing``: while it writes, so that of that commit there is what there is."""
+        before = contents(self.directory)
+        state = before
+        if flushing:
+            heads = {stream: store.info()["head"] for stream, store in self.stores.items()}
+            await self.buffer.flush()
+            await self.events.retry()
+            state = in_between(before, contents(self.directory), random)
+            for stream, store in self.stores.items():
+                items = await store.take("park", Lane.LIVE, max_items=10**6, max_samples=10**9)
+                units = [unit_of(item) for item in items if item.key.seq > heads[stream]]
+                self.models[stream].possible = {u.number: u for u in units if u.number not in self.models[stream].units}
+        await self.go_on_from(state)
+        for stream, store in self.stores.items():
+            unknown = store.info()["losses"]["unknown_extent"]
+            assert unknown, f"{stream}: nothing tells of the crash"
+        await self.believe(crashed=True)
+
+    async def corrupt(self, random: Random, *, running: bool) -> None:
+        """One bit of the samples' file flips while the agent is off."""
+        if not running:
+            await self.flush()
+            await self.stop()
+        state = contents(self.directory)
+        names = [name for name in ("buffer.db", "buffer.db-wal") if state.get(name)]
+        name = random.choice(names)
+        body = bytearray(state[name])
+        place = random.randrange(len(body))
+        body[place] ^= 1 << random.randrange(8)
+        self.models["samples"].damaged = True
+        await self.go_on_from(state | {name: bytes(body)})
+        await self.believe(crashed=True)
+
+    async def go_on_from(self, state: Mapping[str, bytes]) -> None:
+        """On a copy; what is done with the old files does not count any more."""
+        self.copies += 1
+        await self.stop()
+        shutil.rmtree(self.directory)
+        self.directory = self.root / str(self.copies)
+        self.directory.mkdir()
+        for name, body in state.items():
+            (self.directory / name).write_bytes(body)
+        await self.clock.advance(30)
+        await self.start()
+
+    async def believe(self, *, crashed: bool) -> None:
+        """What is there after a start: only verdicts that were not durable may be forgotten, only units of a
+        commit that was cut off may be new."""
+        for stream, model in self.models.items():
+            found = await self.everything(stream, "park")
+            for number, unit in found.items():
+                if number not in model.units and number in model.possible:
+                    assert model.possible[number].digest == unit.digest
+                    model.units[number] = unit
+                    model.given(unit)
+            model.possible.clear()
+            for name, view in model.views.items():
+                found = await self.everything(stream, name)
+                back = found.keys() & (view.settled | view.aside)
+                assert not back or crashed, f"{back} came back without a crash"
+                assert back <= view.fresh or model.damaged, f"{stream}, {name}: {back - view.fresh} came back"
+                view.settled -= back
+                view.aside -= back
+                view.fresh.clear()
+                row = self.stores[stream].info()["uplinks"][name]
+                view.lost_before = min(view.lost_before, row["lost_segments"])
+
+    # -- looking
+
+    async def everything(self, stream: str, name: str) -> dict[Number, Unit]:
+        found: dict[Number, Unit] = {}
+        for lane in (Lane.BACKLOG, Lane.LIVE):
+            for item in await self.take(stream, name, lane, 10**6, 10**9):
+                found[item.key.epoch, item.key.seq] = unit_of(item)
+        return found
+
+    async def audit(self) -> None:
+        """What can be taken is what waits, or the ledger tells."""
+        await self.flush()
+        for stream, model in self.models.items():
+            store = self.stores[stream]
+            if store.info()["state"] != "ok":
+                continue
+            for name, view in model.views.items():
+                found = await self.everything(stream, name)
+                await self.flush()
+                row, losses = store.info()["uplinks"][name], self.losses(stream)
+                if not model.damaged:
+                    assert len(found) == row["pending_segments"], f"{stream}, {name}: {len(found)} of {row}"
+                waiting = model.waiting(name)
+                strange = found.keys() - {unit.number for unit in waiting}
+                assert not strange or model.damaged, f"{stream}: {name} is given {strange}"
+                gone = [unit for unit in waiting if unit.number not in found]
+                for unit in gone:
+                    assert covered(losses, name, unit.number), f"{stream} {unit.number} is not there for {name}"
+                if not model.damaged:
+                    lost = row["lost_segments"] - view.lost_before
+                    assert lost == len(gone), f"{stream}, {name}: {len(gone)} are gone, {lost} are counted"
+
+    def losses(self, stream: str) -> list[tuple[str, str | None, int | None, int | None, int | None]]:
+        path = self.directory / FILES[stream]
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT reason, uplink, from_seq, to_seq, n_samples FROM loss").fetchall()
+
+    def laws(self) -> None:
+        """After every step."""
+        buffer = self.buffer
+        parts = buffer.committed_samples, buffer.in_memory_samples, buffer.lost_samples
+        assert buffer.appended_samples == sum(parts), (buffer.appended_samples, parts)
+        for stream, store in self.stores.items():
+            info = store.info()
+            assert set(info["uplinks"]) == set(self.wants)
+            for name, row in info["uplinks"].items():
+                law(f"{stream}, {name}", row)
+                view, model = self.models[stream].views[name], self.models[stream]
+                if not model.damaged:
+                    assert row["quarantined_segments"] <= len(view.aside), (stream, name, row)
+
+
+def law(what: str, row: Mapping[str, Any]) -> None:
+    for unit in ("segments", "samples"):
+        parts = [row[f"{kind}_{unit}"] for kind in ("acknowledged", "pending", "quarantined", "lost")]
+        assert row[f"committed_{unit}"] == sum(parts), f"{what}: {row}"
+        assert min(parts) >= 0, f"{what}: {row}"
+
+
+def covered(losses: Iterable[tuple[Any, ...]], name: str, number: Number) -> bool:
+    return any(
+        samples is None or (uplink in (None, name) and last is not None and (first or 0) <= number[1] <= last)
+        for _, uplink, first, last, samples in losses
+    )
+
+
+def unit_of(item: Envelope) -> Unit:
+    number = item.key.epoch, item.key.seq
+    if item.event is not None:
+        return Unit(number, digest_of_event(item.event), 1, "")
+    assert item.schema is not None and item.samples == sum(batch.samples for batch in item.batches)
+    return Unit(number, digest_of(item.batches), item.samples, item.schema.digest)
+
+
+def unwanted(tags: tuple[str, ...]) -> frozenset[str]:
+    selection = Selection(tags=tags)
+    return frozenset(schema.digest for schema in (PRESS, OVEN) if tags and not selection.wants(schema))
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """The log's index is made anew; the ballast holds nothing."""
+    return {
+        path.name: path.read_bytes()
+        for path in directory.iterdir()
+        if path.is_file() and not path.name.endswith("-shm") and path.name != "ballast"
+    }
+
+
+def in_between(before: Mapping[str, bytes], after: Mapping[str, bytes], random: Random) -> dict[str, bytes]:
+    """Files in the middle of a commit: of its log any sectors; of a checkpoint after it any pages, but then the
+    whole log."""
+    out = dict(before)
+    for name in (n for n in after if n.endswith(".db")):
+        whole = random.random() < 0.3
+        wal = f"{name}-wal"
+        if wal in after:
+            out[wal] = after[wal] if whole else mixed(before.get(wal, b""), after[wal], random)
+        if whole and name in before:
+            out[name] = mixed(before[name], after[name], random)
+    return out
+
+
+def mixed(before: bytes, after: bytes, random: Random) -> bytes:
+    kept, out = random.choice((0.0, 0.5, 0.9)), bytearray(before.ljust(len(after), b"\0"))
+    for start in range(0, len(after), SECTOR):
+        if random.random() < kept:
+            out[start : start + SECTOR] = after[start : start + SECTOR]
+    return bytes(out[: random.choice((len(before), len(after), len(out)))])
