@@ -261,6 +261,25 @@ class Prober(Protocol):
         ...
 
 
+Trace = Callable[[str, bytes, str], None]
+"""Takes what passes on a wire: ``>`` a frame that was sent, ``<`` one that came, ``!`` something that happened,
+with the bytes concerned or none; and a remark in English, "" where the bytes say it all. Frames are whole and
+not encrypted. Never raises and never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one frame says, for people. ``station``: whose, None of a connection as a whole. ``identity``:
+    equal for a request and its answer, "" where only their order tells. ``bare``: the frame without what
+    differs each time the same is asked. ``failed``: the answer says no."""
+
+    text: Text
+    station: int | None = None
+    identity: str = ""
+    bare: bytes = b""
+    failed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class DriverPlugin:
     """What an entry point in the group ``edge_agent.drivers`` names.
@@ -292,6 +311,8 @@ class DriverPlugin:
     ``unwritable``: offline, (settings, tag) -> why the tag cannot be written alone and what would help, or
     None. Asked of tags that are to be written; what ``check`` finds wrong is not said again. Never raises.
     None as a whole: nothing is known before a value is written.
+    ``interpret``: a device's ``link`` -> what tells frames of its wire, in the order in which a ``Tracer`` gave
+    them. Pure but for what it remembers of requests to understand their answers; never raises for any bytes.
     """
 
     settings: type[DeviceSettings]
@@ -310,6 +331,7 @@ class DriverPlugin:
     probe: Callable[[], Prober] | None = None
     doctor: Callable[[], Doctor] | None = None
     unwritable: Callable[[Any, Tag], Text | None] | None = None
+    interpret: Callable[[str], Callable[[str, bytes], Meaning]] | None = None
     api: int = API_VERSION
     summary: Mapping[str, str] = field(default_factory=dict)  # {"en": ..., "zh": ...} for `drivers`
 
@@ -356,6 +378,14 @@ class Subscriber(Protocol):
         stays known. The supervisor reads the group once by its plan right after subscribing and again at its
         own slow interval, so that silence is never the only evidence."""
         ...
+
+
+@runtime_checkable
+class Tracer(Protocol):
+    trace: Trace | None
+    """Where the link tells what passes on its wire; None, as it is made: nowhere, at the cost of a comparison.
+    Set and cleared from outside at any moment. What could be a secret (a password, a token of a session) is
+    left out of the bytes, and a remark says so."""
 
 
 @runtime_checkable

@@ -65,7 +65,8 @@ _MBAP = struct.Struct(">HHHB")
 
 class ModbusServer:
     """``port`` is the real one after ``start``. ``requests`` counts requests read, per unit id, ``writes``
-    those with a function that writes, whatever became of them; ``written`` has the newest, (unit, PDU)."""
+    those with a function that writes, whatever became of them; ``written`` has the newest, (unit, PDU).
+    ``identities``: unit -> object -> text, of those that identify themselves (function 43/14)."""
 
     name = "modbus"
 
@@ -80,6 +81,7 @@ class ModbusServer:
         self.faults = FaultSwitch(frozenset(Fault))
         self.requests: Counter[int] = Counter()
         self.writes: Counter[int] = Counter()
+        self.identities: dict[int, dict[int, bytes]] = {}
         self.written: deque[tuple[int, bytes]] = deque(maxlen=1000)
         self._port = Port(host, port, lambda peers: _ModbusConnection(peers, self), tls)
 
@@ -148,7 +150,8 @@ class _ModbusConnection(FramedConnection):
         if behaviour.fault in (Fault.SILENT, Fault.REFUSE):
             return
         memory = remembering(server.units.get(unit), behaviour)
-        said_unit, pdu = spoiled(behaviour, unit, frame[7], answer(memory, frame[7:]))
+        said = answer(memory, frame[7:], identity=server.identities.get(unit))
+        said_unit, pdu = spoiled(behaviour, unit, frame[7], said)
         if behaviour.fault is Fault.WRITE_LOST:
             return
         if behaviour.fault is Fault.WRONG_TRANSACTION:

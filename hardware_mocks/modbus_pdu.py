@@ -1,12 +1,13 @@
 """What a Modbus device says to a request: request PDU in, reply PDU out. The same on every transport.
 
-Functions 1-6, 15, 16, 22, 23, and 8 with sub-function 0 where the device knows it; exceptions 1 (function),
+Functions 1-6, 15, 16, 22, 23, and 8 with sub-function 0 and 43/14 where the device knows it; exceptions 1 (function),
 2 (address), 3 (quantity), 0x0B for a unit that is not there.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 from hardware_mocks.faults import Behaviour, Fault
 from hardware_mocks.registers import Unit
@@ -72,8 +73,14 @@ def remembering(unit: Unit | None, behaviour: Behaviour) -> Unit | None:
     return FaultyMemory(unit, behaviour) if unit is not None and faulty else unit
 
 
-def answer(unit: Unit | None, request: bytes, *, diagnostics: bool = False) -> bytes:
-    """``diagnostics``: whether the device knows function 8."""
+def answer(
+    unit: Unit | None,
+    request: bytes,
+    *,
+    diagnostics: bool = False,
+    identity: Mapping[int, bytes] | None = None,
+) -> bytes:
+    """``diagnostics``: whether the device knows function 8. ``identity``: what it says to function 43/14."""
     function = request[0]
     try:
         if unit is None:
@@ -90,6 +97,9 @@ def answer(unit: Unit | None, request: bytes, *, diagnostics: bool = False) -> b
             return _write_and_read(unit, request)
         if function == 8 and diagnostics and request[1:3] == b"\0\0":
             return request
+        if request[:3] == b"\x2b\x0e\x01" and identity:
+            objects = b"".join(bytes((number, len(text))) + text for number, text in identity.items())
+            return b"\x2b\x0e\x01\x01\x00\x00" + bytes((len(identity),)) + objects
         raise ModbusException(ILLEGAL_FUNCTION)
     except ModbusException as refusal:
         return bytes((function | 0x80, refusal.code))

@@ -1,9 +1,9 @@
 """An S7 server (ISO-on-TCP, classic protocol), written from the wire alone.
 
 TPKT, COTP class 0, Setup Communication, Read Var and Write Var with up to 20 items, system status list 0x0424
-(RUN or STOP). Return codes per item: 0xFF good, 0x03 access denied, 0x05 address out of range, 0x06 type not
+(RUN or STOP), and what `s7told` tells of the CPU and its blocks. Return codes per item: 0xFF good, 0x03 access denied, 0x05 address out of range, 0x06 type not
 supported, 0x0A no such object. A request or reply that would exceed the negotiated PDU is refused as a whole
-(error 0x8500), any other function with 0x8104. Rack 0, slots 0 to 2. `s7areas` has the other areas.
+(error 0x8500), any other function with 0x8104. Rack 0, slots 0 to 2, unless `places` says otherwise. `s7areas` has the other areas.
 
     DB1, 128 bytes                       DB2, 512 bytes: byte i holds i mod 256
     offset  type   scale  what
@@ -37,6 +37,7 @@ from hardware_mocks.faults import PLAIN_FAULTS, Behaviour, Fault, FaultSwitch, U
 from hardware_mocks.process import Process
 from hardware_mocks.s7areas import OK, Areas, Spec
 from hardware_mocks.s7state import StateList
+from hardware_mocks.s7told import Told
 
 MOST_ITEMS = 20
 SMALLEST_PDU, DEFAULT_PDU = 112, 240
@@ -52,7 +53,8 @@ class S7Server:
     ``write_requests`` requests to write, whatever became of them.
 
     ``cuts_items_at``: of a longer list only so many items are answered, as some servers do. ``state_list``:
-    how the CPU's mode is told; ``state_list.running`` is the RUN/STOP switch.
+    how the CPU's mode is told; ``state_list.running`` is the RUN/STOP switch. ``told``: what else it tells.
+    ``places``: (rack, slot) where it answers.
     """
 
     name = "s7"
@@ -68,6 +70,8 @@ class S7Server:
     ) -> None:
         self.areas = Areas(process)
         self.state_list = StateList()
+        self.told = Told()
+        self.places = {(0, 0), (0, 1), (0, 2)}
         self.pdu = pdu
         self.cuts_items_at = cuts_items_at
         self.faults = FaultSwitch(PLAIN_FAULTS | {Fault.WRONG_TRANSACTION, Fault.WRITE_STUCK})
@@ -161,7 +165,7 @@ class _S7Connection(FramedConnection):
     def _connect(self, frame: bytes, behaviour: Behaviour) -> None:
         reference = frame[8:10]
         slots = [frame[i + 3] for i in range(11, len(frame) - 3) if frame[i : i + 2] == b"\xc2\x02"]
-        if not slots or slots[0] not in (0, 1, 2):  # rack << 5 | slot
+        if not slots or (slots[0] >> 5, slots[0] & 31) not in self._server.places:
             self._reply(bytes((6, _COTP_DISCONNECT)) + reference + b"\0\x01\x80", behaviour)
             return
         self._confirmed = True
@@ -177,7 +181,10 @@ class _S7Connection(FramedConnection):
             reference = (reference + 1) % 0x10000
         answer: bytes | None
         if kind == _USER_DATA:
-            answer = self._server.state_list.answer(reference, parameter, data)
+            server = self._server
+            answer = server.told.answer(reference, parameter, data, server.areas.lengths())
+            if answer is None:
+                answer = server.state_list.answer(reference, parameter, data)
         elif kind == _JOB and parameter[0] == SETUP_COMMUNICATION and parameter_size == 8:
             answer = self._setup(reference, parameter)
         elif kind == _JOB and parameter[0] in (READ_VAR, WRITE_VAR) and self._pdu and parameter_size >= 2:

@@ -93,6 +93,12 @@ class Areas:
     def count_poll(self) -> None:
         self._furnace.count_poll()
 
+    def lengths(self) -> dict[int, int]:
+        """Data block -> its bytes."""
+        furnace = {number: self._furnace.block(number) for number in (1, 2, 4)}
+        found = {number: len(image) for number, image in furnace.items() if image is not None}
+        return found | {number: len(image) for number, image in self.blocks.items()}
+
     def read(self, spec: Spec) -> bytes:
         """The item as it stands in a reply: return code, transport size, length, data."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import termios
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -31,12 +32,21 @@ class SerialLine(Protocol):
 
 class PtyLine:
     """``link``: a symbolic link that always names the pseudo-terminal, as /dev/serial/by-id does for an
-    adapter that is plugged in anew. While the line is shut, it is gone, as an unplugged adapter's is."""
+    adapter that is plugged in anew. While the line is shut, it is gone, as an unplugged adapter's is.
+
+    ``baud`` and ``parity``: what the stations are set to; a client set otherwise hears and says noise. The
+    client's speed is read from the pseudo-terminal, which keeps it. Its parity is not: the kernel lets a
+    pseudo-terminal have none, so whoever stands in for the client's port puts it into ``client_parity``."""
 
     port = 0
 
-    def __init__(self, link: Path | None = None) -> None:
+    def __init__(
+        self, link: Path | None = None, *, baud: int | None = None, parity: str | None = None
+    ) -> None:
         self._link = link
+        self._baud = baud
+        self._parity = parity
+        self.client_parity = parity
         self._master = self._slave = -1
         self._path = ""
 
@@ -68,7 +78,7 @@ class PtyLine:
         """What nobody reads is lost, as on a wire."""
         if self.is_open:
             with contextlib.suppress(OSError):
-                os.write(self._master, data)
+                os.write(self._master, self._heard(data))
 
     async def shut(self) -> None:
         if not self.is_open:
@@ -82,7 +92,15 @@ class PtyLine:
 
     def _read(self, received: Received) -> None:
         with contextlib.suppress(OSError):
-            received(os.read(self._master, 4096))
+            received(self._heard(os.read(self._master, 4096)))
+
+    def _heard(self, data: bytes) -> bytes:
+        """What arrives at the other end: noise where the two are set differently."""
+        speed = termios.tcgetattr(self._slave)[4]
+        wrong_speed = self._baud is not None and speed != getattr(termios, f"B{self._baud}")
+        if not wrong_speed and self.client_parity == self._parity:
+            return data
+        return bytes(byte ^ 0x80 if byte.bit_count() % 2 or wrong_speed else byte for byte in data)
 
 
 class TcpLine:

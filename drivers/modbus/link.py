@@ -25,7 +25,7 @@ from drivers.modbus.link_errors import Verdicts, reason_of, words_of
 from drivers.modbus.link_tls import explain, make_context
 from drivers.modbus.request import Learned, Read
 from drivers.modbus.write import Write, write_request
-from edge_agent.driver import Request, Reserved
+from edge_agent.driver import Request, Reserved, Trace
 from edge_agent.errors import BadReply, DriverError, LinkDenied, LinkLost
 from edge_agent.model import Tag, Value
 
@@ -102,6 +102,7 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         self._requests: Sequence[Request] = ()
         self._replies: list[bytes] = []
         self._verdicts = Verdicts(self._name)
+        self.trace: Trace | None = None
 
     # The contract
 
@@ -206,6 +207,8 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         while size - start >= _HEADER:
             length = data[start + 4] << 8 | data[start + 5]
             if data[start + 2] or data[start + 3] or not _SHORTEST <= length <= _LONGEST:
+                if self.trace is not None:
+                    self.trace("!", data[start:], "not a Modbus TCP frame")
                 self._break_off(f"not a Modbus TCP frame: {data[start : start + 9].hex(' ')}")
                 return
             end = start + _HEADER + length
@@ -223,10 +226,14 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         self._transaction = (self._transaction + 1) & 0xFFFF
         self._expected = self._transaction.to_bytes(2, "big")
         self._read = read
+        if self.trace is not None:
+            self.trace(">", self._expected + read.tail, "")
         transport.write(self._expected + read.tail)
 
     def _take(self, frame: bytes) -> None:
         read, waiter = self._read, self._waiter
+        if self.trace is not None:
+            self.trace("<", frame, "" if waiter is not None and frame[:2] == self._expected else "unasked")
         if waiter is None or read is None or frame[:2] != self._expected:
             return  # late or unasked
         if waiter.done():  # cancelled in this turn of the loop: nothing more is sent for it

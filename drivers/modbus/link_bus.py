@@ -26,7 +26,7 @@ from drivers.modbus.link_trust import Probe, Trust
 from drivers.modbus.link_wire import TcpWire, Wire
 from drivers.modbus.serial_port import SerialWire
 from drivers.modbus.write import write_request
-from edge_agent.driver import Request, Reserved
+from edge_agent.driver import Request, Reserved, Trace
 from edge_agent.errors import BadReply, DriverError, LinkLost, StationSilent
 from edge_agent.model import Tag, Value
 
@@ -85,6 +85,7 @@ class ModbusBusLink:
         self._verdicts = Verdicts(self._name)
         self._garbage = 0
         self.foreign = self.late = self.stale_bytes = 0
+        self.trace: Trace | None = None
 
     # The contract
 
@@ -168,6 +169,8 @@ class ModbusBusLink:
         self._framing.watch = (station, pdu[0])
         self._echo, self._heard_echo = frame if self._echoes else b"", b""
         self._trust(station).asked(loop.time(), identity, probe=probe)
+        if self.trace is not None:
+            self.trace(">", frame, "to prove its answers" if probe else "")
         self._wire.write(frame)
         self._busy_until_s = loop.time() + len(frame) * self._character_s
         question = self._question = _Question(station, judge, loop.create_future())
@@ -214,8 +217,11 @@ class ModbusBusLink:
             return
         self._busy_until_s = self._now_s()
         data = self._without_echo(data)
+        garbage = self._framing.garbage
         for station, pdu in self._framing.feed(data):
             self._take(station, pdu)
+        if self.trace is not None and self._framing.garbage != garbage:
+            self.trace("!", data, f"{self._framing.garbage - garbage} byte(s) that are no sound frame")
         self._after_input()
 
     def _after_input(self) -> None:
@@ -236,8 +242,11 @@ class ModbusBusLink:
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._look_again)
             return
+        garbage = self._framing.garbage
         for station, pdu in self._framing.quiet():
             self._take(station, pdu)
+        if self.trace is not None and self._framing.garbage != garbage:
+            self.trace("!", b"", f"{self._framing.garbage - garbage} byte(s) that are no sound frame")
         self._after_input()
 
     def _without_echo(self, data: bytes) -> bytes:
@@ -257,6 +266,9 @@ class ModbusBusLink:
     def _take(self, station: int, pdu: bytes) -> None:
         self._garbage = self._framing.garbage
         question = self._question
+        if self.trace is not None:
+            mine = question is not None and question.station == station and not question.waiter.done()
+            self.trace("<", self._framing.encode(station, pdu), "" if mine else "unasked")
         if question is None or question.station != station or question.waiter.done():
             if station in self._trusts:
                 self.late += 1

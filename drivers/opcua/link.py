@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.opcua.address import NodeAddress, locate
 from drivers.opcua.endpoint import url
 from drivers.opcua.plan import Body, Limits
-from edge_agent.driver import Plan, Request, Reserved, Sink
+from edge_agent.driver import Plan, Request, Reserved, Sink, Trace
 from edge_agent.errors import BadReply, LinkLost, Refused, Replan
 from edge_agent.model import Quality, Tag, Value
 
@@ -55,12 +55,25 @@ class OpcuaLink:
         self._settings = settings
         self._now = now
         self._session: Session | None = None
+        self._trace: Trace | None = None
         self._publishing: Publishing | None = None
         self._limits = Limits(())
         self._prepared: dict[int, _Prepared] = {}
         self._unknown: dict[NodeAddress, float] = {}  # nodes the server does not have -> when to ask again
         self._namespaces_at_s = 0.0
         self._kinds: dict[NodeAddress, Any] = {}
+
+    @property
+    def trace(self) -> Trace | None:
+        """See ``edge_agent.driver.Tracer``; frames are requests and responses, as they are before encryption
+        and without the token of the session."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._trace = trace
+        if self._session is not None:
+            self._session.trace_to(trace)
 
     async def connect(self) -> None:
         """TCP, secure channel, session. Raises LinkLost; LinkDenied with reason "auth" or "cert"."""
@@ -71,6 +84,7 @@ class OpcuaLink:
 
         settings = self._settings
         self._session = Session(url(settings), settings.session_timeout, Credentials(settings))
+        self._session.trace_to(self._trace)
         await self._session.open()
 
     async def enrol(self, station: OpcuaSettings) -> Limits:

@@ -19,6 +19,7 @@ from drivers.opcua.address import NodeAddress
 from drivers.opcua.faults import MALFORMED, TOO_MANY, TooMany, refused_session, service_fault, ua
 from drivers.opcua.security import Credentials, Secured
 from drivers.opcua.transport import CHUNKS_MAX, LIBRARY_TIMEOUT_S, MESSAGE_MAX, Protocol, Transport
+from edge_agent.driver import Trace
 from edge_agent.errors import BadReply, LinkDenied, LinkLost, Refused
 
 _FAREWELL_S = 1.0
@@ -46,6 +47,10 @@ class Session:
         self._renewal = asyncio.Lock()
         self._activated = False
         self._broken: LinkLost | None = None
+
+    def trace_to(self, trace: Trace | None) -> None:
+        """Where requests and responses are told; see ``tracing``."""
+        self._transport.trace = trace
 
     async def open(self) -> None:
         """With a security policy: asks for the endpoints on a connection of its own, without a session; then

@@ -19,6 +19,7 @@ from asyncua.common.connection import TransportLimits
 from asyncua.ua import ua_binary
 from asyncua.ua.ua_binary import uatcp_to_binary
 
+from edge_agent.driver import Trace
 from edge_agent.errors import LinkLost
 
 ua: Any = typed_ua
@@ -53,6 +54,7 @@ class Transport(UaClient):
 
     def __init__(self) -> None:
         super().__init__(LIBRARY_TIMEOUT_S)
+        self.trace: Trace | None = None
 
     async def connect_socket(self, host: str, port: int) -> None:
         self._set_state(UaClientState.CONNECTING)
@@ -60,7 +62,9 @@ class Transport(UaClient):
         self._set_state(UaClientState.SOCKET_OPEN)
 
     def _make_protocol(self) -> UASocketProtocol:
-        self.protocol = Protocol(self._timeout, security_policy=self.security_policy, limits=Caps())
+        protocol = Protocol(self._timeout, security_policy=self.security_policy, limits=Caps())
+        protocol.owner = self
+        self.protocol = protocol
         self.protocol.is_session_closing = lambda: True  # a late reply is nothing to warn of
         return self.protocol
 
@@ -94,6 +98,7 @@ class Protocol(UASocketProtocol):
 
     def __init__(self, *args: Any, **keys: Any) -> None:
         super().__init__(*args, **keys)
+        self.owner: Transport | None = None
         self._pending = bytearray()
         self._gone = asyncio.Event()
 
@@ -168,7 +173,12 @@ class Protocol(UASocketProtocol):
         if len(self._callbackmap) >= _UNANSWERED_MAX:
             self.abort()
             raise LinkLost(f"the server has left {_UNANSWERED_MAX} requests unanswered", reason="timeout")
-        return self._send_request(request, LIBRARY_TIMEOUT_S, message_type)
+        answer = self._send_request(request, LIBRARY_TIMEOUT_S, message_type)
+        if self.owner is not None and self.owner.trace is not None:
+            from drivers.opcua.tracing import tell
+
+            tell(self.owner.trace, request, answer)
+        return answer
 
     def give_up(self) -> None:
         """Whoever waits for an answer gets a ConnectionError."""

@@ -137,5 +137,10 @@ class Reassembler:
         return Tpdu(DATA, pdu)
 
 
+def whole(tpdu: Tpdu) -> bytes:
+    """What the peer said as one packet, however many it used."""
+    return _packet(tpdu.payload if tpdu.kind == CONFIRM else _DT + b"\x80" + tpdu.payload)
+
+
 def _packet(cotp: bytes) -> bytes:
     return b"\x03\x00" + (_TPKT + len(cotp)).to_bytes(2) + cotp

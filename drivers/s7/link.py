@@ -26,7 +26,7 @@ from drivers.s7.pdu import (
 from drivers.s7.plan import Body, Impossible, Limits, StateQuestion
 from drivers.s7.wire import Wire
 from drivers.s7.write import write_pdu
-from edge_agent.driver import Request, Reserved
+from edge_agent.driver import Request, Reserved, Trace
 from edge_agent.errors import BadReply, LinkLost, Refused, Replan
 from edge_agent.model import Quality, Tag, Value
 
@@ -44,17 +44,30 @@ class S7Link:
     def __init__(self, settings: S7Settings) -> None:
         self._settings = settings
         self._wire: Wire | None = None
+        self._trace: Trace | None = None
         self._limits: Limits | None = None
         self._reference = 0
         self._answered = False  # the last thing that was asked
         self._cpu = CpuState.UNKNOWN
         self._cpu_due_s = 0.0
 
+    @property
+    def trace(self) -> Trace | None:
+        """See ``edge_agent.driver.Tracer``; frames are ISO-on-TCP packets."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._trace = trace
+        if self._wire is not None:
+            self._wire.trace = trace
+
     async def connect(self) -> None:
         """TCP, then the COTP connection to connection type, rack and slot. Raises LinkLost."""
         settings = self._settings
         host, port = endpoint(settings)
         wire = self._wire = Wire()
+        wire.trace = self._trace
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except (OSError, UnicodeError) as error:  # UnicodeError: what cannot be a host name

@@ -6,6 +6,7 @@ import asyncio
 
 from drivers.s7 import frames
 from drivers.s7.pdu import reference_of
+from edge_agent.driver import Trace
 from edge_agent.errors import LinkLost
 
 _STRAYS_MAX = 100  # PDUs nobody asked for, during one wait; more is a peer that babbles
@@ -22,6 +23,7 @@ class Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self.frames = frames.Reassembler()
         self.tpdu_size = 1024
+        self.trace: Trace | None = None
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] | None = None
         self._lost: str | None = None
@@ -36,6 +38,8 @@ class Wire(asyncio.Protocol):
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._question = (reference, answer)
         self._strays = 0
+        if self.trace is not None:
+            self.trace(">", data, "")
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > _UNSENT_MAX:
             self._lose(LinkLost("the controller takes nothing any more"))
@@ -63,6 +67,8 @@ class Wire(asyncio.Protocol):
                 if self._lost is not None:
                     return
         except LinkLost as error:
+            if self.trace is not None:
+                self.trace("!", data, str(error))
             self._lose(error)
 
     def eof_received(self) -> None:
@@ -75,6 +81,8 @@ class Wire(asyncio.Protocol):
 
     def _take(self, tpdu: frames.Tpdu) -> None:
         reference = None
+        if self.trace is not None:
+            self.trace("<", frames.whole(tpdu), "")
         if tpdu.kind == frames.DATA:
             reference = reference_of(tpdu.payload)
             if reference is None:

@@ -11,6 +11,7 @@ from typing import Any
 from edge_agent.buffer.database import connect_unchanged
 from edge_agent.buffer.epoch import read_identity
 from edge_agent.buffer.positions import STORE, Position, load_positions
+from edge_agent.buffer.writer import CLEAN
 
 _LIMIT_S = 2.0
 _HOUR_NS = 3_600_000_000_000
@@ -64,6 +65,11 @@ def _per_hour(connection: sqlite3.Connection) -> float | None:
     return units * _HOUR_NS / span_ns if span_ns >= _HOUR_NS // 60 else None
 
 
+def _run(row: dict[str, Any] | None, revision: int) -> dict[str, Any] | None:
+    """``clean``: 1 when it ended so, whatever form the mark has."""
+    return row and row | {"clean": int(row["clean"] in (CLEAN, revision))}
+
+
 def _oldest_ns(connection: sqlite3.Connection, table: str, position: Position) -> int | None:
     column = "t0_ns" if table == "segment" else "time_ns"
     (last,) = connection.execute(f"SELECT max(seq) FROM {table}").fetchone()
@@ -95,7 +101,7 @@ def _describe(connection: sqlite3.Connection, path: Path, table: str) -> dict[st
         "units": store.pending_segments if store else 0,
         "samples": store.pending_samples if store else 0,
         **next(database.query(sql)),
-        "run": next(database.query("SELECT * FROM run ORDER BY epoch DESC LIMIT 1"), None),
+        "run": _run(next(database.query("SELECT * FROM run ORDER BY epoch DESC LIMIT 1"), None), revision),
         "uplinks": {
             name: {
                 "pending_segments": p.pending_segments,

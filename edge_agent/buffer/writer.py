@@ -17,7 +17,7 @@ from edge_agent.buffer.tables import SAMPLES, Shape
 from edge_agent.errors import LinesideError, StorageBroken, StorageError, StorageFull
 
 T = TypeVar("T")
-_CLEAN = 1
+CLEAN = 1
 """The clean mark of a run, up to version 0.1. Since then it is the number of the last commit: a card that
 lost that commit's other pages, but not this one, does not pass for clean."""
 THINNING = "thinning"  # the row of ``meta`` that says so
@@ -75,7 +75,7 @@ class Opened:
     losses: list[Loss] = field(default_factory=list)
     next_loss: int = 1
     newest: list[Unit] = field(default_factory=list)
-    last_run: tuple[int, int, int] | None = None  # epoch, started_ns, clean (see ``_CLEAN``)
+    last_run: tuple[int, int, int] | None = None  # epoch, started_ns, clean (see ``CLEAN``)
     known_epoch: int = 0  # of the run before, as told from outside the file
     claim: Claim | None = None  # what may be saved of it
     unchecked: bool = False  # the check was cut off
@@ -84,8 +84,8 @@ class Opened:
     @property
     def unclean(self) -> bool:
         """The run before left no clean mark, or not even a trace: then its log is gone."""
-        epoch, _, clean = self.last_run or (0, 0, _CLEAN)
-        return clean not in (_CLEAN, self.revision) or self.known_epoch > epoch
+        epoch, _, clean = self.last_run or (0, 0, CLEAN)
+        return clean not in (CLEAN, self.revision) or self.known_epoch > epoch
 
     @property
     def odd(self) -> bool:

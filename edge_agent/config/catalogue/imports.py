@@ -84,8 +84,8 @@ W_RENAMED = Entry(
 )
 W_NOTE = Entry(
     "W-CFG-174",
-    "{what}",
-    "{what}",
+    "note: {what}",
+    "提示：{what}",
     "{cure}",
     "{cure}",
 )
