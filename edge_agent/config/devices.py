@@ -187,7 +187,11 @@ class DeviceReader:
         """The table called like the device's file: CSV, or where there is none, a workbook."""
         stem = PurePosixPath(file).stem
         workbook = f"{stem}.xlsx"
-        return workbook if f"{stem}.csv" not in self.table_names and workbook in self.table_names else f"{stem}.csv"
+        return (
+            workbook
+            if f"{stem}.csv" not in self.table_names and workbook in self.table_names
+            else f"{stem}.csv"
+        )
 
     def _group(self, draft: Draft, table: Table, row: TagRow, strange: set[str]) -> str:
         """The poll group of a tag. A group without a period is reported at the first tag that names it."""

@@ -17,9 +17,7 @@ Position = tuple[int, int]
 """Line and column, both counted from 1, in characters."""
 
 _SHOWN = 100
-_EXPLAINING = frozenset(
-    entry.code for entry in (RESERVED_START, BAD_TAG, BAD_CELL, EXCEL_ADDRESS, NO_RESULT)
-)
+_EXPLAINING = frozenset(entry.code for entry in (RESERVED_START, BAD_TAG, BAD_CELL, EXCEL_ADDRESS, NO_RESULT))
 """Mistakes that leave no value: what else would be said of that place is their consequence."""
 _SECRET_KEY = re.compile(
     r"pass(word|wd)?|pwd|token|secret|credential|api_?key|private_?key|sm4_?key|(?<![a-z])pw(?![a-z])",

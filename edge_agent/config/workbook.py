@@ -77,10 +77,14 @@ class Book:
                     f"工作表 '{sheet.title}' 一直到第 {sheet.max_row} 行，请删除下面的空行",
                 )
                 raise Unreadable(c.BAD_WORKBOOK, name=name, reason=reason)
-        has_formulas = any(cell.data_type == "f" for sheet in sheets for row in sheet.iter_rows() for cell in row)
+        has_formulas = any(
+            cell.data_type == "f" for sheet in sheets for row in sheet.iter_rows() for cell in row
+        )
         values = _load(name, data, values=True) if has_formulas else with_formulas
         if not sheets:
-            raise Unreadable(c.BAD_WORKBOOK, name=name, reason=Text("it has no visible sheet", "没有可见的工作表"))
+            raise Unreadable(
+                c.BAD_WORKBOOK, name=name, reason=Text("it has no visible sheet", "没有可见的工作表")
+            )
         self.sheets = [Sheet(name, sheet, values[sheet.title]) for sheet in sheets]
 
     def with_header(self, is_header: Any) -> list[Sheet]:
@@ -95,7 +99,9 @@ class Sheet:
         self.cells = [list(row) for row in sheet.iter_rows()]
         self.results = [list(row) for row in values.iter_rows()] if values is not sheet else self.cells
         self.merged = [str(one) for one in sheet.merged_cells.ranges]
-        self.spans = [(one.min_row, one.min_col, one.max_row, one.max_col) for one in sheet.merged_cells.ranges]
+        self.spans = [
+            (one.min_row, one.min_col, one.max_row, one.max_col) for one in sheet.merged_cells.ranges
+        ]
         self.hidden = [number for number, row in sheet.row_dimensions.items() if row.hidden]
         self.texts = [_stripped([text_of(cell) for cell in row]) for row in self.results]
         shown = [" | ".join(" ".join(text.split()) for text in row) for row in self.texts]
@@ -157,12 +163,18 @@ class _Cells:
         path = ("tags", cell_name(*place), column)
         if cell.data_type == "f" and result.value is None:
             self.collector.add(self.table.source, place, c.NO_RESULT, path, found=str(cell.value)[:60])
-        elif column == "address" and isinstance(result.value, (int, float)) and not isinstance(result.value, bool):
+        elif (
+            column == "address"
+            and isinstance(result.value, (int, float))
+            and not isinstance(result.value, bool)
+        ):
             self._address(result, place, path)
         elif what := _foreign(column, result):
             found = str(result.value)[:40]
             guess = Text("", "")
-            self.collector.add(self.table.source, place, c.BAD_CELL, path, what=what, found=found, guess=guess)
+            self.collector.add(
+                self.table.source, place, c.BAD_CELL, path, what=what, found=found, guess=guess
+            )
 
     def _address(self, cell: Any, place: tuple[int, int], path: tuple[str | int, ...]) -> None:
         """A number where an address belongs: 40001 is fine, what Excel made of ``000001`` or ``1E5`` not."""
@@ -187,7 +199,11 @@ def text_of(cell: Any) -> str:
     if isinstance(value, int):
         return str(value).zfill(_zeros(cell))
     if isinstance(value, float):
-        return f"{value:.15g}".zfill(_zeros(cell)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
+        return (
+            f"{value:.15g}".zfill(_zeros(cell))
+            if value.is_integer() and abs(value) < 1e15
+            else f"{value:.15g}"
+        )
     if isinstance(value, (dt.datetime, dt.date, dt.time)):
         return value.isoformat(" ") if isinstance(value, dt.datetime) else value.isoformat()
     return str(value).strip()

@@ -210,6 +210,10 @@ def _storage(numbers: Mapping[str, Any]) -> Iterator[Family]:
         ]
         if found:
             yield name, found
+    hours = {s: row.get("outage_hours_left") for s, row in stores.items()}
+    left = [((s,), h * 3600.0) for s, h in hours.items() if h is not None]
+    if left:
+        yield names.STORE_OUTAGE, left
     oldest = [
         ((s,), row["oldest_unsent_ns"] / 1e9) for s, row in stores.items() if row.get("oldest_unsent_ns")
     ]

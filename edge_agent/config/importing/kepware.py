@@ -59,7 +59,9 @@ def _row(record: Record, driver: str, intake: Intake) -> None:
     word = word.removesuffix(" array")
     kind = "" if word in ("", "default") else _TYPES.get(word)
     if kind is None:
-        reason = Text(f"there is no type like '{record['datatype']}' here", f"没有与 '{record['datatype']}' 对应的类型")
+        reason = Text(
+            f"there is no type like '{record['datatype']}' here", f"没有与 '{record['datatype']}' 对应的类型"
+        )
         intake.refuse(name, record.at("datatype"), reason)
         return
     if record["clientaccess"].upper() == "WO":
@@ -119,7 +121,9 @@ def _modbus(match: re.Match[str], kind: str) -> tuple[str, str, str] | Text:
         if match[5] or kind == "string":
             return reference, f"string[{match[4]}]", "BADC" if match[5].upper() == "L" else ""
         if int(match[4]) > 15 or kind not in ("", "bool"):
-            return Text(f"bit {match[4]} of a register is no {kind}", f"寄存器的第 {match[4]} 位不能是 {kind}")
+            return Text(
+                f"bit {match[4]} of a register is no {kind}", f"寄存器的第 {match[4]} 位不能是 {kind}"
+            )
         return f"{reference}.{int(match[4])}", "bool", ""
     kind = kind or "uint16"
     if kind == "bool":
@@ -139,13 +143,19 @@ def _scaling(record: Record, intake: Intake, kind: str) -> dict[str, str]:
     if word in ("", "none"):
         return none
     if word != "linear":
-        what, reason = Text("scaling", "量程变换"), Text(f"'{record['scaling']}' is not linear", f"'{record['scaling']}' 不是线性")
+        what, reason = (
+            Text("scaling", "量程变换"),
+            Text(f"'{record['scaling']}' is not linear", f"'{record['scaling']}' 不是线性"),
+        )
         cure = Text("Calculate it as a derived tag.", "请用派生点计算。")
         intake.leave(name, record.at("scaling"), what, reason, cure)
         return none
     ends = [read_number(record[header]) for header in ("rawlow", "rawhigh", "scaledlow", "scaledhigh")]
     if None in ends or ends[0] == ends[1] or ends[2] == ends[3]:
-        what, reason = Text("scaling", "量程变换"), Text("its four ends are not complete", "量程的四个端点不完整")
+        what, reason = (
+            Text("scaling", "量程变换"),
+            Text("its four ends are not complete", "量程的四个端点不完整"),
+        )
         intake.leave(name, record.at("scaling"), what, reason)
         return none
     _unmapped_scaling(record, intake)
@@ -164,7 +174,10 @@ def _scaling(record: Record, intake: Intake, kind: str) -> dict[str, str]:
 def _unmapped_scaling(record: Record, intake: Intake) -> None:
     truth = ("1", "true", "yes")
     if record["clamplow"].lower() in truth or record["clamphigh"].lower() in truth:
-        what, reason = Text("clamping", "限幅"), Text("measured values are never cut off here", "本系统从不截断测量值")
+        what, reason = (
+            Text("clamping", "限幅"),
+            Text("measured values are never cut off here", "本系统从不截断测量值"),
+        )
         cure = Text("Set a window (low, high) to be told.", "如需提示，请设置窗口（low、high）。")
         intake.leave(record["tagname"], record.at("clamplow"), what, reason, cure)
     if record["negatevalue"].lower() in truth:

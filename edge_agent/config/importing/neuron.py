@@ -45,13 +45,16 @@ def _row(record: Record, driver: str, intake: Intake) -> None:
     name, word = record["name"], record["type"].lower()
     kind = _TYPES.get(word)
     if kind is None:
-        reason = Text(f"there is no type like '{record['type']}' here", f"没有与 '{record['type']}' 对应的类型")
+        reason = Text(
+            f"there is no type like '{record['type']}' here", f"没有与 '{record['type']}' 对应的类型"
+        )
         intake.refuse(name, record.at("type"), reason)
         return
     attributes = {part.lower() for part in re.split(r"[^A-Za-z]+", record["attribute"]) if part}
     if not attributes & {"read", "subscribe"}:
         reason = Text(
-            f"attribute '{record['attribute']}': there is nothing to read", f"属性为“{record['attribute']}”，无可读取的值"
+            f"attribute '{record['attribute']}': there is nothing to read",
+            f"属性为“{record['attribute']}”，无可读取的值",
         )
         intake.refuse(name, record.at("attribute"), reason)
         return
@@ -105,8 +108,10 @@ def _modbus(match: re.Match[str], kind: str) -> tuple[str, str, str, int | None]
         return Text(f"address '{match[0]}' is outside the table", f"地址 '{match[0]}' 超出范围")
     if kind == "string":
         if not length or form in ("D", "E"):
-            return Text("a text with one character per register", "每个寄存器一个字符的字符串") if length else Text(
-                "the length of the text is missing", "缺少字符串长度"
+            return (
+                Text("a text with one character per register", "每个寄存器一个字符的字符串")
+                if length
+                else Text("the length of the text is missing", "缺少字符串长度")
             )
         return reference, f"string[{length}]", "" if form == "H" else "BADC", station
     if kind == "bool":

@@ -70,9 +70,7 @@ class Intake:
         if name is not None:
             filled = {column: text for column, text in row.cells.items() if text or column != "name"}
             cells = {"name": name} | {column: text for column, text in filled.items() if column != "name"}
-            self.rows.append(
-                ImportedRow(cells, row.at, row.columns, row.group, row.period_s, row.station)
-            )
+            self.rows.append(ImportedRow(cells, row.at, row.columns, row.group, row.period_s, row.station))
 
     def refuse(self, name: str, at: Position, reason: Text, cure: Text = EDIT) -> None:
         """This tag is not imported."""
@@ -108,9 +106,7 @@ class Intake:
                 break
         self._names[name] = original
         if name != original:
-            self.collector.add(
-                self.source, at, c.W_RENAMED, ("tags", name), found=original, name=name
-            )
+            self.collector.add(self.source, at, c.W_RENAMED, ("tags", name), found=original, name=name)
         return name
 
 

@@ -72,7 +72,9 @@ def _sheet_grid(book: Book, needed: Sequence[str]) -> Grid | None:
     if not found:
         return None
     sheet = found[0]
-    records = (Row(n + 1, texts, [], _places(n + 1, texts)) for n, texts in _rows(sheet, sheet.start(has) or 0))
+    records = (
+        Row(n + 1, texts, [], _places(n + 1, texts)) for n, texts in _rows(sheet, sheet.start(has) or 0)
+    )
     others = tuple(other.name for other in book.sheets if other is not sheet and any(other.texts))
     made = _made(sheet.source, records, needed)
     return None if made is None else Grid(made.source, made.columns, made.records, others)

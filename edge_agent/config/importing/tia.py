@@ -25,7 +25,9 @@ def read(grid: Grid, driver: str = "") -> Imported:
 def _row(record: Record, intake: Intake) -> None:
     name, word, address = record["name"], record["datatype"].strip('"').lower(), record["logicaladdress"]
     text = _STRING.fullmatch(word)
-    kind = s7_words.TYPES.get(word) or (f"{text[1]}[{text[2]}]" if text and text[2] else text[1] if text else None)
+    kind = s7_words.TYPES.get(word) or (
+        f"{text[1]}[{text[2]}]" if text and text[2] else text[1] if text else None
+    )
     if kind is None:
         reason = Text(
             f"'{record['datatype']}' is a structure or a type of its own; import its elements",
@@ -38,7 +40,10 @@ def _row(record: Record, intake: Intake) -> None:
             f"'{address}' is the peripheral itself, which the PLC does not let others read",
             f"'{address}' 是外设直接地址，外部无法读取",
         )
-        cure = Text(f"Use {address[:-2].lstrip('%')}, the process image.", f"请改用过程映像 {address[:-2].lstrip('%')}。")
+        cure = Text(
+            f"Use {address[:-2].lstrip('%')}, the process image.",
+            f"请改用过程映像 {address[:-2].lstrip('%')}。",
+        )
         intake.refuse(name, record.at("logicaladdress"), reason, cure)
         return
     found = s7_words.read(address, kind)
@@ -47,7 +52,11 @@ def _row(record: Record, intake: Intake) -> None:
         reason = Text(f"'{shown}' is not an absolute address", f"'{shown}' 不是绝对地址")
         intake.refuse(name, record.at("logicaladdress"), reason)
         return
-    cells = {"name": name, "address": found[0], "type": kind if found[1] not in ("timer", "counter") else found[1]}
+    cells = {
+        "name": name,
+        "address": found[0],
+        "type": kind if found[1] not in ("timer", "counter") else found[1],
+    }
     if record["comment"]:
         cells["description"] = record["comment"]
     intake.add(name, ImportedRow(cells, record.at("name"), record.places(_BY_COLUMN)))
