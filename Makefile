@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?=
+ONLY ?=
 STEPS ?=
 STATES ?=
 SEED ?=
@@ -57,8 +58,8 @@ test-crash: $(VENV)/dev.stamp tools ## Power cuts enumerated at every system cal
 fuzz: $(VENV)/dev.stamp ## Coverage-guided fuzzing of every parser that meets a PLC's bytes (SECONDS=60 SEED=1)
 	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/dev.stamp ## Whole-way cost beside a bare client (QUICK=1 is one short pair)
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+bench: $(VENV)/dev.stamp tools ## Whole-way cost beside bare clients, highest rate, wear (QUICK=1 is short; ONLY=mqtt,rate)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 lock: ## Locks the dependencies anew, with hashes and without an index host
 	@$(BIN)/python -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.lock requirements.in

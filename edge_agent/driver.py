@@ -124,9 +124,9 @@ class Link(Protocol):
 
 
 class Survey:
-    """A search that has not begun. Made without I/O; iterated, it opens links of its own, one after the other,
-    asks one candidate after the other, only reads, and yields a finding as soon as there is one. It ends by
-    itself, and cleanly when the iteration is closed. LinkLost where nobody is there to be asked.
+    """A search that has not begun. Made without I/O; iterated, it opens links of its own, one after the
+    other, asks one candidate after the other, only reads, and yields a finding as soon as there is one. It
+    ends by itself, and cleanly when the iteration is closed. LinkLost where nobody is there to be asked.
 
     A finding of a scan is the settings that reach somebody (``{"station": 7}``), and what it said of itself
     under ``said`` (``said_zh``) and ``about``; ``about`` is JSON-able. ``chosen`` is False for a finding that
@@ -202,9 +202,9 @@ class Doctor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way to take bytes for a number. ``type`` and ``order`` as a tag table has them ("" where the protocol
-    has one order only). ``decode``: exactly ``size`` bytes, as they come over the wire; None where they are no
-    number of that type."""
+    """One way to take bytes for a number. ``type`` and ``order`` as a tag table has them ("" where the
+    protocol has one order only). ``decode``: exactly ``size`` bytes, as they come over the wire; None where they are
+    no number of that type."""
 
     type: str
     order: str
@@ -213,8 +213,8 @@ class Form:
 
 
 class Prober(Protocol):
-    """For commissioning: memory without a tag table. Pure: it says what to ask and what bytes can mean; what is
-    asked is planned and exchanged like any poll.
+    """For commissioning: memory without a tag table. Pure: it says what to ask and what bytes can mean; what
+    is asked is planned and exchanged like any poll.
 
     Memory is named in *cells*: tags of an unsigned type whose values are the bytes as they lie there, most
     significant first. ``cell_bytes``: of each. ``align_bytes``: values begin at multiples of it.
@@ -302,11 +302,11 @@ class DriverPlugin:
     where the protocol has no arrays. Raises ValueError where they would leave the address space.
     ``reserve``: all plans of one station -> identities that none of them uses; None: ``prove`` needs none.
     ``subscribed``: names of the poll groups that are to be subscribed instead of polled.
-    ``scan``: for commissioning: who answers there, by which settings; None where there is nothing to look for.
+    ``scan``: for commissioning: who answers there, by which settings; None where nothing can be looked for.
     ``look``: for commissioning: what stands in a device's memory, without a tag table; its ``tries`` name a
     piece of memory in the driver's own words. None where memory cannot be looked at.
-    ``doctor``: for commissioning: makes what names the cause of a fault; ``settings.later`` spares the running
-    agent its import.
+    ``doctor``: for commissioning: makes what names the cause of a fault; ``settings.later`` spares the
+    running agent its import.
     ``probe``: for commissioning; makes the driver's ``Prober``. None where values arrive with their types.
     ``unwritable``: offline, (settings, tag) -> why the tag cannot be written alone and what would help, or
     None. Asked of tags that are to be written; what ``check`` finds wrong is not said again. Never raises.

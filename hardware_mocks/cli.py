@@ -22,6 +22,7 @@ from hardware_mocks.mqtt_park import MqttPark
 from hardware_mocks.opcua import OpcUaServer
 from hardware_mocks.park import Park
 from hardware_mocks.process import DRIFT_SCHEDULE, PRESSURE_SCHEDULE, Process, Schedule
+from hardware_mocks.replay import replayed
 from hardware_mocks.s7 import DEFAULT_PDU, S7Server
 from hardware_mocks.serial_lines import PtyLine, TcpLine
 
@@ -307,6 +308,21 @@ def bench_modbus(
     bench = Bench(devices, registers, shared, port)
     load = Line(None, [bench], control_port)
     _run([load], lambda: load.ports | {"ports": bench.ports}, with_parent)
+
+
+@main.command()
+@click.argument("file", type=_file)
+@_port("--port", 0, "Port of the played device")
+@click.option("--fast", is_flag=True, help="Answer at once instead of as slowly as the device did.")
+@_parent
+def replay(file: Path, port: int, fast: bool, with_parent: bool) -> None:
+    """A device as `edge-agent record` found it (Modbus, S7): plays FILE's answers, over and over."""
+    try:
+        device = replayed(file, port, fast=fast)
+    except ValueError as error:
+        click.echo(f"cannot play {file}: {error}", err=True)
+        sys.exit(2)
+    _run([device], lambda: {device.name: device.port}, with_parent)
 
 
 def _split(options: dict[str, Any]) -> tuple[Model, Controllers]:

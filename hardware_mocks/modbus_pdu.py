@@ -1,7 +1,7 @@
 """What a Modbus device says to a request: request PDU in, reply PDU out. The same on every transport.
 
-Functions 1-6, 15, 16, 22, 23, and 8 with sub-function 0 and 43/14 where the device knows it; exceptions 1 (function),
-2 (address), 3 (quantity), 0x0B for a unit that is not there.
+Functions 1-6, 15, 16, 22, 23, and, where the device knows them, 8 with sub-function 0 and 43/14; exceptions
+1 (function), 2 (address), 3 (quantity), 0x0B for a unit that is not there.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """An S7 server (ISO-on-TCP, classic protocol), written from the wire alone.
 
 TPKT, COTP class 0, Setup Communication, Read Var and Write Var with up to 20 items, system status list 0x0424
-(RUN or STOP), and what `s7told` tells of the CPU and its blocks. Return codes per item: 0xFF good, 0x03 access denied, 0x05 address out of range, 0x06 type not
-supported, 0x0A no such object. A request or reply that would exceed the negotiated PDU is refused as a whole
-(error 0x8500), any other function with 0x8104. Rack 0, slots 0 to 2, unless `places` says otherwise. `s7areas` has the other areas.
+(RUN or STOP), and what `s7told` tells of the CPU and its blocks. Return codes per item: 0xFF good, 0x03
+access denied, 0x05 address out of range, 0x06 type not supported, 0x0A no such object. A request or reply
+that would exceed the negotiated PDU is refused as a whole (error 0x8500), any other function with 0x8104.
+Rack 0, slots 0 to 2, unless `places` says otherwise. `s7areas` has the other areas.
 
     DB1, 128 bytes                       DB2, 512 bytes: byte i holds i mod 256
     offset  type   scale  what

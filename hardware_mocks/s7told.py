@@ -1,6 +1,6 @@
-"""What the simulated S7 controller tells of itself beyond its state: system status lists 0x0011 (order number)
-and 0x001C (names), which data blocks there are and how long they are. S7-300 and 400 answer all of it; others
-not the blocks."""
+"""What the simulated S7 controller tells of itself beyond its state: system status lists 0x0011 (order
+number) and 0x001C (names), which data blocks there are and how long they are. S7-300 and 400 answer all of
+it; others not the blocks."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@
 ids (TCP, TLS), ``link_bus`` one whose frames do not (RTU and ASCII, on a serial port or over TCP).
 """
 
+from collections.abc import Callable
+
 from drivers.modbus.check_link import LINK_OPTIONS, check
 from drivers.modbus.elements import elements
 from drivers.modbus.endpoint import link_key
@@ -16,8 +18,15 @@ from drivers.modbus.probe import ModbusProber
 from drivers.modbus.reserve import reserve
 from drivers.modbus.scan import scan
 from drivers.modbus.write import unwritable
-from edge_agent.driver import DriverPlugin
+from edge_agent.driver import DriverPlugin, Meaning
 from edge_agent.settings import later
+
+
+def _interpret(link: str) -> Callable[[str, bytes], Meaning]:
+    from drivers.modbus.words import interpreter  # only where a person looks
+
+    return interpreter(link)
+
 
 PLUGIN = DriverPlugin(
     settings=later("drivers.modbus.settings:ModbusSettings"),
@@ -33,7 +42,9 @@ PLUGIN = DriverPlugin(
     look=look,
     probe=ModbusProber,
     reserve=reserve,
+    doctor=later("drivers.modbus.doctor:ModbusDoctor"),
     unwritable=unwritable,
+    interpret=_interpret,
     summary={
         "en": "Modbus TCP, TLS, RTU and ASCII, serial or behind a gateway",
         "zh": "Modbus TCP、TLS、RTU 和 ASCII，串口或经网关",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ORDERS = ", ".join(ByteOrder)
 _ENCODINGS = ", ".join(ENCODINGS)
+_SPECIAL = frozenset({"bool", "int8", "uint8"})  # types of a part of a register
 
 
 def check(settings: ModbusSettings, tags: Sequence[Tag]) -> list[Problem]:
@@ -138,7 +139,10 @@ def _check_encoding(tag: Tag) -> Iterator[Problem]:
 
 
 def _check_type(tag: Tag, address: Address) -> Iterator[Problem]:
-    where, kind = notations(address), kind_name(tag)
+    kind = kind_name(tag)
+    if kind in KINDS and kind not in _SPECIAL and not address.is_part and not address.table.is_bits:
+        return  # nearly every tag: a number or text in whole registers
+    where = notations(address)
     byte = kind in ("int8", "uint8")
     if kind not in KINDS:
         types = ", ".join(KINDS)

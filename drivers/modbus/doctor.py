@@ -64,7 +64,7 @@ class ModbusDoctor:
                 return [finding("modbus_tls", words=str(error))]
             except LinkLost as error:
                 if serial:
-                    return [finding("serial_unusable", words=str(error))]
+                    return [doctor_line.not_opened(endpoint(settings.link).device, error)]
                 raise
             limits = await link.enrol(settings)
             return await self._values(Reading(link, settings, limits), tags)

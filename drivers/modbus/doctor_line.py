@@ -12,7 +12,7 @@ from drivers.modbus.address import Table
 from drivers.modbus.doctor_words import finding
 from drivers.modbus.link_open import open_link
 from drivers.modbus.request import read_of
-from drivers.modbus.serial_port import holding
+from drivers.modbus.serial_port import PSEUDO_TERMINALS, holding
 from edge_agent.driver import Request
 from edge_agent.errors import BadReply, DriverError, LinkLost, StationSilent
 from edge_agent.settings import Finding
@@ -38,11 +38,19 @@ def port_findings(device: str, by_id: Path = BY_ID) -> list[Finding]:
         return [finding("serial_permission", port=device, group="dialout", user=_user())]
     if not os.access(device, os.R_OK | os.W_OK):
         return [finding("serial_permission", port=device, group=_group(status.st_gid), user=_user())]
-    users = [(pid, name) for pid, name in holding(device) if pid != os.getpid()]
-    if users:
-        by = ", ".join(f"{name} (PID {pid})" for pid, name in users)
-        return [finding("serial_taken", port=device, by=by, pid=users[0][0])]
-    return []
+    if os.major(status.st_rdev) in PSEUDO_TERMINALS:  # whatever made it has it open
+        return []
+    users = _users(device)
+    return [finding("serial_taken", port=device, by=users)] if users else []
+
+
+def not_opened(device: str, error: LinkLost) -> Finding:
+    """Why opening failed. Blocking, but short."""
+    if error.reason == "refused":
+        return finding("serial_taken", port=device, by=_users(device) or str(error))
+    if error.reason == "permission":
+        return finding("serial_permission", port=device, group="dialout", user=_user())
+    return finding("serial_unusable", words=str(error))
 
 
 async def silence_findings(settings: ModbusSettings, heard: int) -> Sequence[Finding]:
@@ -96,6 +104,10 @@ async def _answers(settings: ModbusSettings) -> tuple[bool, int]:
     finally:
         await link.close()
     return True, 0
+
+
+def _users(device: str) -> str:
+    return ", ".join(f"{name} (PID {pid})" for pid, name in holding(device) if pid != os.getpid())
 
 
 def _group(gid: int) -> str:

@@ -8,6 +8,7 @@ it makes sense of at least half of the suspected values.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST = 8
 """Tags that are looked into; the others of a device are wrong in the same way."""
+AGAIN_S = 0.3
 _SHOWN = 4
 _OTHER_TABLE = {Table.HOLDING: Table.INPUT, Table.INPUT: Table.HOLDING, Table.COIL: Table.DISCRETE}
 _OTHER_TABLE[Table.DISCRETE] = Table.COIL
@@ -63,6 +65,7 @@ async def findings(reading: Reading, tags: Sequence[Tag], columns: Columns) -> S
         found.append(await _address(reading, refused))
     if barred:
         found.append(finding("modbus_function", tags=_names(barred)))
+    strange = strange or await _jumping(reading, pairs)
     if strange:
         explanation = await _explained(reading, dict(list(strange.items())[:MOST]))
         found += [] if explanation is None else [explanation]
@@ -88,6 +91,26 @@ def order_by_value(
         if strange and 2 * sum(map(sensible, meant.values())) >= len(strange):
             return _order(settings, strange, meant, order)
     return None
+
+
+async def _jumping(reading: Reading, pairs: Sequence[tuple[Tag, Value, int]]) -> dict[Tag, Value]:
+    """Floats that look sound but change beyond reason within a moment: their low bits stand in front."""
+    floats = {
+        tag: value for tag, value, _ in pairs if tag.type.is_float and isinstance(value, float) and value
+    }
+    some = dict(list(floats.items())[:MOST])
+    if not some:
+        return {}
+    await asyncio.sleep(AGAIN_S)
+    try:
+        columns = await reading.again().columns(list(some))
+    except DriverError:
+        return {}
+    return {
+        tag: now
+        for (tag, before), now in zip(some.items(), columns.values, strict=True)
+        if absurd(now) or (isinstance(now, float) and now and not 1e-3 < abs(now / before) < 1e3)
+    }
 
 
 async def _explained(reading: Reading, strange: Mapping[Tag, Value]) -> Finding | None:
@@ -145,7 +168,9 @@ async def _readable(reading: Reading, tags: Sequence[Tag]) -> list[Tag]:
         columns = await reading.columns(tags)
     except DriverError:
         return []
-    return [tag for tag, q in zip(tags, columns.quality, strict=True) if q in (Quality.GOOD, Quality.BAD_DECODE)]
+    return [
+        tag for tag, q in zip(tags, columns.quality, strict=True) if q in (Quality.GOOD, Quality.BAD_DECODE)
+    ]
 
 
 def _moved(tag: Tag, step: int) -> Tag | None:

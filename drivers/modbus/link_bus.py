@@ -87,6 +87,11 @@ class ModbusBusLink:
         self.foreign = self.late = self.stale_bytes = 0
         self.trace: Trace | None = None
 
+    @property
+    def garbage(self) -> int:
+        """Bytes so far that were part of no sound frame."""
+        return self._framing.garbage
+
     # The contract
 
     async def connect(self) -> None:

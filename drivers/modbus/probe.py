@@ -1,7 +1,7 @@
 """Memory as registers, for commissioning: what bytes can mean in each of the four orders. Pure.
 
-The command line of mbpoll counts from 1 (``-r``), takes the low word first unless it is told ``-B``, and has no
-swapped bytes and nothing wider than two registers; such values it shows as registers in hexadecimal.
+The command line of mbpoll counts from 1 (``-r``), takes the low word first unless it is told ``-B``, and has
+no swapped bytes and nothing wider than two registers; such values it shows as registers in hexadecimal.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class ModbusProber:
     def usual(self, settings: ModbusSettings, tags: Sequence[Tag]) -> Sequence[str]:
         tables = {place.table for tag in tags if not (place := parse(tag.address)).table.is_bits}
         starts = {
-            table: min(p.offset for tag in tags if (p := parse(tag.address)).table is table) for table in tables
+            table: min(p.offset for tag in tags if (p := parse(tag.address)).table is table)
+            for table in tables
         }
         return [
             str(Address(table, 0 if (start := starts.get(table, 0)) < 100 else start))
@@ -144,5 +145,8 @@ def decoder(kind: Kind, order: ByteOrder) -> Callable[[bytes], int | float | Non
 def _bits(address: str) -> AddressError:
     return AddressError(
         Text(f"'{address}' is a coil or a discrete input", f"“{address}”是线圈或离散输入"),
-        Text("a number stands in registers: 40001 (hr:0) or 30001 (ir:0)", "数值在寄存器中：40001（hr:0）或 30001（ir:0）"),
+        Text(
+            "a number stands in registers: 40001 (hr:0) or 30001 (ir:0)",
+            "数值在寄存器中：40001（hr:0）或 30001（ir:0）",
+        ),
     )

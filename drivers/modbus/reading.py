@@ -25,8 +25,8 @@ _QUALITY = {"illegal_address": Quality.BAD_ADDRESS, "illegal_function": Quality.
 
 
 class Reading:
-    """One connection and what it has said so far. What was read once is not asked again: the same registers in
-    another byte order cost nothing."""
+    """One connection and what it has said so far. What was read once is not asked again: the same registers
+    in another byte order cost nothing."""
 
     def __init__(self, link: ModbusTcpLink | ModbusBusLink, settings: ModbusSettings, limits: Any) -> None:
         self.link = link
@@ -35,6 +35,12 @@ class Reading:
         self._limits = limits
         self._learned: Learned | None = None
         self._said: dict[tuple[int, int, int], Any] = {}
+
+    def again(self) -> Reading:
+        """Over the same link, with nothing read yet."""
+        fresh = Reading(self.link, self.settings, self._limits)
+        fresh._learned = self._learned
+        return fresh
 
     async def columns(self, tags: Sequence[Tag]) -> Columns:
         """Raises StationSilent, BadReply, LinkLost; what is refused is in the quality."""

@@ -1,5 +1,5 @@
-"""Who answers behind a link, for commissioning. Every candidate is asked for one holding register; whatever it
-replies, a refusal included, shows that it is there. ``scan_line`` finds the speed and parity of a bus."""
+"""Who answers behind a link, for commissioning. Every candidate is asked for one holding register; whatever
+it replies, a refusal included, shows that it is there. ``scan_line`` finds the speed and parity of a bus."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ Finding = dict[str, Any]
 
 def scan(settings: ModbusSettings, tries: Mapping[str, Sequence[Any]] | None = None) -> Survey:
     """Findings ``{"station": 7, "said": ...}`` in the order of ``tries["station"]``. On a serial port also
-    ``baud`` and ``parity``, where ``tries`` names any. With transaction ids also, under ``about``, which tables
-    answer and how the device identifies itself."""
+    ``baud`` and ``parity``, of those that ``tries`` names. With transaction ids also, under ``about``, which
+    tables answer and how the device identifies itself."""
     tries = tries or {}
     if is_serial(settings.link):
         from drivers.modbus.scan_line import scan_line
@@ -125,10 +125,10 @@ async def ask_table(
 
 async def _about(link: ModbusTcpLink, settings: ModbusSettings, station: int, holding: bool) -> Finding:
     """Which tables answer, and what the device says it is. Raises LinkLost."""
-    readable = [Table.HOLDING.prefix] if holding else []
-    for table in (Table.INPUT, Table.COIL, Table.DISCRETE):
-        if isinstance(await ask_table(link, settings, station, table), bytes):
-            readable.append(table.prefix)
+    others = (Table.INPUT, Table.COIL, Table.DISCRETE)
+    answers = {table: await ask_table(link, settings, station, table) for table in others}
+    readable = [Table.HOLDING.prefix] * holding
+    readable += [table.prefix for table, answer in answers.items() if isinstance(answer, bytes)]
     about: Finding = {"tables": readable}
     try:
         async with asyncio.timeout(settings.timeout or TIMEOUT_S):

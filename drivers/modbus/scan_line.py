@@ -8,6 +8,7 @@ only with a sound checksum, so a combination that was found is right.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -124,8 +125,9 @@ async def in_use(settings: ModbusSettings) -> Sequence[Text]:
     """Processes that have the port open; where there are none, whether another master is heard."""
     device = endpoint(settings.link).device
     users = await asyncio.to_thread(holding, device)
-    if users:
-        return [_user(device, process, name) for process, name in users]
+    others = [_user(device, process, name) for process, name in users if process != os.getpid()]
+    if others:
+        return others
     heard = await _heard(settings, device)
     if not heard:
         return ()
@@ -157,9 +159,10 @@ def _user(device: str, process: int, name: str) -> Text:
     if _is_agent(process):
         return Text(
             f"The running agent (process {process}) polls through {device}. `sudo systemctl stop edge-agent` "
-            "frees the port, `sudo systemctl start edge-agent` goes on afterwards; nothing is polled meanwhile.",
-            f"正在运行的代理（进程 {process}）占用 {device}。执行 `sudo systemctl stop edge-agent` 可释放串口，"
-            "之后执行 `sudo systemctl start edge-agent` 恢复；期间不采集数据。",
+            "frees the port and `sudo systemctl start edge-agent` goes on afterwards; nothing is polled "
+            "meanwhile.",
+            f"正在运行的代理（进程 {process}）占用 {device}。执行 `sudo systemctl stop edge-agent` "
+            "可释放串口，之后执行 `sudo systemctl start edge-agent` 恢复；期间不采集数据。",
         )
     return Text(
         f"{name} (process {process}) has {device} open: close that program first.",
@@ -172,6 +175,4 @@ def _is_agent(process: int) -> bool:
         words = (Path("/proc") / str(process) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return b"run" in words and any(
-        word.endswith((b"edge-agent", b"edge_agent", b"edge_agent/__main__.py")) for word in words
-    )
+    return b"run" in words and any(word.endswith((b"edge-agent", b"edge_agent")) for word in words)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 4096
 _PARITY = {"even": "E", "odd": "O", "none": "N"}
-_PSEUDO_TERMINALS = range(136, 144)  # device numbers of Unix98 slaves
+PSEUDO_TERMINALS = range(136, 144)  # device numbers of Unix98 slaves
 _TAKEN = (errno.EAGAIN, errno.EBUSY)
 
 
@@ -153,7 +153,7 @@ class SerialWire:
 def _is_line(device: str) -> bool:
     """A pseudo-terminal, as network serial servers offer one, has no parity, and refuses to be told one."""
     try:
-        return os.major(Path(device).stat().st_rdev) not in _PSEUDO_TERMINALS
+        return os.major(Path(device).stat().st_rdev) not in PSEUDO_TERMINALS
     except OSError:
         return True
 

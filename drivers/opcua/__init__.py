@@ -6,6 +6,8 @@ costs 0.6 s and 22 MB. ``README.md`` is for technicians; ``sample.yaml`` is a de
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from drivers.opcua.address import elements
 from drivers.opcua.check import check, unwritable
 from drivers.opcua.codec import TYPES
@@ -13,8 +15,15 @@ from drivers.opcua.endpoint import link_key
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import plan
 from drivers.opcua.scan import scan
-from edge_agent.driver import DriverPlugin
+from edge_agent.driver import DriverPlugin, Meaning
 from edge_agent.settings import later
+
+
+def _interpret(link: str) -> Callable[[str, bytes], Meaning]:
+    from drivers.opcua.words import interpreter  # only where a person looks
+
+    return interpreter(link)
+
 
 PLUGIN = DriverPlugin(
     settings=later("drivers.opcua.settings:OpcuaSettings"),
@@ -42,6 +51,8 @@ PLUGIN = DriverPlugin(
     scan=scan,
     subscribed=lambda settings: frozenset(settings.subscribe),
     unwritable=unwritable,
+    doctor=later("drivers.opcua.doctor:OpcuaDoctor"),
+    interpret=_interpret,
     summary={
         "en": "OPC UA servers: polled or subscribed, with security policies and users",
         "zh": "OPC UA 服务器:轮询或订阅,支持安全策略与用户",

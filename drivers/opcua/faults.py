@@ -37,11 +37,11 @@ TOO_MANY = frozenset(
         _Code.BadResponseTooLarge,
     }
 )
-_USER = frozenset(
+USER = frozenset(
     {_Code.BadUserAccessDenied, _Code.BadIdentityTokenInvalid, _Code.BadIdentityTokenRejected}
     | {_Code.BadUserSignatureInvalid, _Code.BadNoValidCertificates}
 )
-_CERTIFICATE = frozenset(
+CERTIFICATE = frozenset(
     {
         _Code.BadSecurityChecksFailed,
         _Code.BadCertificateInvalid,
@@ -58,6 +58,7 @@ _CERTIFICATE = frozenset(
         _Code.BadApplicationSignatureInvalid,
     }
 )
+SESSIONS = frozenset({_Code.BadTooManySessions, _Code.BadTcpServerTooBusy, _Code.BadServerTooBusy})
 _POLICY = frozenset({_Code.BadSecurityModeRejected, _Code.BadSecurityPolicyRejected})
 _BUSY = frozenset(
     {_Code.BadTcpServerTooBusy, _Code.BadResourceUnavailable, _Code.BadTooManyPublishRequests}
@@ -104,13 +105,13 @@ def service_fault(error: Any, what: str) -> DriverError:
 
 def refused_session(error: Any, own_certificate: str) -> LinkLost:
     """Why there is no session, and the cure. ``own_certificate``: where ours lies, "" without security."""
-    if error.code in _CERTIFICATE:
+    if error.code in CERTIFICATE:
         cure = f"; trust our certificate {own_certificate} on the server" if own_certificate else ""
         return LinkDenied(
             f"the server does not accept our certificate: {error}{cure}. If it did before: is a clock wrong?",
             reason="cert",
         )
-    if error.code in _USER:
+    if error.code in USER:
         return LinkDenied(f"the server does not let this user in: {error}", reason="auth")
     if error.code in _POLICY:
         return LinkDenied(f"the server refuses the security policy: {error}", reason="auth")

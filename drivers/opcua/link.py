@@ -75,6 +75,11 @@ class OpcuaLink:
         if self._session is not None:
             self._session.trace_to(trace)
 
+    @property
+    def session(self) -> Session:
+        """The open one. LinkLost before ``connect``."""
+        return self._require_session()
+
     async def connect(self) -> None:
         """TCP, secure channel, session. Raises LinkLost; LinkDenied with reason "auth" or "cert"."""
         if any(f"drivers.opcua.{name}" not in sys.modules for name in _MODULES):

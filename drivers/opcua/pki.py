@@ -65,6 +65,14 @@ class Known:
         return cls(_subject(certificate), fingerprint(certificate), round(left_s / _DAY_S, 1))
 
 
+class Distrusted(LinkDenied):
+    """A server's certificate is not believed. ``why``: ``untrusted`` or ``host``."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message, reason="cert")
+        self.why = why
+
+
 class Pki:
     """One folder of certificates. Raises LinkDenied with reason "cert", in words for the technician."""
 
@@ -100,12 +108,13 @@ class Pki:
         trusted = self._trusted_certificates()
         pinned = server in trusted
         if not pinned and not _issued(chain, trusted):
-            raise _denied(self._untrusted(server))
+            raise Distrusted(self._untrusted(server), "untrusted")
         if not pinned and not _names(server, host):
-            raise _denied(
+            raise Distrusted(
                 f"the server's certificate ({_subject(server)}) was issued for another host than {host}: "
                 "write the link as the certificate names it, or trust the certificate itself. "
-                + self._put_aside(server)
+                + self._put_aside(server),
+                "host",
             )
         _check_time(server, now)
         key = server.public_key()
@@ -173,6 +182,12 @@ def told(der: bytes) -> dict[str, str]:
         "fingerprint": fingerprint(certificate),
         "expires": certificate.not_valid_after_utc.date().isoformat(),
     }
+
+
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when to when the server's certificate is valid. LinkDenied where it is none."""
+    server = _chain(der)[0]
+    return server.not_valid_before_utc, server.not_valid_after_utc
 
 
 def load_identity(certificate_file: Path, key_file: Path) -> tuple[x509.Certificate, Any]:

@@ -10,6 +10,8 @@ One link is one ISO connection to one CPU. What a technician must set in the con
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from drivers.s7.check import check
 from drivers.s7.elements import elements
 from drivers.s7.endpoint import link_key
@@ -20,8 +22,15 @@ from drivers.s7.plan import plan
 from drivers.s7.probe import S7Prober
 from drivers.s7.scan import scan
 from drivers.s7.write import unwritable
-from edge_agent.driver import DriverPlugin
+from edge_agent.driver import DriverPlugin, Meaning
 from edge_agent.settings import later
+
+
+def _interpret(link: str) -> Callable[[str, bytes], Meaning]:
+    from drivers.s7.words import interpreter  # only where a person looks
+
+    return interpreter(link)
+
 
 PLUGIN = DriverPlugin(
     settings=later("drivers.s7.settings:S7Settings"),
@@ -36,7 +45,9 @@ PLUGIN = DriverPlugin(
     scan=scan,
     probe=S7Prober,
     look=look,
+    doctor=later("drivers.s7.doctor:S7Doctor"),
     unwritable=unwritable,
+    interpret=_interpret,
     summary={
         "en": "Siemens S7-300/400/1200/1500 over ISO-on-TCP (PUT/GET): blocks, memory, inputs, outputs, "
         "timers, counters",

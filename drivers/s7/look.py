@@ -1,5 +1,5 @@
-"""What stands in a controller without a tag table: which data blocks there are, and the bytes of one with what
-they may mean.
+"""What stands in a controller without a tag table: which data blocks there are, and the bytes of one with
+what they may mean.
 
 A CPU that tells its blocks is asked for them (S7-300, S7-400, some 1500). Others are asked for the first byte
 of each block, twenty in a request; the length of a block is then found by halving.
@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from drivers.s7 import user_data
 from drivers.s7.link import S7Link
-from drivers.s7.pdu import ITEMS_MAX, REPLY_HEAD, REPLY_ITEM, Range, parse_read, read_request
+from drivers.s7.pdu import (
+    ITEMS_MAX,
+    REPLY_HEAD,
+    REPLY_ITEM,
+    REQUEST_HEAD,
+    REQUEST_ITEM,
+    Range,
+    parse_read,
+    read_request,
+)
 from edge_agent.driver import Survey
 from edge_agent.errors import LinkLost, Refused, StationError, StationSilent
 from edge_agent.model import Quality
@@ -32,15 +41,19 @@ NUMBERS = range(1, 101)
 LONGEST = 65_536
 _ROW = 4
 _NOT_TOLD = Text(
-    "This CPU does not tell its blocks: those from DB{first} to DB{last} were tried. A block that is there may "
-    "be missing: optimised blocks do not answer.",
+    "This CPU does not tell its blocks: those from DB{first} to DB{last} were tried. A block that is there "
+    "may be missing: optimised blocks do not answer.",
     "该 CPU 不提供块列表：已逐个尝试 DB{first} 至 DB{last}。优化访问的块不应答，可能未列出。",
 )
 _CLOSED = Text(
-    "DB{number} does not answer. Is it there, downloaded, and is “Optimized block access” switched off in its "
-    "properties? On S7-1200/1500 PUT/GET must be permitted (Protection & Security) as well.",
+    "DB{number} does not answer. Is it there and downloaded, and is “Optimized block access” switched off in "
+    "its properties? On S7-1200/1500 PUT/GET must be permitted as well (Protection & Security).",
     "DB{number} 不应答。请检查：块是否存在并已下载、其属性中是否已取消“优化的块访问”；"
-    "S7-1200/1500 还须在“防护与安全”中允许 PUT/GET。",
+    "S7-1200/1500 还须允许 PUT/GET（“防护与安全”）。",
+)
+_NO_ACCESS = Text(
+    "Permit PUT/GET in the CPU's properties (Protection & Security > Connection mechanisms) and download.",
+    "请在 CPU 属性中允许 PUT/GET 通信访问（“防护与安全”>“连接机制”），然后下载。",
 )
 
 
@@ -65,7 +78,8 @@ class _Look:
         self._settings = settings
         self._link = S7Link(settings)
         self._timeout_s = settings.timeout or TIMEOUT_S
-        self._most = 0
+        self._most = 0  # bytes in one reply
+        self._items = 1  # in one request
 
     async def blocks(self, numbers: Sequence[int], *, told: bool) -> AsyncIterator[Mapping[str, Any]]:
         """``told``: ask the CPU for its list before trying ``numbers``."""
@@ -112,6 +126,7 @@ class _Look:
         except TimeoutError:
             raise LinkLost("no answer in time", reason="timeout") from None
         self._most = limits.pdu - REPLY_HEAD - REPLY_ITEM
+        self._items = (limits.pdu - REQUEST_HEAD) // REQUEST_ITEM
 
     async def _listed(self) -> list[int] | None:
         try:
@@ -121,7 +136,7 @@ class _Look:
 
     async def _tried(self, numbers: Sequence[int]) -> list[int]:
         """Those whose first byte can be read."""
-        found, most = [], min(ITEMS_MAX, self._settings.max_items)
+        found, most = [], min(ITEMS_MAX, self._settings.max_items, self._items)
         for at in range(0, len(numbers), most):
             chunk = numbers[at : at + most]
             self._survey.trying, self._survey.done = f"DB{chunk[0]}", at
@@ -160,7 +175,12 @@ class _Look:
     async def _read(self, ranges: Sequence[Range]) -> tuple[bytes | Quality, ...]:
         reply = await self._in_time(self._link.ask(read_request(ranges)))
         await asyncio.sleep(PAUSE_S)
-        return parse_read(reply, [wanted.length for wanted in ranges])
+        try:
+            return parse_read(reply, [wanted.length for wanted in ranges])
+        except Refused as error:
+            if error.reason == "permission":
+                self._survey.notes.append(_NO_ACCESS)
+            raise
 
     async def _in_time(self, answer: Awaitable[Answer]) -> Answer:
         try:

@@ -24,8 +24,9 @@ _LAST = 65_535
 
 
 class S7Prober:
-    """Meets ``edge_agent.driver.Prober``. An address may be a whole block: ``DB1`` is its first byte. What has
-    two bytes or more begins at an even byte, as STEP 7 and TIA lay it out in blocks that are not optimised."""
+    """Meets ``edge_agent.driver.Prober``. An address may be a whole block: ``DB1`` is its first byte. What
+    has two bytes or more begins at an even byte, as STEP 7 and TIA lay out
+    blocks that are not optimised."""
 
     cell_bytes = 1
     align_bytes = 2

@@ -1,5 +1,5 @@
-"""Behind which rack and slot of an address a CPU answers, and what it says it is. One place is asked after the
-other, each by a connection of its own, which ends at once."""
+"""Behind which rack and slot of an address a CPU answers, and what it says it is. One place is asked after
+the other, each by a connection of its own, which ends at once."""
 
 from __future__ import annotations
 

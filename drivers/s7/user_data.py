@@ -1,6 +1,6 @@
-"""What a controller tells of itself: its name and order number (system status lists), and which data blocks it
-has. Asked as user data; not every CPU answers, and those that do not are none the worse. No I/O in here but
-through ``ask``.
+"""What a controller tells of itself: its name and order number (system status lists), and which data blocks
+it has. Asked as user data; not every CPU answers, and those that do not are none the worse. No I/O in here
+but through ``ask``.
 
 request   parameter 00 01 12 04 11 4G SS NN             data FF 09 length | payload, or 0A 00 0000
 more      parameter 00 01 12 08 12 4G SS NN 00 00 0000  data 0A 00 0000

@@ -9,6 +9,8 @@ from edge_agent.errors import BadReply
 from edge_agent.model import Quality
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge_agent.acquisition.cycle import Cycle
     from edge_agent.acquisition.host import WorkerHost
     from edge_agent.acquisition.station import Station
@@ -22,6 +24,7 @@ class Reports:
     def __init__(self, host: WorkerHost, link_key: str) -> None:
         self._host = host
         self._link_key = link_key
+        self.heard: Callable[[str, str], None] | None = None  # hears of every failure while it is recorded
 
     def batch(self, station: Station, cycle: Cycle, columns: Columns) -> None:
         """Stamps columns and hands them out, whether they were read or reported."""
@@ -31,6 +34,8 @@ class Reports:
 
     def failed(self, station: Station, error: DriverError) -> None:
         station.row.failures[error.reason] += 1
+        if self.heard is not None:
+            self.heard(station.device.name, str(error))
         if isinstance(error, BadReply):
             station.row.mismatches += 1
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_agent.acquisition.breaker import ProbeBudget
 from edge_agent.acquisition.gate import Backoff
@@ -15,7 +15,7 @@ from edge_agent.acquisition.jobs import Job, JobFailed
 from edge_agent.acquisition.reports import Reports
 from edge_agent.acquisition.session import Session
 from edge_agent.acquisition.station import Station, set_timeouts
-from edge_agent.driver import Reporter
+from edge_agent.driver import Reporter, Tracer
 from edge_agent.errors import LinkDenied, LinkLost
 from edge_agent.status import DeviceRow
 
@@ -32,6 +32,13 @@ DENIED_RETRY_S = 60.0
 BUG_RETRY_S = 5.0
 
 
+class Recording(Protocol):
+    """Hears the wire; see ``driver.Tracer``."""
+
+    def take(self, way: str, data: bytes, remark: str) -> None: ...
+    def failed(self, device: str, words: str) -> None: ...
+
+
 class LinkWorker:
     """``devices`` share one link. Their rows are put on the board at once."""
 
@@ -46,6 +53,8 @@ class LinkWorker:
         self._stations = self._make_stations(version)
         set_timeouts(self._stations)
         self._session: Session | None = None  # while there is a connection
+        self._link: Link | None = None
+        self._recording: Recording | None = None
 
     async def read(self, device: str, tag: str) -> Reading:
         """The value and quality of one tag as a poll now would say them. Raises JobFailed, at once where it
@@ -58,6 +67,25 @@ class LinkWorker:
         """Returns when the device has confirmed it. Raises JobFailed, at once where it cannot be written
         now. Cancelled before its turn it is never written."""
         await self._submit(device, tag, raw, writes=True)
+
+    def record(self, recording: Recording | None) -> bool:
+        """Tells what passes on the wire to it from now on, on later connections too; None: to nobody. False
+        where this driver's links cannot tell."""
+        self._recording = recording
+        self._reports.heard = None if recording is None else recording.failed
+        if self._link is None:
+            return True
+        if isinstance(self._link, Tracer):
+            self._link.trace = None if recording is None else recording.take
+        return isinstance(self._link, Tracer)
+
+    def limits_of(self, device: str) -> Any:
+        """What its driver negotiated; None before there was a connection."""
+        return next((s.limits for s in self._stations if s.device.name == device), None)
+
+    @property
+    def recording(self) -> Recording | None:
+        return self._recording
 
     async def _submit(self, device: str, tag_name: str, raw: Value, *, writes: bool) -> Reading | None:
         station = next((s for s in self._stations if s.device.name == device), None)
@@ -104,7 +132,9 @@ class LinkWorker:
 
     async def _attempt(self) -> float:
         first = self.devices[0]
-        link = first.plugin.open_link(first.settings)
+        link = self._link = first.plugin.open_link(first.settings)
+        if self._recording is not None and isinstance(link, Tracer):
+            link.trace = self._recording.take
         session = Session(self.key, link, self._stations, self._budget, self._host, self._reports)
         self._ask_facts(link)
         try:
@@ -116,7 +146,7 @@ class LinkWorker:
             if isinstance(error, LinkDenied):
                 return DENIED_RETRY_S
         finally:
-            self._session = None
+            self._session = self._link = None
             self._ask_facts(None)
             await self._close(link)
         if session.answers:

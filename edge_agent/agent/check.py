@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from edge_agent.agent.acting import Acting
     from edge_agent.agent.buffer_desk import Kept
+    from edge_agent.agent.debug_desk import DebugDesk
     from edge_agent.agent.links import Links
     from edge_agent.agent.tasks import Tasks
     from edge_agent.buffer import Buffer, EventStore
@@ -38,6 +39,7 @@ WRITE_VERBS = tuple(
     f"writes.{verb}" for verb in ("status", "arm", "disarm", "kill", "unlock", "approve", "log", "write")
 )
 ASIDE_VERBS = ("buffer.quarantine", "buffer.retry", "buffer.drop")
+DEBUG_VERBS = ("debug.start", "debug.take", "debug.stop", "debug.status")
 COUNTER_VERBS = ("counters.list", "counters.declare", "counters.withdraw")
 
 
@@ -57,6 +59,7 @@ class Check:
         self._journal = journal
         self._clock = clock
         self._acting: Acting | None = None
+        self._desk: DebugDesk | None = None
         now, states = self._now(), journal.window_states()
         present = configuration()
         self._subscribed = _subscribed(present)
@@ -161,12 +164,20 @@ class Check:
             **{verb: _late(verb, lambda: self._act().handlers) for verb in WRITE_VERBS},
             **{verb: _late(verb, self._counters) for verb in COUNTER_VERBS},
             **{verb: _late(verb, self._aside) for verb in ASIDE_VERBS},
+            **{verb: _late(verb, self._debug) for verb in DEBUG_VERBS},
         }
 
     def _counters(self) -> Mapping[str, Handler]:
         from edge_agent.agent.counter_desk import counter_handlers
 
         return counter_handlers(lambda: self.virtual.accounting, self._clock, self.flow.announce)
+
+    def _debug(self) -> Mapping[str, Handler]:
+        if self._desk is None:
+            from edge_agent.agent.debug_desk import DebugDesk
+
+            self._desk = DebugDesk(self._links, self._clock)
+        return self._desk.handlers
 
     def _aside(self) -> Mapping[str, Handler]:
         from edge_agent.agent.buffer_desk import buffer_handlers

@@ -35,6 +35,14 @@ class Links:
         it. Raises JobFailed, whose ``uncertain`` says that it may have taken effect all the same."""
         await self._worker(device, tag_name).write(device, tag_name, raw)
 
+    @property
+    def devices(self) -> list[str]:
+        return list(self._workers)
+
+    def worker_of(self, device: str) -> LinkWorker | None:
+        """The present one; another after its device was changed by a reload."""
+        return self._workers.get(device)
+
     def _worker(self, device: str, tag_name: str) -> LinkWorker:
         worker = self._workers.get(device)
         if worker is None:

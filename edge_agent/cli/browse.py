@@ -1,5 +1,5 @@
-"""``browse``: what is in a device, without a tag table: an OPC UA server's variables, a controller's data blocks
-and their bytes, the registers that answer. Reads only."""
+"""``browse``: what is in a device, without a tag table: an OPC UA server's variables, a controller's data
+blocks and their bytes, the registers that answer. Reads only."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Exists(LinesideError):
 
 @verb(
     "browse",
-    en="Show what is in a device: `browse DEVICE`, `browse opcua URL`, `browse s7 HOST`, `browse modbus HOST`. "
-    "Only reads.",
+    en="Show what is in a device: `browse DEVICE`, `browse opcua URL`, `browse s7 HOST`, "
+    "`browse modbus HOST`. Only reads.",
     zh="显示设备中有什么：`browse 设备`、`browse opcua URL`、`browse s7 主机`、`browse modbus 主机`。只读。",
 )
 @click.argument("device", metavar="DEVICE|URL|opcua|s7|modbus")
@@ -96,6 +96,13 @@ def _target(
     if place is None:
         if device in _AD_HOC:
             raise click.UsageError(say(f"browse {device}: at which address?", f"browse {device}：缺少地址"))
+        if "." in device or ":" in device:
+            raise click.UsageError(
+                say(
+                    f"{device}: which protocol? Write browse modbus {device} or browse s7 {device}",
+                    f"{device}：使用哪种协议？请写 browse modbus {device} 或 browse s7 {device}",
+                )
+            )
         from edge_agent.cli.read import find_device
         from edge_agent.config import load
 
@@ -178,7 +185,7 @@ def _heading(key: str) -> str:
 
 
 def _walk(plugin: DriverPlugin, settings: Any, start: str) -> Sequence[Tag]:
-    from edge_agent.cli.survey import Nobody, with_cure
+    from edge_agent.cli.survey import Nobody, failure
 
     if sys.stderr.isatty():
         click.echo(say("Browsing; Ctrl-C ends it.", "正在浏览，按 Ctrl-C 结束。"), err=True)
@@ -187,7 +194,7 @@ def _walk(plugin: DriverPlugin, settings: Any, start: str) -> Sequence[Tag]:
     except TimeoutError:
         raise Nobody(say(f"{settings.link} answers too slowly", f"{settings.link} 应答过慢")) from None
     except DriverError as error:
-        raise Nobody(with_cure(error)) from error
+        raise failure(error) from error
 
 
 async def _tags(plugin: DriverPlugin, settings: Any, start: str) -> Sequence[Tag]:

@@ -116,6 +116,14 @@ def _device(configuration: Configuration, name: str, as_json: bool) -> None:
         click.echo("\n" + advice)
 
 
+def device_report(configuration: Configuration, device: Device) -> dict[str, Any]:
+    """What ``explain DEVICE --json`` prints."""
+    from edge_agent.config.demand import on_link
+
+    link = on_link(device, configuration.devices)
+    return _report(device, [demand for demand in link if demand.device == device.name], link)
+
+
 def _assumed(own: Sequence[Demand]) -> str:
     requests = [request for demand in own for request in demand.requests]
     sizes = [request.size_bytes for request in requests] or [0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.cli.output import print_json, print_tables, quality_word, value_text
-from edge_agent.cli.say import config_option, json_option, say, verb
+from edge_agent.cli.say import config_option, json_option, option, say, verb
 from edge_agent.cli.table import Table, without_empty_last
 from edge_agent.errors import DriverError, LinesideError
 from edge_agent.settings import Text
@@ -27,9 +27,12 @@ _CURES = {
     ),
     "refused": Text(
         "The machine answers, but nothing listens on that port: check the port and that the PLC's server "
-        "is enabled. A serial port may be held by another program: the message names it.",
+        "is enabled. A serial port may be held by another program: the message names it. If that is the "
+        "running agent, `edge-agent watch` shows what it reads; to ask directly, `sudo systemctl stop "
+        "edge-agent`, and start it again afterwards: meanwhile nothing on that port is polled.",
         "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。"
-        "串口可能被其他程序占用，见上面的信息。",
+        "串口可能被其他程序占用，见上面的信息。若占用者是正在运行的代理：`edge-agent watch` 可查看数值；"
+        "如需直接读取，请先 `sudo systemctl stop edge-agent`，读完再启动，期间该串口不采集。",
     ),
     "auth": Text(
         "Check user, password and certificate, and what the device trusts.",
@@ -72,14 +75,63 @@ class Unreached(LinesideError):
 )
 @click.argument("device", metavar="DEVICE")
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
+@option(
+    "--raw",
+    is_flag=True,
+    en="Show the bytes beside the value, every way to write the address, and mbpoll's command line.",
+    zh="同时显示原始字节、地址的各种写法和 mbpoll 命令。",
+)
+@option(
+    "--address",
+    metavar="ADDRESS",
+    en="Read an address that no tag has, such as 40001 or DB1.DBD4.",
+    zh="读取没有变量的地址，例如 40001 或 DB1.DBD4。",
+)
+@option("--type", "type_name", metavar="TYPE", en="Its type, such as float32.", zh="其类型，例如 float32。")
+@option(
+    "--order",
+    metavar="ORDER",
+    en="Its byte order: ABCD, CDAB, BADC, DCBA.",
+    zh="其字节序：ABCD、CDAB、BADC、DCBA。",
+)
+@option(
+    "--try-orders",
+    is_flag=True,
+    en="Show what the bytes at one address mean in every order and type, the likeliest first.",
+    zh="按所有字节序和类型解释一个地址处的字节，最可能的排在最前。",
+)
 @config_option
 @json_option
-def read(device: str, tags: tuple[str, ...], config_dir: Path, as_json: bool) -> int:
+def read(
+    device: str,
+    tags: tuple[str, ...],
+    raw: bool,
+    address: str | None,
+    type_name: str | None,
+    order: str | None,
+    try_orders: bool,
+    config_dir: Path,
+    as_json: bool,
+) -> int:
     from edge_agent.config import load
 
-    wanted = _only(find_device(load(config_dir), device), tags)
+    found = find_device(load(config_dir), device)
+    if address is not None or try_orders or type_name is not None or order is not None:
+        from edge_agent.cli import read_address
+
+        wanted = read_address.only(found, tags, address, type_name, order, whole=not try_orders)
+    else:
+        wanted = only(found, tags)
+    if try_orders:
+        from edge_agent.cli.read_orders import show_orders
+
+        return show_orders(wanted, named=type_name, as_json=as_json)
     labels = {tag.name: dict(tag.labels) for tag in wanted.tags}
-    rows = [row for batch in _read(wanted) for row in _rows(batch, labels)]
+    if raw:
+        from edge_agent.cli.read_raw import show_raw
+
+        return show_raw(wanted, labels, as_json)
+    rows = [row for batch in ask(wanted) for row in rows_of(batch, labels)]
     if as_json:
         print_json({"device": wanted.name, "tags": rows})
     else:
@@ -107,7 +159,7 @@ def find_device(configuration: Configuration, name: str) -> Device:
     )
 
 
-def _only(device: Device, names: Sequence[str]) -> Device:
+def only(device: Device, names: Sequence[str]) -> Device:
     """The device with the named tags only (the name of an array stands for its elements); with all of them
     when none is named."""
     from dataclasses import replace
@@ -128,7 +180,8 @@ def _only(device: Device, names: Sequence[str]) -> Device:
     return replace(device, tags=tuple(chosen)) if names else device
 
 
-def _read(device: Device) -> list[Batch]:
+def ask(device: Device) -> list[Batch]:
+    """One read of all its tags. Unreached, with a cure, where nobody answers."""
     from edge_agent.acquisition import read_once
     from edge_agent.clock import SystemClock
 
@@ -143,7 +196,7 @@ def _cure(reason: str) -> str:
     return say(cure.en, cure.zh)
 
 
-def _rows(batch: Batch, labels: Mapping[str, Mapping[int, str]]) -> Iterator[dict[str, Any]]:
+def rows_of(batch: Batch, labels: Mapping[str, Mapping[int, str]]) -> Iterator[dict[str, Any]]:
     from edge_agent.model import Quality, engineering
     from edge_agent.status.live import meaning
 

@@ -170,12 +170,12 @@ def _tables(findings: Sequence[Mapping[str, Any]]) -> list[Table]:
     keys = list(dict.fromkeys(key for finding in findings for key in finding if key not in _BESIDE))
     abouts = [finding.get("about") or {} for finding in findings]
     names = [name for name in _ABOUT if any(name in about for about in abouts)]
+    several = len(findings) > 1
     common = [
         name
         for name in names
-        if len(findings) > 1
-        and all(about.get(name) == abouts[0].get(name) for about in abouts)
-        or name == "fingerprint"
+        if name == "fingerprint"
+        or (several and all(about.get(name) == abouts[0].get(name) for about in abouts))
     ]
     single = [name for name in names if name not in common]
     mark = any("chosen" in finding for finding in findings)
@@ -191,7 +191,7 @@ def _tables(findings: Sequence[Mapping[str, Any]]) -> list[Table]:
     tables = [Table("", tuple(headings), rows)]
     if common:
         shown = [[_heading(name), _cell(_first(abouts, name))] for name in common]
-        tables.append(Table("", ("", ""), shown))
+        tables.append(Table("", (say("of all above", "以上共有"), ""), shown))
     return tables
 
 
@@ -215,7 +215,7 @@ def _device(driver: str, link: str, finding: Mapping[str, Any]) -> dict[str, Any
 def _yaml(devices: Sequence[Mapping[str, Any]]) -> str:
     """A device file of the first; where the others differ from it, as a comment each."""
     first = devices[0] if devices else {}
-    lines = [say("# devices.d/press-1.yaml", "# devices.d/press-1.yaml"), "device: press-1"]
+    lines = ["# devices.d/press-1.yaml", "device: press-1"]
     lines += [f"{key}: {_scalar(value)}" for key, value in first.items()]
     lines += ["poll: {fast: 1s}", "tags: press-1.csv"]
     for other in devices[1:]:

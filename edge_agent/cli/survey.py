@@ -1,5 +1,5 @@
-"""Carrying out a driver's survey (``driver.Survey``) for a person: how long it may take, how far it is, and what
-was found, also when it is interrupted."""
+"""Carrying out a driver's survey (``driver.Survey``) for a person: how long it may take, how far it is, and
+what was found, also when it is interrupted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import click
 from edge_agent.cli.lengths import length_text
 from edge_agent.cli.say import language, say
 from edge_agent.cli.table import printable, width
-from edge_agent.errors import DriverError, LinesideError
+from edge_agent.errors import DriverError, LinesideError, Refused
 
 if TYPE_CHECKING:
     from edge_agent.driver import DriverPlugin, Survey
@@ -29,6 +29,16 @@ class Nobody(LinesideError):
     """Nobody answers there."""
 
     exit_code = 4
+
+
+class NotLetIn(LinesideError):
+    """This user may not open the port."""
+
+    exit_code = 5
+
+
+class Declined(LinesideError):
+    """The device answers, and refuses."""
 
 
 class Occupied(LinesideError):
@@ -80,16 +90,21 @@ def carry_out(survey: Survey, *, despite_others: bool = True) -> Outcome:
         outcome.stopped = True
     except DriverError as error:
         if not outcome.findings:
-            raise Nobody(with_cure(error)) from error
+            raise failure(error, [note.say(language()) for note in survey.notes]) from error
         outcome.error = str(error)
     outcome.notes += [note.say(language()) for note in survey.notes]
     return outcome
 
 
-def with_cure(error: DriverError) -> str:
+def failure(error: DriverError, notes: Sequence[str] = ()) -> LinesideError:
+    """What a driver's error is to a person: with the cure, and with the exit code that belongs to it."""
+    if isinstance(error, Refused):
+        text = say(f"the device refuses: {error}", f"设备拒绝：{error}")
+        return Declined("\n".join((text, *notes)))
     from edge_agent.cli.read import _cure
 
-    return f"{error}\n{_cure(error.reason)}"
+    text = "\n".join((str(error), *(notes or (_cure(error.reason),))))
+    return NotLetIn(text) if error.reason == "permission" else Nobody(text)
 
 
 async def _run(survey: Survey, outcome: Outcome, despite_others: bool) -> None:

@@ -127,7 +127,7 @@ class _Reader:
 
     def read(self) -> Table:
         lines = self.source.lines
-        start = next((n for n, line in enumerate(lines) if _is_header(line)), None)
+        start = next((n for n, line in enumerate(lines) if is_header_line(line)), None)
         if start is None:
             return self.records(iter(()), "")
         mark = separator(lines[start])
@@ -288,6 +288,6 @@ class _Reader:
         self.collector.add(self.source, at, entry, ("tags",), **values)
 
 
-def _is_header(line: str) -> bool:
+def is_header_line(line: str) -> bool:
     """Not blank, no comment, not Excel's ``sep=;`` line."""
     return bool(line.strip(" \t,;")) and not line.startswith("#") and not line.lower().startswith("sep=")

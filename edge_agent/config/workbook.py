@@ -12,7 +12,8 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 from edge_agent.config import catalogue as c
 from edge_agent.config.cells import Row
@@ -20,9 +21,6 @@ from edge_agent.config.columns import REQUIRED, column_of
 from edge_agent.config.located import Collector, Source, cell_name
 from edge_agent.config.table import Table, read_records
 from edge_agent.settings import Text
-
-if TYPE_CHECKING:
-    from openpyxl.workbook import Workbook
 
 _UNPACKED_MAX = 100_000_000  # bytes: a workbook is a zip, and a small one may unpack to very much
 _CELLS_MAX = 2_000_000
@@ -236,12 +234,12 @@ def _stripped(row: list[str]) -> list[str]:
     return row
 
 
-def _load(name: str, data: bytes, *, values: bool) -> Workbook:
+def _load(name: str, data: bytes, *, values: bool) -> Any:
     if data.startswith(_OLD_FORMAT):
         reason = Text("it is in the old format (.xls), or has a password", "是旧格式(.xls)，或设有密码")
         raise Unreadable(c.BAD_WORKBOOK, name=name, reason=reason)
     try:
-        from openpyxl import load_workbook
+        openpyxl: Any = import_module("openpyxl")
     except ImportError:
         raise Unreadable(c.NO_OPENPYXL, name=name) from None
     try:
@@ -250,9 +248,9 @@ def _load(name: str, data: bytes, *, values: bool) -> Workbook:
         if unpacked > _UNPACKED_MAX:
             reason = Text(f"it unpacks to {unpacked} bytes", f"解压后有 {unpacked} 字节")
             raise Unreadable(c.BAD_WORKBOOK, name=name, reason=reason)
-        return load_workbook(io.BytesIO(data), data_only=values)
+        return openpyxl.load_workbook(io.BytesIO(data), data_only=values)
     except Unreadable:
         raise
-    except Exception as error:  # noqa: BLE001 - a damaged file makes the library raise nearly anything
+    except Exception as error:  # a damaged file makes the library raise nearly anything
         reason = Text(f"it is damaged ({type(error).__name__})", f"文件已损坏（{type(error).__name__}）")
         raise Unreadable(c.BAD_WORKBOOK, name=name, reason=reason) from error

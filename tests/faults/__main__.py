@@ -20,7 +20,7 @@ from typing import Any
 from tests.faults import crash
 from tests.faults.devices import FULL, QUICK, meet_the_dead, meet_the_hostile, meet_the_late
 from tests.faults.programme import ALL
-from tests.faults.stage import Scenario, Stage
+from tests.faults.stage import Scenario
 from tests.faults.verdicts import Result, problems, table
 from tests.plant.processes import ROOT
 
@@ -90,8 +90,7 @@ def _scenarios(chosen: argparse.Namespace) -> list[Result]:
 
 
 def _crash(chosen: argparse.Namespace) -> list[Result]:
-    found = crash.enumerate_states(chosen.seed, quick=chosen.quick) if crash.there() else {}
-    return crash.results(Stage(Path(), chosen.seed, quick=chosen.quick), found)
+    return crash.results(crash.enumerate_states(chosen.seed, quick=chosen.quick), quick=chosen.quick)
 
 
 def _play(scenario: Scenario, chosen: argparse.Namespace) -> Result:

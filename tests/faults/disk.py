@@ -121,9 +121,8 @@ def quota(stage: Stage) -> None:
         scene.each("ok")
         scene.settle()
         found = stage.judge(scene)
-        dropped = {a.uplink: a.served - a.received - a.pending - a.in_flight - a.failed for a in found}
-        stage.told("dropped", max(dropped.values()))
-        stage.is_("dropped - ledger", max(abs(dropped[a.uplink] - a.ledger) for a in found), 0)
+        stage.told("dropped", max(a.not_received - a.quarantined for a in found))
+        stage.is_("dropped - ledger", max(a.unaccounted + a.overtold for a in found), 0)
         with closing(sqlite3.connect(scene.site.state / "events.db")) as connection:
             (rows,) = connection.execute("SELECT count(*) FROM loss").fetchone()
         stage.is_("events lost", rows, 0)

@@ -75,13 +75,12 @@ class Life:
 
     def register(self, stream: str) -> None:
         """Views for exactly the uplinks there are."""
-        model, info = self.models[stream], self.stores[stream].info()
+        model, head = self.models[stream], self.stores[stream].info()["head"]
         for name in [name for name in model.views if name not in self.wants]:
             del model.views[name]
         for name, tags in self.wants.items():
-            view = model.views.setdefault(name, View(info["head"]))
+            view = model.views.setdefault(name, View(head))
             view.unwanted = unwanted(tags) if stream == "samples" else frozenset()
-            view.lost_before = info["uplinks"][name]["lost_segments"]
 
     async def stop(self) -> None:
         await self.events.close()
@@ -161,12 +160,13 @@ class Life:
         aside, view = self.stores[stream].aside, self.models[stream].views[name]
         units = await (aside.retry(name) if again else aside.drop(name))
         numbers = {(unit.key.epoch, unit.key.seq) for unit in units}
-        assert numbers == view.aside or self.models[stream].damaged, (numbers, view.aside)
-        view.aside.clear()
+        assert numbers <= view.aside or self.models[stream].damaged, (numbers, view.aside)
         await self.flush()
-        if not again:
-            view.settled |= numbers
-            self.register(stream)
+        gone, losses = view.aside - numbers, self.losses(stream)
+        assert all(covered(losses, name, number) for number in gone), f"{gone} is not set aside any more"
+        view.settled |= gone if again else view.aside
+        view.written_off += len(gone if again else view.aside)
+        view.aside.clear()
 
     async def change(self, name: str, tags: tuple[str, ...] | None) -> None:
         """``tags`` None: the uplink goes."""
@@ -175,13 +175,26 @@ class Life:
         else:
             self.wants[name] = tags
         await self.flush()
+        model = self.models["samples"]
+        before = model.waiting(name) if name in model.views else []
         await self.buffer.register(self.selections)
         await self.events.register(self.wants)
         for stream in self.stores:
             await self.learn(stream)
             self.models[stream].saved()
             self.register(stream)
+        if name in self.wants:
+            await self.reselected(name, before)
         await self.believe(crashed=False)
+
+    async def reselected(self, name: str, before: Sequence[Unit]) -> None:
+        """What it no longer selects is written off, as far as it waited (or was lost while it did). What it
+        selects again it gets, unless that was passed over meanwhile."""
+        model = self.models["samples"]
+        view, found = model.views[name], await self.everything("samples", name)
+        view.written_off += sum(unit.schema in view.unwanted for unit in before)
+        known = found.keys() | {unit.number for unit in before}
+        view.settled |= {unit.number for unit in model.waiting(name) if unit.number not in known}
 
     async def full(self, room: int, flushes: int) -> None:
         """The kernel refuses every write beyond the largest file there is, and a little."""
@@ -263,8 +276,6 @@ class Life:
                 view.settled -= back
                 view.aside -= back
                 view.fresh.clear()
-                row = self.stores[stream].info()["uplinks"][name]
-                view.lost_before = min(view.lost_before, row["lost_segments"])
 
     # -- looking
 
@@ -295,8 +306,9 @@ class Life:
                 for unit in gone:
                     assert covered(losses, name, unit.number), f"{stream} {unit.number} is not there for {name}"
                 if not model.damaged:
-                    lost = row["lost_segments"] - view.lost_before
-                    assert lost == len(gone), f"{stream}, {name}: {len(gone)} are gone, {lost} are counted"
+                    lost = row["lost_segments"] - view.written_off
+                    deleted = len(view.aside) - row["quarantined_segments"]  # set aside, and then too old
+                    assert lost == len(gone) + deleted, f"{stream}, {name}: {len(gone)} + {deleted}, not {lost}"
 
     def losses(self, stream: str) -> list[tuple[str, str | None, int | None, int | None, int | None]]:
         path = self.directory / FILES[stream]

@@ -27,7 +27,7 @@ class View:
     settled: set[Number] = field(default_factory=set)
     aside: set[Number] = field(default_factory=set)
     fresh: set[Number] = field(default_factory=set)
-    lost_before: int = 0  # segments, in its counters when the model last believed them
+    written_off: int = 0  # units by a person's word: what was set aside and dropped, what is not selected now
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from edge_agent.config.catalogue.derived import *  # noqa: F403
 from edge_agent.config.catalogue.devices import *  # noqa: F403
 from edge_agent.config.catalogue.entry import Entry as Entry
 from edge_agent.config.catalogue.files import *  # noqa: F403
+from edge_agent.config.catalogue.imports import *  # noqa: F403
 from edge_agent.config.catalogue.keys import *  # noqa: F403
 from edge_agent.config.catalogue.limits import *  # noqa: F403
 from edge_agent.config.catalogue.periods import *  # noqa: F403
@@ -16,7 +17,6 @@ from edge_agent.config.catalogue.snapshot import *  # noqa: F403
 from edge_agent.config.catalogue.standards import *  # noqa: F403
 from edge_agent.config.catalogue.tables import *  # noqa: F403
 from edge_agent.config.catalogue.uplinks import *  # noqa: F403
-from edge_agent.config.catalogue.imports import *  # noqa: F403
 from edge_agent.config.catalogue.windows import *  # noqa: F403
 from edge_agent.config.catalogue.writes import *  # noqa: F403
 

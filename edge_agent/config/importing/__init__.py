@@ -9,18 +9,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from edge_agent.config import catalogue as c
 from edge_agent.config.importing import ignition, kepware, neuron, own, tia
 from edge_agent.config.importing.rows import Imported as Imported
 from edge_agent.config.importing.rows import ImportedRow as ImportedRow
-from edge_agent.config.importing.sheets import grid, is_excel
+from edge_agent.config.importing.sheets import Grid, grid, is_excel
 from edge_agent.config.located import Collector, Source
 from edge_agent.config.sources import MAX_BYTES, decode
 from edge_agent.config.workbook import Unreadable
 from edge_agent.settings import Text
 
 TOOLS = ("kepware", "neuron", "ignition", "tia", "lineside")
-_TABLES = (("kepware", kepware), ("neuron", neuron), ("tia", tia))
+_TABLES: tuple[tuple[str, Sequence[str], Callable[[Grid, str], Imported]], ...] = (
+    ("kepware", kepware.NEEDED, kepware.read),
+    ("neuron", neuron.NEEDED, neuron.read),
+    ("tia", tia.NEEDED, tia.read),
+)
 
 
 def read_export(
@@ -46,13 +52,13 @@ def _read(name: str, data: bytes, tool: str, driver: str, device: str) -> Import
         except ignition.NotIgnition as error:
             reason = Text(f"no tag export of Ignition ({error})", f"不是 Ignition 导出文件（{error}）")
             return _failed(tool, name, c.NOT_AN_EXPORT, name=name, reason=reason)
-    for own_name, reader in _TABLES:
+    for own_name, needed, reader in _TABLES:
         if tool in (own_name, "auto"):
-            found = grid(name, data, reader.NEEDED)
+            found = grid(name, data, needed)
             if found is not None:
-                return reader.read(found, driver)
+                return reader(found, driver)
             if tool == own_name:
-                wanted = ", ".join(reader.NEEDED)
+                wanted = ", ".join(needed)
                 reason = Text(f"no header with {wanted}", f"没有含 {wanted} 的表头")
                 return _failed(tool, name, c.NOT_AN_EXPORT, name=name, reason=reason)
     return own.read(name, data, device)

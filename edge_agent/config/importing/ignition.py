@@ -16,7 +16,7 @@ from typing import Any
 
 from edge_agent.config.importing import placed_json, s7_words
 from edge_agent.config.importing.placed_json import Placed
-from edge_agent.config.importing.rows import ImportedRow, Imported, Intake, number_text
+from edge_agent.config.importing.rows import Imported, ImportedRow, Intake, number_text
 from edge_agent.config.located import Position, Source
 from edge_agent.settings import Text
 
@@ -34,7 +34,15 @@ _MODBUS = re.compile(
 )
 _PATH = re.compile(r"(?:ns=\d+;s=)?\[([^\]]*)\](.+)", re.ASCII | re.DOTALL)
 _PARAMETER = re.compile(r"\{([^{}]+)\}")
-_FOREIGN = ("alarms", "historyEnabled", "eventScripts")
+_COUNTING = Text(
+    "whether Ignition counts registers from 0 or 1, and its word order, are not in the file",
+    "文件中不含 Ignition 的寄存器起始编号（0 或 1）和字序",
+)
+_COUNTING_CURE = Text(
+    "HR1 was taken as 400001, as Ignition does unless its device says otherwise; compare a value with "
+    "edge-agent read DEVICE.",
+    "已按 Ignition 的默认设置把 HR1 视为 400001；请用 edge-agent read 设备 核对数值。",
+)
 _FOREIGN_WORDS = {
     "alarms": (
         Text("alarms", "报警"),
@@ -90,6 +98,9 @@ class _Reader:
             self._definitions(root, "")
         for root in roots:
             self._node(root, _Where())
+        first = next((row for row in self.intake.rows if re.match(r"[34]\d{5}", row.cells["address"])), None)
+        if first is not None:
+            self.intake.note(first.at, _COUNTING, _COUNTING_CURE)
         return self.intake.done()
 
     def _definitions(self, node: Any, path: str) -> None:
@@ -225,9 +236,13 @@ class _Reader:
         ends = [node.get(key, default) for key, default in _ENDS]
         numbers = [float(end) for end in ends if isinstance(end, (int, float)) and not isinstance(end, bool)]
         if mode != "Linear" or len(numbers) != 4 or numbers[0] == numbers[1] or numbers[2] == numbers[3]:
-            what, reason = Text("scaling", "量程变换"), Text(f"mode '{mode}'", f"方式“{mode}”")
+            what = Text("scaling", "量程变换")
+            reason = Text(
+                f"mode '{mode}' with these ends is no straight line; the tag is the raw value, without unit",
+                f"方式“{mode}”及其端点不是直线；该点为原始值，不带单位",
+            )
             self.intake.leave(name, at, what, reason)
-            return none
+            return none | {"unit": ""}
         columns = ("raw_low", "raw_high", "eng_low", "eng_high")
         return none | {column: number_text(number) for column, number in zip(columns, numbers, strict=True)}
 

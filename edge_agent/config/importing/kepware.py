@@ -1,7 +1,7 @@
 """Tag tables as KEPServerEX writes them: CSV, one row a tag of one device.
 
-Modbus addresses have five or six digits counted from 1 (``400001``, ``40001``, ``H`` before hexadecimal ones),
-``.3`` a bit, ``.20H`` or ``.20L`` a text of 20 bytes, ``[4]`` or ``[2][3]`` an array. S7 addresses are
+Modbus addresses have five or six digits counted from 1 (``400001``, ``40001``, ``H`` before hexadecimal
+ones), ``.3`` a bit, ``.20H`` or ``.20L`` a text of 20 bytes, ``[4]`` or ``[2][3]`` an array. S7 addresses are
 ``DB1,REAL4`` or ``DB1.DBD4``. The word order of wide Modbus values is a setting of the Kepware device and not
 in the file.
 """
@@ -12,7 +12,7 @@ import re
 
 from edge_agent.config.columns import read_number
 from edge_agent.config.importing import s7_words
-from edge_agent.config.importing.rows import ImportedRow, Imported, Intake, number_text
+from edge_agent.config.importing.rows import Imported, ImportedRow, Intake, number_text
 from edge_agent.config.importing.sheets import Grid, Record
 from edge_agent.settings import Text
 
@@ -31,6 +31,8 @@ _BY_COLUMN = {
     "description": "description", "raw_low": "rawlow", "raw_high": "rawhigh", "eng_low": "scaledlow",
     "eng_high": "scaledhigh", "scale": "scaling", "offset": "scaling",
 }  # fmt: skip
+_TRUE = ("1", "true", "yes")
+_NO_SCALING = dict.fromkeys(("scale", "offset", "raw_low", "raw_high", "eng_low", "eng_high"), "")
 _WORD_ORDER = Text(
     "the word order of 32 and 64 bit values is not in a Kepware file",
     "Kepware 文件不含 32/64 位数值的字序",
@@ -38,7 +40,8 @@ _WORD_ORDER = Text(
 _WORD_CURE = Text(
     "Kepware's default for Modbus is 'first word low', which is byte_order: CDAB in the device's file; "
     "compare a value with edge-agent read DEVICE.",
-    "Kepware 的 Modbus 默认“First word low”，对应设备文件中的 byte_order: CDAB；请用 edge-agent read 设备 核对数值。",
+    "Kepware 的 Modbus 默认“First word low”，对应设备文件中的 byte_order: CDAB；"
+    "请用 edge-agent read 设备 核对数值。",
 )
 
 
@@ -76,12 +79,15 @@ def _row(record: Record, driver: str, intake: Intake) -> None:
         reason = Text("it is an array without a size in its address", "是数组，但地址中没有元素个数")
         intake.refuse(name, record.at("address"), reason)
         return
-    cells = {"address": place, "type": type_} | _scaling(record, intake, type_)
+    scaling = _scaling(record, intake, type_)
+    cells = {"address": place, "type": type_} | (scaling if scaling is not None else _NO_SCALING)
     if order:
         cells["byte_order"] = order
     for column, header in (("unit", "engunits"), ("description", "description")):
         if record[header]:
             cells[column] = record[header]
+    if scaling is None:  # the unit is that of the scaled value
+        cells["unit"] = ""
     rate_ms = read_number(record["scanrate"] or record["scanrate(ms)"])
     period_s = rate_ms / 1000 if rate_ms else None
     columns = record.places(_BY_COLUMN)
@@ -136,51 +142,45 @@ def _modbus(match: re.Match[str], kind: str) -> tuple[str, str, str] | Text:
     return reference, f"{kind}[{count}]" if count else kind, ""
 
 
-def _scaling(record: Record, intake: Intake, kind: str) -> dict[str, str]:
-    """The four ends of a linear scaling as a factor and an offset where these are exact, else as a range."""
+def _scaling(record: Record, intake: Intake, kind: str) -> dict[str, str] | None:
+    """A linear scaling as a factor where that is exact, else as the four ends of a range. None for one that
+    cannot be taken over (and is reported)."""
     name, word = record["tagname"], record["scaling"].lower()
-    none = dict.fromkeys(("scale", "offset", "raw_low", "raw_high", "eng_low", "eng_high"), "")
     if word in ("", "none"):
-        return none
+        return _NO_SCALING
+    what = Text("scaling", "量程变换")
     if word != "linear":
-        what, reason = (
-            Text("scaling", "量程变换"),
-            Text(f"'{record['scaling']}' is not linear", f"'{record['scaling']}' 不是线性"),
+        reason = Text(
+            f"'{record['scaling']}' is not linear; the tag is the raw value, without unit",
+            f"'{record['scaling']}' 不是线性；该点为原始值，不带单位",
         )
         cure = Text("Calculate it as a derived tag.", "请用派生点计算。")
         intake.leave(name, record.at("scaling"), what, reason, cure)
-        return none
+        return None
     ends = [read_number(record[header]) for header in ("rawlow", "rawhigh", "scaledlow", "scaledhigh")]
-    if None in ends or ends[0] == ends[1] or ends[2] == ends[3]:
-        what, reason = (
-            Text("scaling", "量程变换"),
-            Text("its four ends are not complete", "量程的四个端点不完整"),
+    if None in ends or ends[0] == ends[1] or ends[2] == ends[3] or kind.startswith(("string", "bool")):
+        reason = Text(
+            "its four ends are not complete; the tag is the raw value, without unit",
+            "量程的四个端点不完整；该点为原始值，不带单位",
         )
         intake.leave(name, record.at("scaling"), what, reason)
-        return none
-    _unmapped_scaling(record, intake)
+        return None
+    _clamping(record, intake)
     raw_low, raw_high, eng_low, eng_high = (end or 0.0 for end in ends)
+    if record["negatevalue"].lower() in _TRUE:
+        eng_low, eng_high = -eng_low, -eng_high
     if raw_low == 0 and eng_low == 0:
         factor = eng_high / raw_high
         if factor * raw_high == eng_high and len(repr(factor)) <= 8:
-            return none | ({"scale": number_text(factor)} if factor != 1 else {})
-    if "[" in kind and kind.startswith(("string", "bool")):
-        return none
+            return _NO_SCALING | ({"scale": number_text(factor)} if factor != 1 else {})
     names = ("raw_low", "raw_high", "eng_low", "eng_high")
     numbers = (raw_low, raw_high, eng_low, eng_high)
-    return none | {column: number_text(number) for column, number in zip(names, numbers, strict=True)}
+    return _NO_SCALING | {column: number_text(end) for column, end in zip(names, numbers, strict=True)}
 
 
-def _unmapped_scaling(record: Record, intake: Intake) -> None:
-    truth = ("1", "true", "yes")
-    if record["clamplow"].lower() in truth or record["clamphigh"].lower() in truth:
-        what, reason = (
-            Text("clamping", "限幅"),
-            Text("measured values are never cut off here", "本系统从不截断测量值"),
-        )
+def _clamping(record: Record, intake: Intake) -> None:
+    if record["clamplow"].lower() in _TRUE or record["clamphigh"].lower() in _TRUE:
+        what = Text("clamping", "限幅")
+        reason = Text("measured values are never cut off here", "本系统从不截断测量值")
         cure = Text("Set a window (low, high) to be told.", "如需提示，请设置窗口（low、high）。")
         intake.leave(record["tagname"], record.at("clamplow"), what, reason, cure)
-    if record["negatevalue"].lower() in truth:
-        what, reason = Text("negation", "取负"), Text("it is not part of a range", "量程不含取负")
-        cure = Text("Swap the two engineering ends by hand.", "请手工改写工程值上下限。")
-        intake.leave(record["tagname"], record.at("negatevalue"), what, reason, cure)

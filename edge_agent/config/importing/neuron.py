@@ -1,8 +1,8 @@
 """Tag workbooks of Neuron and NeuronEX: one sheet, a row a tag, groups with their interval.
 
-A Modbus address is ``SLAVE!ADDRESS[.BIT][#ENDIAN][.LEN[H|L|D|E]]``. ``#LL`` is the order in which the standard
-writes (ABCD), ``#LB`` BADC, ``#BL`` CDAB, ``#BB`` DCBA; without it the setting of the node counts, as here
-that of the device.
+A Modbus address is ``SLAVE!ADDRESS[.BIT][#ENDIAN][.LEN[H|L|D|E]]``. ``#LL`` is the order in which the
+standard writes (ABCD), ``#LB`` BADC, ``#BL`` CDAB, ``#BB`` DCBA; without it the setting of the node counts, as
+here that of the device.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from edge_agent.config.columns import read_number
 from edge_agent.config.importing import s7_words
-from edge_agent.config.importing.rows import ImportedRow, Imported, Intake, number_text
+from edge_agent.config.importing.rows import Imported, ImportedRow, Intake, number_text
 from edge_agent.config.importing.sheets import Grid, Record
 from edge_agent.settings import Text
 
@@ -20,7 +20,7 @@ _TYPES = {
     "int8": "int8", "uint8": "uint8", "int16": "int16", "uint16": "uint16", "word": "uint16",
     "int32": "int32", "uint32": "uint32", "dword": "uint32", "int64": "int64", "uint64": "uint64",
     "lword": "uint64", "float": "float32", "double": "float64", "bit": "bool", "bool": "bool",
-    "string": "string",
+    "string": "string", "array_char": "char",
 }  # fmt: skip
 _ORDERS = {"LL": "ABCD", "LB": "BADC", "BL": "CDAB", "BB": "DCBA", "L": "ABCD", "B": "BADC"}
 _MODBUS = re.compile(
@@ -38,6 +38,7 @@ def read(grid: Grid, driver: str = "") -> Imported:
     intake = Intake("neuron", grid.source)
     for record in grid.records:
         _row(record, driver, intake)
+    intake.not_read(grid.others)
     return intake.done()
 
 
@@ -102,6 +103,8 @@ def _address(text: str, kind: str, driver: str) -> tuple[str, str, str, int | No
 
 
 def _modbus(match: re.Match[str], kind: str) -> tuple[str, str, str, int | None] | Text:
+    if kind == "char":
+        return Text(f"'{match[0]}' holds no array of characters", f"'{match[0]}' 不能存放字符数组")
     station, reference = int(match[1]), f"{match[2]}{match[3]}"
     length, form = (match[7], match[8]) if match[7] else (match[4], match[5])
     if not 1 <= int(match[3]) <= 65536 and match[3] != "65536":
@@ -133,8 +136,8 @@ def _s7(match: re.Match[str], kind: str) -> tuple[str, str, str, int | None] | N
     area = area.partition(".")[0] if area.startswith("DB") else {"O": "Q", "F": "M"}.get(area, area)
     if area in ("T", "C"):
         return f"{area}{start}", "timer" if area == "T" else "counter", "", None
-    if kind == "string":
-        name = "wstring" if wide else "string"
+    if kind in ("string", "char"):
+        name = "wstring" if wide else kind
         return s7_words.written(area, start, "string"), f"{name}[{int(last)}]" if last else name, "", None
     if (kind == "bool") != (last is not None):
         return None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from edge_agent.config.importing.rows import Imported, ImportedRow
+from edge_agent.config.importing.sheets import is_excel
 from edge_agent.config.located import Collector, Source
 from edge_agent.config.sources import decode
 from edge_agent.config.table import Table, read_table
 from edge_agent.config.workbook import read_workbook
-from edge_agent.config.importing.sheets import is_excel
 
 
 def read(name: str, data: bytes, device: str = "") -> Imported:
-    """Every row with a name; the rows' own mistakes are among the problems. ``device``: the sheet to prefer."""
+    """Every row with a name; the rows' own mistakes are among the problems. ``device``: the sheet to take."""
     collector = Collector()
     if is_excel(data):
         table = read_workbook(name, data, collector, sheet=device)

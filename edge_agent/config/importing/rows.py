@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.config import catalogue as c
@@ -62,11 +62,11 @@ class Intake:
         self.source = source
         self.collector = Collector()
         self.rows: list[ImportedRow] = []
-        self._names: dict[str, str] = {}  # here -> as the tool calls it
+        self._names: dict[tuple[int | None, str], str] = {}  # station and name here -> as the tool calls it
 
     def add(self, original: str, row: ImportedRow) -> None:
         """``row.cells["name"]`` is made of ``original``."""
-        name = self._name(original, row.at)
+        name = self._name(original, row)
         if name is not None:
             filled = {column: text for column, text in row.cells.items() if text or column != "name"}
             cells = {"name": name} | {column: text for column, text in filled.items() if column != "name"}
@@ -85,27 +85,36 @@ class Intake:
     def note(self, at: Position, what: Text, cure: Text) -> None:
         self.collector.add(self.source, at, c.W_NOTE, ("tags", what.en), what=what, cure=cure)
 
+    def not_read(self, sheets: Sequence[str]) -> None:
+        """Sheets of the workbook that hold no tags."""
+        if sheets:
+            listed = ", ".join(sheets)
+            what = Text(f"not read: {listed}", f"未读取工作表：{listed}")
+            cure = Text("Only the sheet with the tags is imported.", "只导入点表所在的工作表。")
+            self.note((1, 1), what, cure)
+
     def wrong(self, at: Position, entry: c.Entry, /, **values: object) -> None:
         self.collector.add(self.source, at, entry, ("tags",), **values)
 
     def done(self) -> Imported:
         return Imported(self.tool, tuple(self.rows), self.collector.all(), self.source)
 
-    def _name(self, original: str, at: Position) -> str | None:
+    def _name(self, original: str, row: ImportedRow) -> str | None:
+        at, station = row.at, row.station
         if not original:
             self.refuse("", at, Text("it has no name", "没有名称"))
             return None
         name = tag_name(original)
-        if self._names.get(name) == original:
+        if self._names.get((station, name)) == original:
             reason = Text("a tag of this name stands further up in the file", "文件前面已有同名的点")
             self.refuse(original, at, reason)
             return None
         for candidate in _candidates(name):
-            if candidate not in self._names:
+            if (station, candidate) not in self._names:
                 name = candidate
                 break
-        self._names[name] = original
-        if name != original:
+        self._names[station, name] = original
+        if name != re.sub(r"[/\\]+", ".", original):  # folders as dots need no word
             self.collector.add(self.source, at, c.W_RENAMED, ("tags", name), found=original, name=name)
         return name
 

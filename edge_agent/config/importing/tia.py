@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from edge_agent.config.importing import s7_words
-from edge_agent.config.importing.rows import ImportedRow, Imported, Intake
+from edge_agent.config.importing.rows import Imported, ImportedRow, Intake
 from edge_agent.config.importing.sheets import Grid, Record
 from edge_agent.settings import Text
 
@@ -19,6 +19,7 @@ def read(grid: Grid, driver: str = "") -> Imported:
     intake = Intake("tia", grid.source)
     for record in grid.records:
         _row(record, intake)
+    intake.not_read(grid.others)
     return intake.done()
 
 

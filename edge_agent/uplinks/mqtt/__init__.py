@@ -28,5 +28,6 @@ def _open(settings: MqttSettings, host: Host) -> MqttUplink:
 
 
 PLUGIN = UplinkPlugin(
-    settings=later("edge_agent.uplinks.mqtt.settings:MqttSettings"), open=_open, endpoint=endpoint
+    settings=later("edge_agent.uplinks.mqtt.settings:MqttSettings"), open=_open, endpoint=endpoint,
+    doctor=later("edge_agent.uplinks.mqtt.doctor:MqttDoctor"),
 )

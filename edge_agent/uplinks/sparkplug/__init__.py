@@ -32,5 +32,6 @@ PLUGIN = UplinkPlugin(
     endpoint=endpoint,
     streams=frozenset({Stream.SAMPLES, Stream.PERIODS}),
     confirms_on_connection=True,
-    waiting=4096,  # proof of life takes some 17 s: a window of a few messages would bound the rate
+    waiting=4096,  # proof of life takes some 17 s: a window of a few messages would bound the rate,
+    doctor=later("edge_agent.uplinks.mqtt.doctor:MqttDoctor"),
 )
