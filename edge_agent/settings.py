@@ -34,7 +34,8 @@ def __getattr__(name: str) -> Any:
 
 
 class Later:
-    """A settings model by name, imported when it is first used; then it behaves as the model itself."""
+    """A settings model, or another callable, by name: imported when it is first used; then it behaves as the
+    thing itself."""
 
     __slots__ = ("_where",)
 
@@ -45,15 +46,16 @@ class Later:
         module, _, name = self._where.partition(":")
         return getattr(import_module(module), name)
 
-    def __call__(self, **keys: Any) -> Any:
-        return self.model()(**keys)
+    def __call__(self, *arguments: Any, **keys: Any) -> Any:
+        return self.model()(*arguments, **keys)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model(), name)
 
 
 def later(where: str) -> Any:
-    """``"package.module:Model"`` -> what a plug-in gives as its ``settings``."""
+    """``"package.module:name"`` -> what a plug-in gives as its ``settings``, or as a function that needs what
+    checking a configuration does not: asyncio alone is a tenth of a second on a small machine."""
     return Later(where)
 
 

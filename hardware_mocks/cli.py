@@ -225,13 +225,32 @@ def s7(port: int, s7_pdu: int, control_port: int, with_parent: bool, **options: 
 @main.command()
 @_port("--port", OPCUA_PORT, "OPC UA port")
 @_nodes
+@click.option("--secured", is_flag=True, help="With a certificate of its own; no endpoint without security.")
+@click.option("--valid-days", type=int, default=3650, help="From now on; negative: it has expired.")
+@click.option("--distrusting", is_flag=True, help="Secured, and no client's certificate is accepted.")
+@click.option("--user", help="Secured, and only this NAME:PASSWORD is let in.")
 @_control
 @_model
 @_parent
-def opcua(port: int, max_nodes_per_read: int, control_port: int, with_parent: bool, **options: Any) -> None:
+def opcua(
+    port: int, max_nodes_per_read: int, secured: bool, valid_days: int, distrusting: bool, user: str | None,
+    control_port: int, with_parent: bool, **options: Any,
+) -> None:  # fmt: skip
     """The OPC UA server alone."""
     process = Model(**options).process()
-    _run_line(Line(process, [OpcUaServer(process, port, max_nodes_per_read)], control_port), with_parent)
+    protection = _protection(valid_days, distrusting, user) if secured or distrusting or user else None
+    server = OpcUaServer(process, port, max_nodes_per_read, protection=protection)
+    _run_line(Line(process, [server], control_port), with_parent)
+
+
+def _protection(days: int, distrusting: bool, user: str | None) -> Any:
+    from hardware_mocks.opcua_security import make_protection  # imports cryptography
+
+    name, _, password = (user or "").partition(":")
+    return make_protection(
+        "urn:lineside:simulated-line", days, distrusting=distrusting, users={name: password} if user else {},
+        anonymous=user is None,
+    )  # fmt: skip
 
 
 @main.command()

@@ -10,6 +10,8 @@ wrong_unit         the reply carries another unit id (Modbus)
 wrong_function     the reply carries another function code (Modbus)
 short, long        a well-formed reply with one register (or byte of bits) too few, too many (Modbus)
 truncated          the frame breaks off in the middle (Modbus)
+parity             the reply arrives as at a port that is set to another parity: damaged (serial Modbus)
+put_get_off        connects, and refuses to be read and written, as with PUT/GET not permitted (S7)
 write_stuck        a write is acknowledged and changes nothing (Modbus, S7)
 write_lost         a write takes effect and is not answered (Modbus)
 write_clamp        a write is acknowledged and stored as ``most`` where it is more, word by word (Modbus)
@@ -35,6 +37,8 @@ class Fault(StrEnum):
     SHORT = "short"
     LONG = "long"
     TRUNCATED = "truncated"
+    PARITY = "parity"
+    PUT_GET_OFF = "put_get_off"
     WRITE_STUCK = "write_stuck"
     WRITE_CLAMP = "write_clamp"
     WRITE_LOST = "write_lost"

@@ -78,7 +78,7 @@ class ModbusServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.units = units
-        self.faults = FaultSwitch(frozenset(Fault))
+        self.faults = FaultSwitch(frozenset(Fault) - {Fault.PARITY, Fault.PUT_GET_OFF})
         self.requests: Counter[int] = Counter()
         self.writes: Counter[int] = Counter()
         self.identities: dict[int, dict[int, bytes]] = {}

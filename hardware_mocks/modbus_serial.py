@@ -48,7 +48,7 @@ class ModbusSerialServer:
     ) -> None:
         self.units = units
         self.line: SerialLine = PtyLine() if line is None else line
-        self.faults = FaultSwitch(frozenset(Fault) - {Fault.WRONG_TRANSACTION})
+        self.faults = FaultSwitch(frozenset(Fault) - {Fault.WRONG_TRANSACTION, Fault.PUT_GET_OFF})
         self.requests: Counter[int] = Counter()
         self.writes: Counter[int] = Counter()
         self.holding = False
@@ -150,6 +150,8 @@ class ModbusSerialServer:
         frame = self._frames.frame(bytes((said_unit,)) + said)
         if behaviour.fault is Fault.TRUNCATED:
             frame = frame[: len(frame) // 2]
+        if behaviour.fault is Fault.PARITY:
+            frame = bytes(0 if byte.bit_count() % 2 else byte for byte in frame)
         late_s = behaviour.delay_s if behaviour.fault is Fault.LATE else 0.0
         ready_s = max(arrived_s, self._unit_free_s.get(unit, 0.0))
         ready_s += self._latencies.get(unit, self._latency_s) + late_s

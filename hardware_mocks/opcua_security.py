@@ -32,6 +32,7 @@ class Protection:
     anonymous: bool = True
     with_none: bool = False
     policies: tuple[str, ...] = POLICIES
+    distrusting: bool = False  # no client's certificate is accepted
 
     async def apply(self, server: Any, library: Any) -> None:
         """To an asyncua server between ``init`` and ``start``."""
@@ -41,6 +42,13 @@ class Protection:
         offered = [getattr(kinds, f"{policy}_{mode}") for policy in self.policies for mode in MODES]
         server.set_security_policy([*([kinds.NoSecurity] if self.with_none else []), *offered])
         server.iserver.user_manager = _Users(self.users, self.anonymous)
+        if self.distrusting:
+            refusal = library.ua.uaerrors.BadCertificateUntrusted
+
+            async def refuse(*_: Any) -> None:
+                raise refusal
+
+            server.set_certificate_validator(refuse)
 
 
 def make_protection(application_uri: str, days: int = 3650, **rest: Any) -> Protection:

@@ -75,7 +75,9 @@ class S7Server:
         self.places = {(0, 0), (0, 1), (0, 2)}
         self.pdu = pdu
         self.cuts_items_at = cuts_items_at
-        self.faults = FaultSwitch(PLAIN_FAULTS | {Fault.WRONG_TRANSACTION, Fault.WRITE_STUCK})
+        self.faults = FaultSwitch(
+            PLAIN_FAULTS | {Fault.WRONG_TRANSACTION, Fault.WRITE_STUCK, Fault.PUT_GET_OFF}
+        )
         self.requests = 0
         self.writes = 0
         self.write_requests = 0
@@ -188,6 +190,8 @@ class _S7Connection(FramedConnection):
                 answer = server.state_list.answer(reference, parameter, data)
         elif kind == _JOB and parameter[0] == SETUP_COMMUNICATION and parameter_size == 8:
             answer = self._setup(reference, parameter)
+        elif kind == _JOB and parameter[0] != SETUP_COMMUNICATION and behaviour.fault is Fault.PUT_GET_OFF:
+            answer = _refusal(reference, FUNCTION_NOT_AVAILABLE)
         elif kind == _JOB and parameter[0] in (READ_VAR, WRITE_VAR) and self._pdu and parameter_size >= 2:
             stuck = behaviour.fault is Fault.WRITE_STUCK
             answer = self._variables(reference, parameter, data, len(pdu), stuck=stuck)

@@ -43,7 +43,7 @@ class Told:
             entries = (struct.pack(">HBB", number, 0x22, 5) for number in sorted(lengths))
             return self._first(reference, question, b"".join(entries))
         if question == _BLOCK_INFO and self.blocks:
-            number = int(data[6:11])
+            number = int(data[6:11]) if data[6:11].isdigit() else 0
             if number not in lengths:
                 return _user_data(reference, question, 0, False, NO_SUCH_BLOCK, b"\x0a\0\0\0")
             return self._first(reference, question, _block(number, lengths[number]))

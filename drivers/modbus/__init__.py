@@ -11,12 +11,9 @@ from drivers.modbus.check_link import LINK_OPTIONS, check
 from drivers.modbus.elements import elements
 from drivers.modbus.endpoint import link_key
 from drivers.modbus.kinds import TYPES
-from drivers.modbus.link_open import open_link
-from drivers.modbus.look import look
 from drivers.modbus.plan import plan
 from drivers.modbus.probe import ModbusProber
 from drivers.modbus.reserve import reserve
-from drivers.modbus.scan import scan
 from drivers.modbus.write import unwritable
 from edge_agent.driver import DriverPlugin, Meaning
 from edge_agent.settings import later
@@ -33,13 +30,13 @@ PLUGIN = DriverPlugin(
     link_key=link_key,
     check=check,
     plan=plan,
-    open_link=open_link,
+    open_link=later("drivers.modbus.link_open:open_link"),
     link_options=frozenset(LINK_OPTIONS),
     address_hint="40001 | 400001 | hr:0 | ir:0 | co:0 | di:0 | hr:0.3 | hr:0.h",
     types=TYPES,
     elements=elements,
-    scan=scan,
-    look=look,
+    scan=later("drivers.modbus.scan:scan"),
+    look=later("drivers.modbus.look:look"),
     probe=ModbusProber,
     reserve=reserve,
     doctor=later("drivers.modbus.doctor:ModbusDoctor"),

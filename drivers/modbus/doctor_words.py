@@ -110,7 +110,8 @@ _WORDS = {
         Text("Compare with the display: edge-agent read DEVICE {first} --try-orders, or edge-agent guess "
              "DEVICE "
              "--value WHAT-THE-DISPLAY-SHOWS. Then set byte_order: {order}.",
-             "请与显示值核对：edge-agent read DEVICE {first} --try-orders，或 edge-agent guess DEVICE --value "
+             "请与显示值核对：edge-agent read DEVICE {first} --try-orders，或 edge-agent guess DEVICE "
+             "--value "
              "显示值。"
              "然后设置 byte_order: {order}。"),
     ),

@@ -88,7 +88,8 @@ _WORDS = {
         Text("The agent makes it at its first try (`edge-agent read DEVICE` does too, as the service's "
              "user); then "
              "trust it on the server.",
-             "代理首次连接时自动生成（以服务用户执行 `edge-agent read DEVICE` 亦可）；之后在服务器上信任它。"),
+             "代理首次连接时自动生成（以服务用户执行 `edge-agent read DEVICE` 亦可）；"
+             "之后在服务器上信任它。"),
     ),
     "opcua_user": _Words(
         Text("the server refuses user or password", "服务器拒绝用户名或密码"),

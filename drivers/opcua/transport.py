@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from edge_agent.driver import Trace
 from edge_agent.errors import LinkLost
 
 ua: Any = typed_ua
+
+logging.getLogger("asyncua").setLevel(logging.INFO)  # at debug it writes whole requests: passwords
 
 CHUNK_MAX = 65_535
 CHUNKS_MAX = 64

@@ -16,11 +16,8 @@ from drivers.s7.check import check
 from drivers.s7.elements import elements
 from drivers.s7.endpoint import link_key
 from drivers.s7.kinds import TYPES
-from drivers.s7.link import S7Link
-from drivers.s7.look import look
 from drivers.s7.plan import plan
 from drivers.s7.probe import S7Prober
-from drivers.s7.scan import scan
 from drivers.s7.write import unwritable
 from edge_agent.driver import DriverPlugin, Meaning
 from edge_agent.settings import later
@@ -37,14 +34,14 @@ PLUGIN = DriverPlugin(
     link_key=link_key,
     check=check,
     plan=plan,
-    open_link=S7Link,
+    open_link=later("drivers.s7.link:S7Link"),
     link_options=frozenset({"connection", "pdu", "cpu_state"}),
     address_hint="DB1.DBX0.3 | DB1.DBB1 | DB1.DBW2 | DB1.DBD4 | DB1.DBL8 | M10.3 | MW10 | IB0 | Q0.0 | T5",
     types=TYPES,
     elements=elements,
-    scan=scan,
+    scan=later("drivers.s7.scan:scan"),
     probe=S7Prober,
-    look=look,
+    look=later("drivers.s7.look:look"),
     doctor=later("drivers.s7.doctor:S7Doctor"),
     unwritable=unwritable,
     interpret=_interpret,

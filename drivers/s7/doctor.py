@@ -79,7 +79,11 @@ class S7Doctor:
             found.append(finding("s7_no_address", tags=_names(refused)))
         barred = [tag for tag in tags if rows.get(tag.name) == "bad_config"]
         if barred and not found:
-            found.append(finding("s7_access", tags=_names(barred)))
+            every = len(barred) == len(tags) and told["failures"].get("permission")
+            words = reason or f"{len(barred)}/{len(tags)}"
+            found.append(
+                finding("s7_put_get", words=words) if every else finding("s7_access", tags=_names(barred))
+            )
         if "uncertain_stopped" in rows.values():
             found.append(finding("s7_stop"))
         return found

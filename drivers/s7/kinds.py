@@ -56,6 +56,7 @@ _NUMBERS = [
     Kind("lint", ValueType.INT64, "q", 8),
     Kind("real", ValueType.FLOAT32, "f", 4),
     Kind("lreal", ValueType.FLOAT64, "d", 8),
+    Kind("bcd16", ValueType.INT16, "H", 2, moments.bcd_number, moments.bcd_word),
 ]
 _TIMES = [
     Kind("s5time", ValueType.UINT32, "H", 2, moments.s5time_ms, moments.s5time_word),

@@ -33,6 +33,17 @@ def s5time_word(milliseconds: int) -> int:
     raise ValueError("not an S5TIME: at most 9990 s, in steps that three digits can hold")
 
 
+def bcd_number(word: int) -> int:
+    """A WORD as BCD_TO_INT reads it: three digits; the highest bit means negative."""
+    return -_bcd3(word) if word & 0x8000 else _bcd3(word)
+
+
+def bcd_word(number: int) -> int:
+    if not -999 <= number <= 999:
+        raise ValueError("a BCD word holds -999 to 999")
+    return (0xF000 if number < 0 else 0) | _to_bcd3(abs(number))
+
+
 def counter_value(word: int) -> int:
     return _bcd3(word)
 

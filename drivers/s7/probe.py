@@ -16,8 +16,7 @@ from edge_agent.model import Tag, Value, ValueType
 if TYPE_CHECKING:
     from drivers.s7.settings import S7Settings
 
-_NUMBERS = ("int", "word", "real", "dint", "dword", "lreal", "counter", "s5time")
-"""``counter`` has the three BCD digits of a counter; in a block its type would be ``word``."""
+_NUMBERS = ("int", "word", "real", "dint", "dword", "lreal", "bcd16", "s5time")
 _LETTERS = {1: "B", 2: "W", 4: "D", 8: "L"}
 _DB = re.compile(r"%?DB(\d{1,5})", re.ASCII | re.IGNORECASE)
 _LAST = 65_535

@@ -46,7 +46,7 @@ async def read_once(device: Device, clock: Clock) -> list[Batch]:
                 limits = await link.enrol(device.settings)
         except TimeoutError:
             raise LinkLost(f"no connection within {CONNECT_TIMEOUT_S:g} s", reason="timeout") from None
-        reader = _Reader(device, link, limits)
+        reader = Reader(device, link, limits)
         return [await _read_group(device, reader, group, clock) for group in _groups(device)]
     finally:
         await link.close()
@@ -57,7 +57,7 @@ def _groups(device: Device) -> list[str]:
     return [group for group in device.periods_s if group in used]
 
 
-async def _read_group(device: Device, reader: _Reader, group: str, clock: Clock) -> Batch:
+async def _read_group(device: Device, reader: Reader, group: str, clock: Clock) -> Batch:
     tags = [tag for tag in device.tags if tag.group == group]
     columns = await reader.read(tags)
     strike = compiled(tags)
@@ -65,28 +65,28 @@ async def _read_group(device: Device, reader: _Reader, group: str, clock: Clock)
     return stamped(schema, columns if strike is None else strike(columns), clock)
 
 
-class _Reader:
+class Reader:
     """One connection. ``_trusted`` is None once the station could not prove itself: nothing more is asked."""
 
     def __init__(self, device: Device, link: Link, limits: Any) -> None:
         self._device = device
         self._link = link
-        self._limits = limits
+        self.limits = limits
         self._trusted: bool | None = True
 
     async def read(self, tags: Sequence[Tag]) -> Columns:
         device, learned = self._device, None
         for _ in range(MAX_PLANS):
-            plan = device.plugin.plan(device.settings, tags, self._limits, learned)
+            plan = device.plugin.plan(device.settings, tags, self.limits, learned)
             try:
-                replies = [await self._ask(plan, request) for request in plan.requests]
+                replies = [await self.ask(plan, request) for request in plan.requests]
             except Replan as error:
                 learned = error.learned
                 continue
             return plan.decode(replies)
         raise BadReply(f"{device.name} refuses every way of reading its tags")
 
-    async def _ask(self, plan: Plan, request: Request) -> Any:
+    async def ask(self, plan: Plan, request: Request) -> Any:
         if self._trusted is False:
             self._trusted = await self._prove(plan) or None
         if self._trusted is None:
@@ -120,7 +120,7 @@ class _Reader:
         device = self._device
         return [current] + [
             device.plugin.plan(
-                device.settings, [t for t in device.tags if t.group == group], self._limits, None
+                device.settings, [t for t in device.tags if t.group == group], self.limits, None
             )
             for group in _groups(device)
         ]

@@ -42,6 +42,11 @@ class Tuning:
     aside_bytes: int = 200_000_000
     busy_s: float = 5.0
 
+    @property
+    def checkpoint_from_pages(self) -> int:
+        """At most half of what the log may take."""
+        return min(self.checkpoint_pages, self.journal_limit_bytes // 2 // PAGE)
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -121,7 +126,7 @@ class Database:
             except BaseException:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
-                self.close()
+                self._abandon()
                 raise
 
     def _still_ours(self) -> None:
@@ -138,7 +143,7 @@ class Database:
             try:
                 _, log, done = self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
             except BaseException:
-                self.close()
+                self._abandon()
                 raise
         return max(int(log) - int(done), 0)
 
@@ -148,6 +153,19 @@ class Database:
             (free,) = self.connection.execute("PRAGMA freelist_count").fetchone()
             wal = self._side("-wal")
             return Usage((pages - free) * PAGE, pages * PAGE, wal.stat().st_size if wal.exists() else 0)
+
+    def _abandon(self) -> None:
+        """Closes without another fsync. The last connection to a file makes a checkpoint when it closes, and
+        would begin with the fsync that has just failed; so there is another one for that moment, which cannot
+        write."""
+        guard = None
+        with suppress(sqlite3.Error):
+            guard = connect_readonly(self.path, 0)
+            guard.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        self.close()
+        if guard is not None:
+            with suppress(sqlite3.Error):
+                guard.close()
 
     def close(self) -> None:
         """Idempotent; never raises."""

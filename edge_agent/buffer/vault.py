@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 from edge_agent.buffer.accounts import Accounts
 from edge_agent.buffer.database import Tuning, Usage, check_beside
+from edge_agent.buffer.holding import held_log
 from edge_agent.buffer.ledger import Ledger, Loss
 from edge_agent.buffer.memory import WINDOW_NS
 from edge_agent.buffer.positions import Tally
@@ -39,6 +40,7 @@ from edge_agent.errors import LinesideError, StorageBroken, StorageError, Storag
 T = TypeVar("T")
 _TIGHT_PAGES = 256
 _STALLED_S = 10.0
+_HELD = 0.8  # of the log's limit: there is one more commit before it is reached
 _PAGE_WRITTEN = 4096 + 24  # a frame of the log
 COMMIT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -153,9 +155,8 @@ class Vault:
         """``ready`` must have said yes, and only one caller at a time: the owner holds a lock. ``pages``:
         about how many the job's own rows take."""
         self._wal_pages += pages + 6
-        most = (
-            min(self._tuning.checkpoint_pages, _TIGHT_PAGES) if self.tight else self._tuning.checkpoint_pages
-        )
+        usual = self._tuning.checkpoint_from_pages
+        most = min(usual, _TIGHT_PAGES) if self.tight else usual
         due = self._wal_pages >= most or self._clock.mono_ns() >= self._next_checkpoint_ns
         snapshot = self._snapshot(job, clean, checkpoint or due, pages + 6)
         began_ns = self._clock.mono_ns()
@@ -261,9 +262,17 @@ class Vault:
             self.written_bytes += max(self._wal_pages - outcome.wal_left, 0) * 4096
             self._wal_pages = outcome.wal_left
             self._next_checkpoint_ns = self._clock.mono_ns() + int(self._tuning.checkpoint_s * 1e9)
+            self._watch_log(outcome.wal_left)
         self.reason, self.full = "", False
         if outcome.checkpoint_error is not None:
             self._fail(outcome.checkpoint_error)
+
+    def _watch_log(self, left: int) -> None:
+        """A reader that never ends its transaction keeps the log from being used again, and nobody can cut it
+        off. Before the log passes its limit the store moves: the reader keeps the old file, set aside, and
+        what is not delivered comes back from it."""
+        if left and self.usage.wal_bytes >= self._tuning.journal_limit_bytes * _HELD:
+            self.suspect(held_log(self._path, self.usage.wal_bytes))
 
     def _held(self, snapshot: Snapshot) -> None:
         """The commit is durable: memory follows."""

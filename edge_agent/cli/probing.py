@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.read import Unreached, _cure, ask
+from edge_agent.cli.read import ask, reached
 from edge_agent.cli.read_address import asking
 from edge_agent.cli.say import language, say
-from edge_agent.errors import DriverError, LinkLost
+from edge_agent.errors import LinkLost
 
 if TYPE_CHECKING:
     from edge_agent.commissioning import Reading
@@ -77,7 +77,12 @@ def values_of(device: Device, tags: Sequence[Tag]) -> list[Value]:
     """Read now; None where that did not go."""
     if sys.stderr.isatty():
         click.echo(say(f"reading {len(tags)} places ...", f"正在读取 {len(tags)} 个地址 ..."), err=True)
-    return [value for batch in ask(asking(device, tags)) for value in batch.values]
+    wanted = asking(device, tags)
+    if device.plugin.probe is None:
+        return [value for batch in ask(wanted) for value in batch.values]
+    from edge_agent.acquisition.looking import read_memory
+
+    return reached(device, read_memory(wanted, wanted.tags))
 
 
 def readings_of(device: Device, memory: Memory) -> list[Reading]:
@@ -104,10 +109,7 @@ def browsed(device: Device, start: str) -> Memory:
     link = device.plugin.open_link(device.settings)
     if not isinstance(link, Browser):
         raise click.UsageError(say(f"{device.driver} cannot be searched", f"{device.driver} 不支持搜索"))
-    try:
-        found = asyncio.run(_browse(device, link, start))
-    except DriverError as error:
-        raise Unreached(f"{device.name} ({device.link_key}): {error}\n{_cure(error.reason)}") from error
+    found = reached(device, _browse(device, link, start))
     tags = [tag for tag in found if tag.type.is_numeric][:MOST_CELLS]
     if not tags:
         raise click.UsageError(say("no number stands below that node", "该节点下没有数值变量"))

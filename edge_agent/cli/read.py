@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.config.model import Configuration, Device
     from edge_agent.model import Batch, Tag
 
+Result = TypeVar("Result")
 
 _CURES = {
     "timeout": Text(
@@ -185,8 +186,13 @@ def ask(device: Device) -> list[Batch]:
     from edge_agent.acquisition import read_once
     from edge_agent.clock import SystemClock
 
+    return reached(device, read_once(device, SystemClock()))
+
+
+def reached(device: Device, doing: Coroutine[Any, Any, Result]) -> Result:
+    """What it returns. Unreached, with a cure, where the driver cannot reach the device."""
     try:
-        return asyncio.run(read_once(device, SystemClock()))
+        return asyncio.run(doing)
     except DriverError as error:
         raise Unreached(f"{device.name} ({device.link_key}): {error}\n{_cure(error.reason)}") from error
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_agent.commissioning import Trial
     from edge_agent.config.model import Device
 
-SHOWN = 16
+SHOWN = 12
 WIDEST = 8  # bytes of a number
 
 
@@ -28,7 +28,7 @@ def show_orders(device: Device, *, named: str | None, as_json: bool) -> int:
     memory = memory_of(device, [(tag.address, step, step + WIDEST // prober.cell_bytes - 1)])
     if tag.address not in memory.around:
         raise click.UsageError(say("that address may not be read", "该地址不允许读取"))
-    wanted = named or ("" if tag.name == tag.address else tag.wire or str(tag.type))
+    wanted = _form_of(device, named or ("" if tag.name == tag.address else tag.wire or str(tag.type)))
     found = trials(readings_of(device, memory), memory.around[tag.address], step, wanted)
     if not found:
         click.echo(say("the device has nothing at that address", "设备没有该地址"), err=True)
@@ -36,15 +36,24 @@ def show_orders(device: Device, *, named: str | None, as_json: bool) -> int:
     if as_json:
         print_json({"device": device.name, "address": tag.address, "trials": [_plain(t) for t in found]})
         return 0
-    print_tables([_table(found[:SHOWN])])
-    if len(found) > SHOWN:
+    first = [t for t in found if t.reading.type == wanted]
+    others = [t for t in found if t.reading.type != wanted and not (wanted and t.shift)]
+    print_tables([_table(part) for part in (first, others[:SHOWN]) if part])
+    if len(first) + len(others[:SHOWN]) < len(found):
         click.echo(
             say(
-                f"{len(found) - SHOWN} less likely ones: --json shows them, --type keeps to one type.",
-                f"另有 {len(found) - SHOWN} 种可能性较小：--json 可全部列出，--type 优先某一类型。",
+                "Less likely ones: --json shows them all; --type puts one type first.",
+                "其余可能性较小：--json 可全部列出；--type 可优先某一类型。",
             )
         )
     return 0
+
+
+def _form_of(device: Device, name: str) -> str:
+    """The driver's own name for a type of the agent's: ``real`` where float32 is meant."""
+    own = [form.type for form in prober_of(device).forms(device.settings)]
+    same = [form for form in own if str(device.plugin.types.get(form, form)) == name]
+    return name if name in own or not same else same[0]
 
 
 def _plain(trial: Trial) -> dict[str, Any]:

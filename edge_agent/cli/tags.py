@@ -120,6 +120,13 @@ def _exported(found: Sequence[Target], form: str) -> bytes:
     sheets = [Sheet(one.name, table, one.types, tuple(one.periods_s)) for one, table in tables]
     try:
         return to_workbook(sheets, language())
+    except ValueError as error:
+        raise LinesideError(
+            say(
+                f"a cell holds what no workbook can (control characters): {error}; use --csv",
+                f"单元格含控制字符，工作簿无法保存：{error}；请用 --csv",
+            )
+        ) from None
     except ImportError:
         raise LinesideError(
             say(
@@ -243,7 +250,7 @@ def _lines(change: Change) -> list[list[str]]:
     }
     word = words[change.kind]
     if change.kind == "added":
-        return [[word, change.tag, "", "", "  ".join(cell.new for cell in change.cells)]]
+        return [[word, change.tag, "", "", "  ".join(f"{cell.column}={cell.new}" for cell in change.cells)]]
     if change.kind == "removed":
         return [[word, change.tag, "", "", ""]]
     return [[word, change.tag, cell.column, cell.old, cell.new] for cell in change.cells]

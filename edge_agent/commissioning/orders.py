@@ -25,10 +25,16 @@ class Trial:
 
 def trials(found: Sequence[Reading], at: tuple[str, int], step: int, wanted: str = "") -> list[Trial]:
     """Of the readings at the place and ``step`` cells before and behind it, the likeliest first. ``wanted``:
-    the type that is expected, if any. Floats in few digits prove more than integers: nearly all of those look right."""
+    the type that is expected, if any. Floats in few digits prove more than integers: nearly all of those
+    look right. Of types that read the same, such as int16 and uint16, there is one."""
     near = [r for r in found if r.area == at[0] and abs(r.place - at[1]) in (0, step)]
     judged = [_judged(reading, reading.place - at[1], wanted) for reading in near]
-    return sorted(judged, key=lambda trial: -trial.score)
+    kept: dict[tuple[object, ...], Trial] = {}
+    for trial in sorted(judged, key=lambda trial: -trial.score):
+        one = trial.reading
+        same = (one.place, one.size, one.order, isinstance(one.value, float), one.value)
+        kept.setdefault(same if one.value is not None else (*same, one.type), trial)
+    return list(kept.values())
 
 
 def _judged(reading: Reading, shift: int, wanted: str) -> Trial:

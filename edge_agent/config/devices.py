@@ -170,7 +170,8 @@ class DeviceReader:
         used: set[str] = set()
         arrays = Arrays(draft.table, draft.plugin, draft.driver, settings, self.collector)
         kinds = Kinds(draft.plugin.types if draft.plugin else None)
-        for made in TagMaker(draft.table, kinds, self.collector).made():
+        usual = next(iter(draft.periods_s)) if len(draft.periods_s) == 1 else "default"
+        for made in TagMaker(draft.table, kinds, self.collector, usual).made():
             group = self._group(draft, draft.table, made.row, strange)
             used.add(group)
             for tag in arrays.tags(made):

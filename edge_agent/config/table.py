@@ -242,7 +242,7 @@ class _Reader:
         numbers: dict[str, float] = {}
         sound = True
         for column in NUMBERS:
-            text = self._cell(row, column)
+            text = self._cell(row, column) if column in self.table.columns else ""
             if not text:
                 continue
             number = read_number(text)

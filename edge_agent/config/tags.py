@@ -27,8 +27,8 @@ _ENCODING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A tag of a row; of an array, the array itself and its number of elements. ``tag.group`` is empty where
-    the table leaves it open."""
+    """A tag of a row; of an array, the array itself and its number of elements. ``tag.group`` is the
+    maker's where the table leaves it open."""
 
     row: TagRow
     tag: Tag
@@ -38,10 +38,11 @@ class Made:
 class TagMaker:
     """Makes tags of the rows of one table. Mistakes go to the collector."""
 
-    def __init__(self, table: Table, kinds: Kinds, collector: Collector) -> None:
+    def __init__(self, table: Table, kinds: Kinds, collector: Collector, group: str = "") -> None:
         self.table = table
         self.kinds = kinds
         self.collector = collector
+        self.group = group
         self.encodings: dict[str, str] = {"": ""}
         self.failed = False  # the row in hand has a mistake
 
@@ -65,7 +66,8 @@ class TagMaker:
         if self.failed or encoding is None:
             return None
         tag = Tag(
-            sys.intern(row.name), sys.intern(row.address), kind.type, row.group, self._cell(row, "unit"),
+            sys.intern(row.name), sys.intern(row.address), kind.type, row.group or self.group,
+            self._cell(row, "unit"),
             self._cell(row, "description"), scaling, self._cell(row, "byte_order").upper(), kind.length,
             row.metric, kind.wire, encoding, no_value, labels,
         )  # fmt: skip
@@ -86,6 +88,8 @@ class TagMaker:
         if not kind.is_numeric:
             for column in row.numbers:
                 self._not_for(row, column, kind)
+            return
+        if not row.numbers:
             return
         if row.numbers.get("scale") == 0:
             self._at(row, "scale", c.ZERO_SCALE, tag=row.name)
@@ -115,6 +119,8 @@ class TagMaker:
     def _scaling(self, row: TagRow) -> Scaling | None:
         """None for raw = engineering, so that an integer stays an integer."""
         numbers = row.numbers
+        if not numbers:
+            return None
         ends = [numbers[column] for column in RANGE if column in numbers]
         if len(ends) == len(RANGE) and ends[0] != ends[1]:
             scaling = range_scaling(*ends)
@@ -126,7 +132,9 @@ class TagMaker:
 
     def _no_value(self, row: TagRow, kind: ValueType) -> tuple[int | float, ...]:
         text = self._cell(row, "no_value")
-        if text and not kind.is_numeric:
+        if not text:
+            return ()
+        if not kind.is_numeric:
             self._not_for(row, "no_value", kind)
             return ()
         numbers: list[int | float] = []
@@ -141,7 +149,9 @@ class TagMaker:
 
     def _labels(self, row: TagRow, kind: ValueType) -> tuple[tuple[int, str], ...]:
         text = self._cell(row, "labels")
-        if text and (kind.is_float or kind is ValueType.STRING):
+        if not text:
+            return ()
+        if kind.is_float or kind is ValueType.STRING:
             self._not_for(row, "labels", kind)
             return ()
         labels: dict[int, str] = {}

@@ -12,16 +12,19 @@ from typing import Any
 
 from edge_agent.buffer import Buffer, EventStore, Tuning
 from edge_agent.config.model import BufferConfig, Selection
+from edge_agent.model import ValueType
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Envelope, Key, Lane
 from tests.crash.disk import SECTOR
 from tests.crash.told import digest_of, digest_of_event
 from tests.storage_model.model import Model, Number, Unit, View
-from tests.unit.buffer.plant import OVEN, PRESS, batch_of, event_of, no_file_beyond
+from tests.unit.buffer.plant import OVEN, PRESS, batch_of, event_of, no_file_beyond, schema_of
 
 Store = Buffer | EventStore
 TUNING = Tuning(checkpoint_pages=60)
 FILES = {"samples": "buffer.db", "event": "events.db"}
+NOISE = schema_of("noise-1", (ValueType.FLOAT64,) * 100)  # no codec makes it small
+SCHEMAS = (PRESS, OVEN, NOISE)
 SELECTIONS: Sequence[tuple[str, ...]] = ((), ("press-1.*",), ("oven-1.t0",))
 
 
@@ -54,10 +57,14 @@ class Life:
     def selections(self) -> dict[str, Selection]:
         return {name: Selection(tags=tags) for name, tags in self.wants.items()}
 
+    def pass_time(self, seconds: float) -> None:
+        """Nobody sleeps on this clock."""
+        self.clock._move_to(self.clock.mono_ns() + round(seconds * 1e9))
+
     # -- starting and stopping
 
     async def start(self) -> None:
-        config = BufferConfig(quota_bytes=self.quota, memory_bytes=20_000, free_bytes=0)
+        config = BufferConfig(quota_bytes=self.quota, memory_bytes=60_000, free_bytes=0)
         buffer = await Buffer.open(self.directory, config, self.clock, self.selections, tuning=TUNING)
         events = await EventStore.open(
             self.directory, self.clock, self.wants, buffer.epoch, quota_rows=40, tuning=TUNING
@@ -100,10 +107,10 @@ class Life:
 
     # -- what the agent does
 
-    async def append(self, count: int, schemas: Sequence[int]) -> None:
+    def append(self, count: int, schemas: Sequence[int]) -> None:
         for index in range(count):
-            await self.clock.advance(0.5)
-            schema = (PRESS, OVEN)[schemas[index % len(schemas)]]
+            self.pass_time(0.5)
+            schema = SCHEMAS[schemas[index % len(schemas)]]
             self.buffer.append(batch_of(schema, self.number, self.clock))
             self.number += 1
 
@@ -201,10 +208,10 @@ class Life:
         largest = max(path.stat().st_size for path in self.directory.glob("*.db*"))
         with no_file_beyond(largest + room):
             for _ in range(flushes):
-                await self.append(4, (0, 1))
+                self.append(4, (0, 1))
                 await self.flush()
                 await self.commit(1)
-        await self.clock.advance(1)
+        self.pass_time(1)
         await self.flush()
         for store in self.stores.values():
             assert store.info()["state"] == "ok", store.info()["reason"]
@@ -254,7 +261,7 @@ class Life:
         self.directory.mkdir()
         for name, body in state.items():
             (self.directory / name).write_bytes(body)
-        await self.clock.advance(30)
+        self.pass_time(30)
         await self.start()
 
     async def believe(self, *, crashed: bool) -> None:
@@ -354,7 +361,7 @@ def unit_of(item: Envelope) -> Unit:
 
 def unwanted(tags: tuple[str, ...]) -> frozenset[str]:
     selection = Selection(tags=tags)
-    return frozenset(schema.digest for schema in (PRESS, OVEN) if tags and not selection.wants(schema))
+    return frozenset(schema.digest for schema in SCHEMAS if tags and not selection.wants(schema))
 
 
 def contents(directory: Path) -> dict[str, bytes]:

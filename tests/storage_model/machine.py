@@ -39,14 +39,14 @@ class StorageMachine(RuleBasedStateMachine):
         self.life.quota = quota
         self.do(self.life.start())
 
-    @rule(count=st.sampled_from((1, 3, 8, 30)), schemas=st.sampled_from(((0,), (1,), (0, 1))))
+    @rule(count=st.sampled_from((1, 3, 8, 30)), schemas=st.sampled_from(((0,), (1,), (0, 1, 2))))
     def append(self, count: int, schemas: tuple[int, ...]) -> None:
-        self.do(self.life.append(count, schemas))
+        self.life.append(count, schemas)
 
-    @rule(count=st.sampled_from((1, 4, 20)))
+    @rule(count=st.sampled_from((1, 4, 8)))
     def fill(self, count: int) -> None:
         for _ in range(count):
-            self.do(self.life.append(4, (0, 1)))
+            self.life.append(8, (0, 1, 2, 2))
             self.do(self.life.flush())
 
     @rule()
@@ -87,7 +87,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((1, 11, 700)))
     def wait(self, seconds: int) -> None:
-        self.do(self.life.clock.advance(seconds))
+        self.life.pass_time(seconds)
 
     @rule()
     def reopen(self) -> None:

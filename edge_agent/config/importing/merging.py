@@ -67,7 +67,8 @@ def compare(table: Table | None, imported: Sequence[ImportedRow], *, keep: bool 
     for row in imported:
         found = table.names.get(row.name) if table is not None else None
         if table is None or found is None:
-            cells = tuple(CellChange(c, "", text) for c, text in row.cells.items() if text and c != "name")
+            given = (column for column in COLUMNS if column != "name" and row.cells.get(column))
+            cells = tuple(CellChange(column, "", row.cells[column]) for column in given)
             changes.append(Change("added", row.name, cells))
             continue
         cells = tuple(
@@ -248,12 +249,15 @@ def write_workbook(
 
 
 def set_cell(cell: Any, column: str, text: str) -> None:
-    """A number where Excel may calculate with it and loses nothing of it; else text that stays text."""
+    """A number where Excel may calculate with it and loses nothing of it; else text that stays text.
+    ValueError for what a workbook cannot hold: control characters, texts without end."""
     number = read_number(text) if column in NUMBERS else None
     if number is not None and float(f"{number:.15g}") == number:
         cell.value = int(number) if number == int(number) and abs(number) < 1e15 else number
         return
     cell.value = None
+    if any(ord(character) < 32 and character not in "\t\n" for character in text) or len(text) > 32_767:
+        raise ValueError(f"{column}: {text[:40]!r}")
     if text:
         cell.number_format = "@"
         cell.value = text

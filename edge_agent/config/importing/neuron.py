@@ -1,7 +1,7 @@
 """Tag workbooks of Neuron and NeuronEX: one sheet, a row a tag, groups with their interval.
 
 A Modbus address is ``SLAVE!ADDRESS[.BIT][#ENDIAN][.LEN[H|L|D|E]]``. ``#LL`` is the order in which the
-standard writes (ABCD), ``#LB`` BADC, ``#BL`` CDAB, ``#BB`` DCBA; without it the setting of the node counts, as
+standard writes (ABCD), ``#LB`` BADC, ``#BL`` CDAB, ``#BB`` DCBA; without it the setting of the node counts,
 here that of the device.
 """
 

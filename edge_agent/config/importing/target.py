@@ -134,7 +134,7 @@ def _group(row: ImportedRow, periods_s: Mapping[str, float]) -> str | None:
 
 
 def _nearest(row: ImportedRow, target: Target) -> str:
-    """For a new tag whose rate no group has: the group nearest to it. A tag that is there stays where it is."""
+    """For a new tag whose rate no group has: the group nearest to it. A tag that is there stays."""
     periods_s = target.periods_s
     if len(periods_s) < 2 or (target.now is not None and row.name in target.now.names):
         return ""
@@ -158,14 +158,15 @@ def _other_station(collector: Collector, source: Source, row: ImportedRow, targe
 
 def _no_group(collector: Collector, source: Source, row: ImportedRow, target: Target) -> None:
     known = ", ".join(f"{name} {period_s:g} s" for name, period_s in target.periods_s.items())
+    named = f" '{row.group}'" if row.group else ""
     every = f" ({row.period_s:g} s)" if row.period_s is not None else ""
     what = Text(
-        f"no poll group of {target.name} is '{row.group}'{every}; there are: {known}",
-        f"{target.name} 没有采集组 '{row.group}'{every}，现有：{known}",
+        f"{target.name} has no poll group{named}{every}; there are: {known}",
+        f"{target.name} 没有采集组{named}{every}，现有：{known}",
     )
     cure = Text(
-        "Tags that are there keep their group, new ones take the nearest; write a group under poll: in the "
-        "device's file if another rate is needed.",
+        "Tags that are there keep their group, new ones take the nearest; write a group under poll: in "
+        "the device's file if another rate is needed.",
         "已有的点保持原采集组，新增的点取最接近的采集组；如需其他周期，请在设备文件的 poll: 下添加。",
     )
     collector.add(source, row.place("group"), c.W_NOTE, ("tags", what.en), what=what, cure=cure)

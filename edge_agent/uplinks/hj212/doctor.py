@@ -1,5 +1,5 @@
-"""``doctor`` for HJ 212: whether the platform takes a connection. Every packet of an agent is data or an answer
-to a question, so there is nothing harmless to say."""
+"""``doctor`` for HJ 212: whether the platform takes a connection. Every packet of an agent is data or answers
+a question, so there is nothing harmless to say."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -16,6 +17,8 @@ from edge_agent.uplink import ACKNOWLEDGED, Answer, Verdict
 MAX_RETRY_AFTER_S = 300.0
 MAX_REASON = 200
 MAX_TOLD = 64_000
+MASK = "***"
+_TELLING = 6  # characters of a secret that tell something of it
 
 NOT_ECHOED = Verdict(Answer.RETRY, "not echoed: the destination did not confirm this key")
 SCHEMA_ASKED = Verdict(Answer.RETRY, "the destination asked for the schema again")
@@ -56,7 +59,7 @@ class Confirmation:
         return SCHEMA_ASKED if asked else NOT_ECHOED
 
 
-def read_confirmation(body: bytes) -> Confirmation:
+def read_confirmation(body: bytes, hidden: Iterable[str] = ()) -> Confirmation:
     """ValueError, with a sentence, when the body does not speak of keys at all."""
     try:
         data = json.loads(body)
@@ -67,7 +70,7 @@ def read_confirmation(body: bytes) -> Confirmation:
     rejected = data.get("rejected")
     return Confirmation(
         _strings(data.get("acknowledged")),
-        {k: readable(str(v)) or "rejected" for k, v in rejected.items()}
+        {k: readable(hide(str(v), hidden)) or "rejected" for k, v in rejected.items()}
         if isinstance(rejected, dict)
         else None,
         _strings(data.get("unknown_schemas")),
@@ -75,11 +78,11 @@ def read_confirmation(body: bytes) -> Confirmation:
 
 
 def not_taken(
-    status: int, body: bytes, retry_after_s: float, *, hidden: str = "", cures: Cures = _CURES
+    status: int, body: bytes, retry_after_s: float, *, hidden: str | Iterable[str] = (), cures: Cures = _CURES
 ) -> Verdict:
     """For a status other than 2xx: the RETRY that holds for every item, or raises Denied, TooLarge or
     Unacceptable. A status that the wire format does not name holds everything: nothing is lost by it.
-    ``hidden``: a secret that the destination may repeat in what it says."""
+    ``hidden``: secrets that the destination may repeat in what it says."""
     said = told(body, hidden)
     reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     if status in _RETRY_STATUS or status >= 500:
@@ -91,13 +94,31 @@ def not_taken(
     raise _refusal(status, reason, cures)
 
 
-def told(body: bytes, hidden: str) -> str:
-    """What a body says, without the secret in any of the forms in which it may be repeated."""
-    text = body[:MAX_TOLD].decode("utf-8", "replace")
-    forms = {form for plain in (hidden, quote(hidden), quote(hidden, safe="")) for form in _written(plain)}
+def told(body: bytes, hidden: str | Iterable[str]) -> str:
+    """What a body says, without the secrets in any of the forms in which they may be repeated."""
+    return readable(hide(body[:MAX_TOLD].decode("utf-8", "replace"), hidden))
+
+
+def hide(text: str, hidden: str | Iterable[str]) -> str:
+    """The text without those secrets, nor the beginning of one at which it breaks off."""
+    secrets = (hidden,) if isinstance(hidden, str) else tuple(hidden)
+    plain = [form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""))]
+    forms = {form for one in plain for form in _written(one)}
     for form in sorted(forms - {""}, key=len, reverse=True):
-        text = text.replace(form, "***")
-    return readable(text)
+        text = text.replace(form, MASK)
+        for size in range(len(form) - 1, _TELLING - 1, -1):
+            if text.endswith(form[:size]):
+                text = text[:-size] + MASK
+    return text
+
+
+def secrets_of(settings: Any) -> tuple[str, ...]:
+    """Every secret that the settings themselves hold, as it is sent; with the user, where there is one, also
+    as the pair of HTTP's Basic scheme."""
+    found = [v.get_secret_value().strip() for v in vars(settings).values() if hasattr(v, "get_secret_value")]
+    user = getattr(settings, "user", None)
+    pairs = [b64encode(f"{user}:{secret}".encode()).decode() for secret in found] if user else []
+    return (*found, *pairs)
 
 
 def _written(text: str) -> Iterator[str]:

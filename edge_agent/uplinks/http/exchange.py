@@ -137,12 +137,13 @@ class Exchange:
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return Unreachable(f"{self._endpoint}: the destination closed the connection without an answer")
         if isinstance(error, aiohttp.ClientResponseError):
-            return Unreachable(f"{self._endpoint}: the answer is not HTTP: {answer.readable(error.message)}")
+            said = answer.readable(answer.hide(error.message, answer.secrets_of(self._settings)))
+            return Unreachable(f"{self._endpoint}: the answer is not HTTP: {said}")
         if isinstance(error, aiohttp.ClientPayloadError):
             return Unreachable(f"{self._endpoint}: the answer broke off")
         # not str(error): aiohttp puts the whole address into it, and its query may hold a key
-        said = (e.strerror for e in tls.causes(error) if isinstance(e, OSError) and e.strerror)
-        return Unreachable(f"{self._endpoint}: {next(said, 'the connection was lost')}")
+        reasons = (e.strerror for e in tls.causes(error) if isinstance(e, OSError) and e.strerror)
+        return Unreachable(f"{self._endpoint}: {next(reasons, 'the connection was lost')}")
 
 
 def header_text(text: str, what: str) -> str:

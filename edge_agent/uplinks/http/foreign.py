@@ -39,6 +39,7 @@ class ForeignHttpUplink:
         self._clock = clock
         self._endpoint = address.endpoint(settings)
         self._secret = "" if settings.secret is None else settings.secret.get_secret_value().strip()
+        self._hidden = answer.secrets_of(settings)
         self._url = address.filled(settings.url, self._secret)
         self._exchange = Exchange(
             settings,
@@ -106,7 +107,7 @@ class ForeignHttpUplink:
         )
         if not 200 <= reply.status < 300:
             return answer.not_taken(
-                reply.status, reply.body, reply.retry_after_s, hidden=self._secret, cures=_CURES
+                reply.status, reply.body, reply.retry_after_s, hidden=self._hidden, cures=_CURES
             )
         rule = self._settings.confirm
         return ACKNOWLEDGED if rule == "status" else self._judged(reply, rule, filled)
@@ -121,13 +122,13 @@ class ForeignHttpUplink:
         except (ValueError, RecursionError):
             return Verdict(Answer.RETRY, "no confirmation: the answer is not JSON")
         except LookupError:
-            said = answer.told(reply.body, self._secret)
+            said = answer.told(reply.body, self._hidden)
             return Verdict(Answer.RETRY, f"no confirmation: no `{rule.path}` in the answer: {said}")
         if _same(found, rule.equals):
             return ACKNOWLEDGED
-        said = f"`{rule.path}` is {answer.told(json.dumps(found, ensure_ascii=False).encode(), self._secret)}"
+        said = f"`{rule.path}` is {answer.told(json.dumps(found, ensure_ascii=False).encode(), self._hidden)}"
         if any(_same(found, refused) for refused in rule.refused):
-            raise Unacceptable(f"{said}: {answer.told(reply.body, self._secret)}")
+            raise Unacceptable(f"{said}: {answer.told(reply.body, self._hidden)}")
         return Verdict(Answer.RETRY, f"no confirmation: {said}, not {json.dumps(rule.equals)}")
 
 

@@ -45,6 +45,7 @@ class HttpUplink:
             secure=address.secure(settings),
         )
         self._secret = "" if settings.secret is None else settings.secret.get_secret_value().strip()
+        self._hidden = answer.secrets_of(settings)
         self._texts = message.SchemaTexts()
         self._known: set[str] = set()
 
@@ -106,12 +107,12 @@ class HttpUplink:
 
     def _judge(self, reply: Reply, draft: _Draft) -> Sequence[Verdict]:
         if not 200 <= reply.status < 300:
-            verdict = answer.not_taken(reply.status, reply.body, reply.retry_after_s, hidden=self._secret)
+            verdict = answer.not_taken(reply.status, reply.body, reply.retry_after_s, hidden=self._hidden)
             return [verdict] * len(draft.items)
         try:
             if len(reply.body) > MAX_ANSWER_BYTES:
                 raise ValueError("no keys in the answer: longer than 1 MB")
-            said = answer.read_confirmation(reply.body)
+            said = answer.read_confirmation(reply.body, self._hidden)
         except ValueError as error:
             return [Verdict(Answer.RETRY, str(error))] * len(draft.items)
         verdicts = []

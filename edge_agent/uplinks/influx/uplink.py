@@ -39,6 +39,7 @@ class InfluxUplink:
                 settings.strings is not False,
             )
         )
+        self._hidden = answer.secrets_of(settings)
         self._secret = ""
         for secret in (settings.token, settings.password):
             self._secret = self._secret if secret is None else secret.get_secret_value().strip()
@@ -88,10 +89,10 @@ class InfluxUplink:
         if reply.status == WRITTEN:
             return ACKNOWLEDGED
         if 200 <= reply.status < 300:
-            said = answer.told(reply.body, self._secret)
+            said = answer.told(reply.body, self._hidden)
             return Verdict(Answer.RETRY, f"HTTP {reply.status} instead of 204: no write endpoint? {said}")
         return answer.not_taken(
-            reply.status, reply.body, reply.retry_after_s, hidden=self._secret, cures=self._cures
+            reply.status, reply.body, reply.retry_after_s, hidden=self._hidden, cures=self._cures
         )
 
     def _authorization(self) -> dict[str, str]:

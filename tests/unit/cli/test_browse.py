@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hardware_mocks.faults import Behaviour, Fault
 from hardware_mocks.modbus import ModbusServer
 from hardware_mocks.opcua import NAMESPACE, OpcUaServer
 from hardware_mocks.process import Process
@@ -144,6 +145,14 @@ def test_registers_that_answer_and_what_they_read_as(
     assert run(*words, "--from", "30", "--count", "5") == 4
     assert run("browse", "modbus", where, "--table", "co", "--count", "8", "--json") == 0
     assert [p["address"] for p in answer(capsys)["places"]] == [f"co:{n}" for n in range(8)]
+
+
+def test_put_get_off_is_named(plant: Beside, capsys: pytest.CaptureFixture[str]) -> None:
+    server = plant.start(S7Server(Process(1)))
+    plant.call(server.set_fault(None, Behaviour(Fault.PUT_GET_OFF)))
+    for language, cure in (("en", "Permit PUT/GET"), ("zh", "请在 CPU 属性中允许 PUT/GET")):
+        assert run("browse", "s7", f"127.0.0.1:{server.port}", "--db", "1", "--lang", language) == 1
+        assert cure in capsys.readouterr().err
 
 
 def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from drivers.modbus import PLUGIN
+from drivers.modbus import PLUGIN, identify
 from drivers.modbus.settings import ModbusSettings
 from edge_agent.errors import LinkLost
+from hardware_mocks.faults import Behaviour, Fault
 from hardware_mocks.modbus import ModbusServer
 from hardware_mocks.modbus_serial import ModbusSerialServer
 from hardware_mocks.serial_lines import PtyLine
@@ -52,3 +53,26 @@ async def test_on_a_connection(units: Mapping[int, int]) -> None:
 async def test_nobody_there() -> None:
     with pytest.raises(LinkLost):
         await found(ModbusSettings(link=f"tcp://127.0.0.1:{free_port()}", timeout="20ms"))
+
+
+async def test_a_bus_that_answers_damaged_is_told_so(tmp_path: Path) -> None:
+    bus = ModbusSerialServer({3: Bank(10)}, PtyLine(tmp_path / "bus"))
+    await bus.start()
+    await bus.set_fault(3, Behaviour(Fault.WRONG_FUNCTION))
+    assert PLUGIN.scan is not None
+    settings = ModbusSettings(link=f"rtu://{bus.place}", timeout="100ms")
+    survey = PLUGIN.scan(settings, {"baud": (9600, 19200), "station": (2, 3)})
+    try:
+        assert [finding async for finding in survey] == []
+    finally:
+        await bus.close()
+    assert "damaged" in survey.notes[0].en and "9600 even, 19200 even" in survey.notes[0].en
+    assert survey.done == survey.steps == 4
+
+
+def test_identification_is_read_from_a_sound_reply_only() -> None:
+    sound = b"\x2b\x0e\x01\x01\x00\x00\x03\x00\x02AB\x01\x01C\x02\x031.0"
+    assert identify.parse(sound) == {"vendor": "AB", "product": "C", "revision": "1.0"}
+    for size in range(len(sound)):
+        assert identify.parse(sound[:size]) == {}
+    assert identify.parse(b"\xab\x01") == {}
