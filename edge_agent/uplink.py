@@ -202,7 +202,9 @@ class UplinkPlugin:
     ``confirm_s``: how long, with these settings, a unit waits for a late confirmation before it goes again;
     None: a minute. ``check``: offline, (settings, tags by device and name, the calculated ones included) ->
     every tag that the settings name and that is not there, or does not fit; paths as in ``Problem``.
-    ``doctor``: for commissioning: makes what names the cause of a fault; as in a driver."""
+    ``doctor``: for commissioning: makes what names the cause of a fault; as in a driver.
+    ``identity``: (key, what the destination knows the sender by), for each key that says such a thing; two
+    uplinks with the same one throw each other out."""
 
     settings: type[UplinkSettings]
     open: Callable[[Any, Host], Uplink]
@@ -213,4 +215,5 @@ class UplinkPlugin:
     confirm_s: Callable[[Any], float] | None = None
     check: Callable[[Any, Mapping[str, Mapping[str, Tag]]], list[Problem]] | None = None
     doctor: Callable[[], Doctor] | None = None
+    identity: Callable[[Any], Sequence[tuple[str, str]]] | None = None
     api: int = API_VERSION

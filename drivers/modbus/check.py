@@ -3,7 +3,7 @@
 E-MB-001 address   E-MB-002 type does not fit the place   E-MB-003 type not known   E-MB-004 past the end
 E-MB-005 byte order   E-MB-006 value wider than a request   E-MB-007 forbidden place   E-MB-008 encoding
 E-MB-009 length of a string   W-MB-101 station 0   W-MB-102 read twice   W-MB-103 byte order without effect
-W-MB-104 a request that takes longer than the time-out
+W-MB-104 a request that takes longer than the time-out   W-MB-107 values that share registers
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from drivers.modbus.address import Address, AddressError, Range, notations, parse, parse_range
+from drivers.modbus.check_overlap import check_overlaps
 from drivers.modbus.cost import cost_of
 from drivers.modbus.kinds import (
     ENCODINGS,
@@ -52,7 +53,7 @@ def check(settings: ModbusSettings, tags: Sequence[Tag]) -> list[Problem]:
         if not found and not own:
             good.append(tag)
             problems += _check_twice(tag, address, seen)
-    return [*problems, *_check_timeout(settings, good)]
+    return [*problems, *check_overlaps(good), *_check_timeout(settings, good)]
 
 
 def _at(tag: Tag, column: str) -> tuple[str, str, str]:

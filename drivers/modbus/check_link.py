@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from drivers.modbus.check import check as check_device
 from drivers.modbus.endpoint import endpoint
+from drivers.modbus.port_names import lasting_name
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
 
@@ -39,6 +40,14 @@ def _check_link(settings: ModbusSettings) -> Iterator[Problem]:
     else:
         yield from _check_no_tls(settings)
     if where.device and _CHANGING.fullmatch(where.device):
+        lasting = lasting_name(where.device)
+        cure = Text(
+            "use the name below /dev/serial/by-id (or by-path, where adapters have no serial number)",
+            "请使用 /dev/serial/by-id 下的名称（适配器没有序列号时用 by-path）",
+        )
+        if lasting is not None:
+            link = f"{where.scheme}://{lasting}"
+            cure = Text(f"write the name that stays: link: {link}", f"请改写为固定名称：link: {link}")
         yield Problem(
             "W-MB-106",
             ("link",),
@@ -46,10 +55,7 @@ def _check_link(settings: ModbusSettings) -> Iterator[Problem]:
                 f"{where.device} may name another port after the next start",
                 f"{where.device} 在下次启动后可能指向另一个串口",
             ),
-            Text(
-                "use the name below /dev/serial/by-id (or by-path, where adapters have no serial number)",
-                "请使用 /dev/serial/by-id 下的名称（适配器没有序列号时用 by-path）",
-            ),
+            cure,
             warning=True,
         )
     if where.framing == "rtu" and settings.data_bits != 8:

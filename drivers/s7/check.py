@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from drivers.s7.address import AddressMistake, Place, locate, parse
+from drivers.s7.check_overlap import check_overlaps
 from drivers.s7.consistent import members, sets_of
 from drivers.s7.endpoint import endpoint
 from drivers.s7.kinds import KINDS
@@ -25,6 +26,7 @@ def check(settings: S7Settings, tags: Sequence[Tag]) -> list[Problem]:
     problems = [] if _link_is_sound(settings) else [_bad_link(settings)]
     for tag in tags:
         problems.extend(_tag_problems(settings, tag))
+    problems.extend(check_overlaps(tags, settings.encoding))
     problems.extend(_set_problems(settings, tags))
     problems.extend(_exclusive_problems(settings))
     return problems

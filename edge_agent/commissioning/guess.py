@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -198,7 +199,11 @@ def _uniform(reading: Reading, divisor: int, value: Shown) -> float:
 
 
 def _accidents(found: Sequence[Reading], value: Shown) -> float:
-    return sum(_uniform(r, divisor, value) for r in found if r.value is not None for divisor in DIVISORS)
+    kinds = {(r.size, isinstance(r.value, float)): r for r in found}
+    counts = Counter((r.size, isinstance(r.value, float)) for r in found if r.value is not None)
+    return sum(
+        count * _uniform(kinds[kind], divisor, value) for kind, count in counts.items() for divisor in DIVISORS
+    )
 
 
 def _surroundings(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_agent.commissioning.memory import Reading
 from edge_agent.commissioning.plausible import Mark, plausible
 
-_ELSEWHERE = 0.12  # what a neighbouring address loses against the one that was named
+_ELSEWHERE = 0.05  # what a neighbouring address loses against the one that was named
 _OTHER_TYPE = 0.25
 _ORDERS = {"": 0.0, "ABCD": 0.0, "CDAB": 0.01, "DCBA": 0.03, "BADC": 0.03}
 

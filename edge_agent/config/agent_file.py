@@ -44,6 +44,7 @@ def _uplinks(document: Document, plugins: Plugins, collector: Collector) -> tupl
         )
         return ()
     found: dict[str, tuple[UplinkConfig, int]] = {}
+    senders: dict[str, tuple[str, str]] = {}
     for number, item in enumerate(items):
         path: Path = ("uplinks", number)
         if not isinstance(item, dict):
@@ -61,6 +62,7 @@ def _uplinks(document: Document, plugins: Plugins, collector: Collector) -> tupl
             )
         else:
             found[uplink.name] = (uplink, at[0])
+            _check_sender(document, path, uplink, senders, collector)
     return tuple(uplink for uplink, _ in found.values())
 
 
@@ -87,6 +89,22 @@ def _uplink(
     _check_events(document, path, settings, streams, collector)
     selection = Selection(streams, tuple(common.select), float(common.every or 0.0))
     return UplinkConfig(common.name, common.type, plugin, settings, common.max_segments, selection)
+
+
+def _check_sender(
+    document: Document, path: Path, uplink: UplinkConfig, senders: dict[str, tuple[str, str]],
+    collector: Collector,
+) -> None:
+    """Two uplinks that one destination takes for the same sender. ``senders``: those before this one."""
+    for key, identity in uplink.plugin.identity(uplink.settings) if uplink.plugin.identity else ():
+        at: Path = (*path, key)
+        name, place = senders.setdefault(
+            identity, (uplink.name, f"{document.source.name}:{document.value(at)[0]}")
+        )
+        if name != uplink.name:
+            values = {"key": key, "name": name, "other": place}
+            collector.add(document.source, document.value(at), c.SAME_IDENTITY, at, **values)
+            return
 
 
 def _check_events(

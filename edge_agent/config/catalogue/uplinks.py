@@ -16,6 +16,13 @@ STREAM_NOT_TAKEN = Entry(
     "Delete it from 'streams', or choose another type of uplink.",
     "请从 'streams' 中删除，或改用其他类型的上行通道。",
 )
+SAME_IDENTITY = Entry(
+    "E-CFG-346",
+    "'{key}' makes this uplink the same sender as uplink '{name}' ({other}): they would throw each other out",
+    "'{key}' 使本上行通道与 '{name}'（{other}）成为同一个发送方：两者会互相踢下线",
+    "Give each of the two its own {key}, or remove one.",
+    "请给两者填写不同的 {key}，或删除其中一个。",
+)
 NO_EVENT_BODY = Entry(
     "E-CFG-345",
     "events are to be sent too, and there is no template for them",

@@ -44,5 +44,6 @@ PLUGIN = UplinkPlugin(
     streams=frozenset({Stream.SAMPLES, Stream.PERIODS}),
     confirm_s=lambda settings: 2.0 * settings.over_time * (settings.re_count + 1),
     check=_check,
+    identity=lambda settings: [("mn", f"hj212 {settings.address} {settings.mn}")],
     doctor=later("edge_agent.uplinks.hj212.doctor:Hj212Doctor"),
 )

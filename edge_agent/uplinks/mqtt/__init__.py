@@ -27,7 +27,12 @@ def _open(settings: MqttSettings, host: Host) -> MqttUplink:
     return MqttUplink(settings, host, SystemClock())
 
 
+def _identity(settings: MqttSettings) -> list[tuple[str, str]]:
+    own = settings.client_id
+    return [] if "{uplink}" in own else [("client_id", f"mqtt {endpoint(settings)} {own}")]
+
+
 PLUGIN = UplinkPlugin(
     settings=later("edge_agent.uplinks.mqtt.settings:MqttSettings"), open=_open, endpoint=endpoint,
-    doctor=later("edge_agent.uplinks.mqtt.doctor:MqttDoctor"),
+    doctor=later("edge_agent.uplinks.mqtt.doctor:MqttDoctor"), identity=_identity,
 )

@@ -26,6 +26,12 @@ def _open(settings: SparkplugSettings, host: Host) -> Uplink:
     return SparkplugUplink(settings, host, SystemClock())
 
 
+def _identity(settings: SparkplugSettings) -> list[tuple[str, str]]:
+    broker = endpoint(settings)
+    found = [("node", f"sparkplug {broker} {settings.group}/{settings.node}")]
+    return found if settings.client_id is None else [*found, ("client_id", f"mqtt {broker} {settings.client_id}")]
+
+
 PLUGIN = UplinkPlugin(
     settings=later("edge_agent.uplinks.sparkplug.settings:SparkplugSettings"),
     open=_open,
@@ -34,4 +40,5 @@ PLUGIN = UplinkPlugin(
     confirms_on_connection=True,
     waiting=4096,  # proof of life takes some 17 s: a window of a few messages would bound the rate,
     doctor=later("edge_agent.uplinks.mqtt.doctor:MqttDoctor"),
+    identity=_identity,
 )

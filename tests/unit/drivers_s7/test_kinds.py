@@ -36,6 +36,9 @@ VECTORS: list[tuple[str, str, str, Value]] = [
     ("real", "DBD0", "7fc00000", BAD),
     ("lreal", "DBL0", "3fb999999999999a", 0.1),
     ("lreal", "DBL0", "fff0000000000000", BAD),
+    ("bcd16", "DBW0", "0415", 415),
+    ("bcd16", "DBW0", "f237", -237),
+    ("bcd16", "DBW0", "0a00", BAD),
     ("s5time", "DBW0", "0000", 0),
     ("s5time", "DBW0", "0123", 1230),  # 123 x 10 ms
     ("s5time", "DBW0", "1123", 12300),  # 123 x 100 ms

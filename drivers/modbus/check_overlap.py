@@ -1,0 +1,58 @@
+"""W-MB-107: values that share registers though they are not the same value, such as a float32 at 40001 and an
+int16 at 40002. One of the two addresses, or types, is nearly always wrong; a bit or byte of a register beside
+the register itself is usual and not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from drivers.modbus.address import Address, notations, parse
+from drivers.modbus.kinds import kind_name, registers_of
+from edge_agent.model import Tag
+from edge_agent.settings import Problem, Text
+
+
+def check_overlaps(tags: Sequence[Tag]) -> Iterator[Problem]:
+    """Of tags that passed the other checks. Reported at the later of the two, once for each tag."""
+    last: dict[str, tuple[int, int]] = {}  # table -> end of what reaches farthest so far, and whose
+    for start, position, width, address in sorted(_places(tags), key=lambda place: place[:2]):
+        end, other = last.get(address.table.prefix, (0, 0))
+        if start < end and not _same(tags[position], tags[other]):
+            yield _problem(tags, max(position, other), min(position, other))
+        if start + width >= end:
+            last[address.table.prefix] = (start + width, position)
+
+
+def _places(tags: Sequence[Tag]) -> Iterator[tuple[int, int, int, Address]]:
+    for position, tag in enumerate(tags):
+        address = parse(tag.address)
+        if not address.table.is_bits and not address.is_part:
+            yield address.offset, position, registers_of(kind_name(tag), tag.length), address
+
+
+def _same(tag: Tag, other: Tag) -> bool:
+    """Read twice on purpose (another byte order, another scale) or by mistake, which is told elsewhere."""
+    return kind_name(tag) == kind_name(other) and parse(tag.address) == parse(other.address)
+
+
+def _problem(tags: Sequence[Tag], at: int, first: int) -> Problem:
+    tag, other = tags[at], tags[first]
+    here, there = _said(tag), _said(other)
+    return Problem(
+        "W-MB-107",
+        ("tags", tag.name, "address"),
+        Text(
+            f"'{tag.name}' ({here}) and '{other.name}' ({there}) share registers",
+            f"“{tag.name}”（{here}）与“{other.name}”（{there}）占用了相同的寄存器",
+        ),
+        Text(
+            "two 16-bit registers make one 32-bit value: correct the address or the type of one of them",
+            "一个 32 位数值占两个 16 位寄存器：请更正其中一个的地址或类型",
+        ),
+        warning=True,
+    )
+
+
+def _said(tag: Tag) -> str:
+    kind = f"string[{tag.length}]" if kind_name(tag) == "string" else kind_name(tag)
+    return f"{kind}, {notations(parse(tag.address))}"
