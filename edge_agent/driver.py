@@ -295,7 +295,8 @@ class DriverPlugin:
     what it carried before, so a driver puts the old into the new. It outlives reconnects and new limits, and
     ends with the agent or a reload.
     ``open_link``: no I/O.
-    ``address_hint``: for people: what an address looks like in this protocol.
+    ``address_hint``: for people: what an address looks like in this protocol. ``first_tag``: address and type
+    of something that nearly every device has, for a first configuration.
     ``types``: names beyond ``ValueType`` that the type column may hold -> the type of the decoded value; the
     name reaches the driver as ``Tag.wire``. A name whose value is STRING takes a length: ``wstring[20]``.
     ``elements``: addresses of the first n elements of an array whose first element is the given tag; None
@@ -322,6 +323,7 @@ class DriverPlugin:
     open_link: Callable[[Any], Link]
     link_options: frozenset[str] = frozenset()
     address_hint: str = ""
+    first_tag: tuple[str, str] | None = None
     types: Mapping[str, ValueType] = field(default_factory=dict)
     elements: Callable[[Any, Tag, int], Sequence[str]] | None = None
     reserve: Callable[[Any, Sequence[Plan]], Reserved] | None = None

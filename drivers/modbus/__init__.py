@@ -33,6 +33,7 @@ PLUGIN = DriverPlugin(
     open_link=later("drivers.modbus.link_open:open_link"),
     link_options=frozenset(LINK_OPTIONS),
     address_hint="40001 | 400001 | hr:0 | ir:0 | co:0 | di:0 | hr:0.3 | hr:0.h",
+    first_tag=("40001", "uint16"),
     types=TYPES,
     elements=elements,
     scan=later("drivers.modbus.scan:scan"),

@@ -106,22 +106,30 @@ class ModbusDoctor:
     def overheard(
         self, settings: ModbusSettings, tags: Sequence[Tag], told: Mapping[str, Any]
     ) -> Sequence[Finding]:
-        found = []
-        failures, reason = told["failures"], told["reason"]
-        damaged = sum(failures.get(label, 0) for label in _DAMAGED)
-        if told["state"] in ("silent", "proving") or (told["state"] != "up" and failures.get("timeout")):
-            code = "modbus_line_noise" if damaged else "modbus_station_silent"
-            found.append(
-                finding(code, station=settings.station, words=reason, others="-", line=_line(settings))
-            )
-        elif damaged and is_serial(settings.link):
-            found.append(finding("modbus_line_noise", words=f"{damaged}", line=_line(settings)))
+        found = _of_the_link(settings, told)
         values = {row["tag"]: row for row in told.get("values", ())}
         refused = [tag for tag in tags if values.get(tag.name, {}).get("quality") == "bad_address"]
         if refused:
             found.append(doctor_values.no_address(refused))
         suspicion = doctor_values.order_by_value(settings, tags, values)
         return found if suspicion is None else [*found, suspicion]
+
+
+def _of_the_link(settings: ModbusSettings, told: Mapping[str, Any]) -> list[Finding]:
+    """From the state of the link, its counters, and the words of ``serial_port`` where it has no port."""
+    failures, reason, up = told["failures"], told["reason"], told["state"] == "up"
+    damaged = sum(failures.get(label, 0) for label in _DAMAGED)
+    if not up and is_serial(settings.link):
+        port = doctor_line.by_reason(endpoint(settings.link).device, reason)
+        if port is not None:
+            return [port]
+    silent = not up and (told["state"] in ("silent", "proving") or failures.get("timeout"))
+    if damaged and (silent or is_serial(settings.link)):
+        line = doctor_line.spelled(settings)
+        return [finding("modbus_line_noise", words=reason or f"{damaged}", line=line)]
+    if silent:
+        return [finding("modbus_station_silent", station=settings.station, words=reason, others="-")]
+    return []
 
 
 async def _answering(reading: Reading) -> list[int]:
@@ -143,7 +151,3 @@ async def _answering(reading: Reading) -> list[int]:
             pass  # a refusal is an answer too
         found.append(station)
     return found
-
-
-def _line(settings: ModbusSettings) -> str:
-    return doctor_line.spelled(settings)

@@ -32,8 +32,7 @@ def port_findings(device: str, by_id: Path = BY_ID) -> list[Finding]:
     try:
         status = path.stat()
     except FileNotFoundError:
-        there = sorted(str(entry) for entry in by_id.iterdir()) if by_id.is_dir() else []
-        return [finding("serial_missing", port=device, there=", ".join(there) or "-")]
+        return [_missing(device, by_id)]
     except PermissionError:
         return [finding("serial_permission", port=device, group="dialout", user=_user())]
     if not os.access(device, os.R_OK | os.W_OK):
@@ -42,6 +41,22 @@ def port_findings(device: str, by_id: Path = BY_ID) -> list[Finding]:
         return []
     users = _users(device)
     return [finding("serial_taken", port=device, by=users)] if users else []
+
+
+def by_reason(device: str, reason: str) -> Finding | None:
+    """What a running agent says of its port, in the words of ``serial_port``."""
+    if "is held by" in reason:
+        return finding("serial_taken", port=device, by=reason.partition("is held by ")[2])
+    if "does not exist" in reason:
+        return _missing(device, BY_ID)
+    if "may not open it" in reason:
+        return finding("serial_permission", port=device, group="dialout", user="edgeagent")
+    return None
+
+
+def _missing(device: str, by_id: Path) -> Finding:
+    there = sorted(str(entry) for entry in by_id.iterdir()) if by_id.is_dir() else []
+    return finding("serial_missing", port=device, there=", ".join(there) or "-")
 
 
 def not_opened(device: str, error: LinkLost) -> Finding:

@@ -46,6 +46,7 @@ PLUGIN = DriverPlugin(
     ),
     address_hint="nsu=http://vendor.example/press;s=Zone1.Temperature, nsu=...;i=1001, ns=2;s=..., i=2258; "
     "element=0;nsu=...;s=Temperatures for one element of an array",
+    first_tag=("i=2258", "string"),
     types=TYPES,
     elements=elements,
     scan=scan,

@@ -37,6 +37,7 @@ PLUGIN = DriverPlugin(
     open_link=later("drivers.s7.link:S7Link"),
     link_options=frozenset({"connection", "pdu", "cpu_state"}),
     address_hint="DB1.DBX0.3 | DB1.DBB1 | DB1.DBW2 | DB1.DBD4 | DB1.DBL8 | M10.3 | MW10 | IB0 | Q0.0 | T5",
+    first_tag=("MB0", "uint8"),
     types=TYPES,
     elements=elements,
     scan=later("drivers.s7.scan:scan"),

@@ -18,6 +18,7 @@ PLUGIN = DriverPlugin(
     open_link=SimLink,  # a class is a function that makes a link; it must not do I/O
     link_options=frozenset({"speed"}),  # what devices on one link must agree on
     address_hint="sine:60s | ramp:100 | constant:5 | counter",
+    first_tag=("sine:60s", "float32"),
     unwritable=unwritable,
     summary={"en": "simulated values, no hardware", "zh": "模拟数值，无需硬件"},
 )

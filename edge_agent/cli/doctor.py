@@ -149,12 +149,12 @@ async def _device(device: Device, told: Mapping[str, Any] | None) -> Verdict:
         return Verdict(device.name, "device", endpoint, "none", [no_doctor(device.driver)])
     plugin = device.plugin.doctor()
     row = _row_of(told, "devices", device.name)
-    if row is not None and told is not None and plugin.exclusive(settings) and _held(row):
+    if row is not None and told is not None and plugin.exclusive(settings):
         found = list(
             plugin.overheard(settings, device.tags, {**row, "values": told["values"].get(device.name, ())})
         )
         if row["state"] != "up" and not found:
-            found.append(agent_says(row["state"], row["reason"]))
+            found.append(await _unreached(plugin.place(settings)) or agent_says(row["state"], row["reason"]))
         return Verdict(device.name, "device", endpoint, "agent", [*found, not_asked()])
     found = await _examined(lambda: plugin.diagnose(settings, device.tags), plugin.place(settings))
     if not found and row is not None and not row["state"] == "up":
@@ -193,9 +193,11 @@ async def _examined(diagnose: Callable[[], Any], place: tuple[str, int] | None) 
     return [lost(words) if cause is None else cause]
 
 
-def _held(row: Mapping[str, Any]) -> bool:
-    """Whether the agent has this link open now."""
-    return row["state"] not in ("down", "connecting")
+async def _unreached(place: tuple[str, int] | None) -> Finding | None:
+    """A TCP connection alone takes no connection of the protocol above."""
+    from edge_agent.cli.doctor_network import why_unreachable
+
+    return None if place is None else await why_unreachable(*place)
 
 
 def _row_of(told: Mapping[str, Any] | None, kind: str, name: str) -> Mapping[str, Any] | None:

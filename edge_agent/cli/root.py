@@ -9,6 +9,7 @@ import click
 from edge_agent.cli.say import Family
 
 VERBS = {  # verb -> module of edge_agent.cli in which it is a command object of the same name
+    "init": "init",
     "check": "configuration",
     "run": "running",
     "demo": "running",

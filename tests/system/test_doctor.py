@@ -387,6 +387,7 @@ def test_a_running_agent_is_asked_and_left_alone(plant: Line, bus: Bus, place: S
     eventually("all are up", lambda: [d["state"] for d in place.status()["devices"]].count("up") == 3)
     connects = [place.row(name)["connects"] for name in ("furnace-1", "meter-1")]
     verdicts = doctor(place, "press-1", "furnace-1", "meter-1", code=OK)
+    assert [place.row(name)["connects"] for name in ("furnace-1", "meter-1")] == connects
     assert {name: v["seen"] for name, v in verdicts.items()} == {
         "press-1": "direct", "furnace-1": "agent", "meter-1": "agent"
     }  # fmt: skip
@@ -399,10 +400,9 @@ def test_a_running_agent_is_asked_and_left_alone(plant: Line, bus: Bus, place: S
     finally:
         plant.fault("ok", "s7")
     bus.fault("silent")
-    eventually("the agent hears nothing", lambda: place.row("meter-1")["state"] == "silent")
+    eventually("the agent hears nothing", lambda: place.row("meter-1")["state"] != "up")
     verdict = doctor(place, "meter-1", code=UNREACHABLE)["meter-1"]
     assert (verdict["seen"], verdict["codes"]) == ("agent", ["modbus_station_silent"])
-    assert place.row("meter-1")["connects"] == connects[1]
     place.stop()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from struct import pack, unpack
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from drivers.modbus.doctor_values import absurd, order_by_value, sensible
 from drivers.modbus.settings import ModbusSettings
 from edge_agent.model import Scaling, Tag, ValueType
-from tests.plant.seeds import seed_of
 
 TAG = Tag("pressure", "hr:2", ValueType.FLOAT32)
 
@@ -35,9 +33,7 @@ def test_what_nobody_measures(value: float) -> None:
 @pytest.mark.parametrize("device", ["ABCD", "CDAB", "BADC", "DCBA"])
 @pytest.mark.parametrize("configured", ["ABCD", "CDAB", "BADC", "DCBA"])
 def test_the_order_is_named_from_a_value_somebody_else_read(device: str, configured: str) -> None:
-    settings = ModbusSettings(
-        driver="modbus", device="x", link="tcp://h", byte_order=configured, tags="x.csv"
-    )
+    settings = ModbusSettings(link="tcp://h", byte_order=configured)
     row = {"pressure": {"value": misread(123.456, device, configured)}}
     finding = order_by_value(settings, [TAG], row)
     if device == configured:
@@ -49,5 +45,5 @@ def test_the_order_is_named_from_a_value_somebody_else_read(device: str, configu
 
 def test_a_scaled_value_says_nothing_of_its_bytes() -> None:
     tag = Tag("pressure", "hr:2", ValueType.FLOAT32, scaling=Scaling(2.0, 1.0))
-    settings = ModbusSettings(driver="modbus", device="x", link="tcp://h", tags="x.csv")
+    settings = ModbusSettings(link="tcp://h")
     assert order_by_value(settings, [tag], {"pressure": {"value": -1e20}}) is None
