@@ -11,16 +11,22 @@ from drivers.modbus.kinds import kind_name, registers_of
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
 
+_MOST = 20  # at one place; where more share it, one warning each is enough
+
 
 def check_overlaps(tags: Sequence[Tag]) -> Iterator[Problem]:
     """Of tags that passed the other checks. Reported at the later of the two, once for each tag."""
-    last: dict[str, tuple[int, int]] = {}  # table -> end of what reaches farthest so far, and whose
+    found: dict[int, int] = {}  # later -> the first that it overlaps
+    open_: dict[str, list[tuple[int, int]]] = {}  # table -> (end, whose) of what reaches to here
     for start, position, width, address in sorted(_places(tags), key=lambda place: place[:2]):
-        end, other = last.get(address.table.prefix, (0, 0))
-        if start < end and not _same(tags[position], tags[other]):
-            yield _problem(tags, max(position, other), min(position, other))
-        if start + width >= end:
-            last[address.table.prefix] = (start + width, position)
+        here = [place for place in open_.get(address.table.prefix, ()) if place[0] > start][-_MOST:]
+        for _, other in here:
+            if not _same(tags[position], tags[other]):
+                later, earlier = max(position, other), min(position, other)
+                found[later] = min(earlier, found.get(later, earlier))
+        open_[address.table.prefix] = [*here, (start + width, position)]
+    for later in sorted(found):
+        yield _problem(tags, later, found[later])
 
 
 def _places(tags: Sequence[Tag]) -> Iterator[tuple[int, int, int, Address]]:

@@ -8,24 +8,23 @@ from drivers.s7.address import AddressMistake, Place, locate
 from edge_agent.model import Tag
 from edge_agent.settings import Problem, Text
 
+_MOST = 20  # at one place; where more share it, one warning each is enough
+
 
 def check_overlaps(tags: Sequence[Tag], encoding: str) -> Iterator[Problem]:
     """Reported at the later of the two tags, once for each."""
-    last: dict[tuple[str, int], tuple[int, int]] = {}  # memory -> end of what reaches farthest, and whose
-    bits: dict[tuple[str, int, int, int], int] = {}
-    for place, position in sorted(_places(tags, encoding), key=lambda found: (found[0].start, found[1])):
-        if place.bit is not None:
-            first = bits.setdefault((place.area, place.db, place.start, place.bit), position)
-            if first != position:
-                yield _twice(tags[max(first, position)], tags[min(first, position)])
-            continue
-        end, other = last.get((place.area, place.db), (0, 0))
-        if place.start < end:
-            later, earlier = tags[max(position, other)], tags[min(position, other)]
-            same = locate(later, encoding) == locate(earlier, encoding)
-            yield _twice(later, earlier) if same else _shared(later, earlier)
-        if place.end >= end:
-            last[place.area, place.db] = (place.end, position)
+    found: dict[int, tuple[int, Place, Place]] = {}  # later -> the first that it overlaps, and both places
+    open_: dict[tuple[object, ...], list[tuple[Place, int]]] = {}  # memory -> what reaches to here
+    for place, position in sorted(_places(tags, encoding), key=lambda one: (one[0].start, one[1])):
+        memory = (place.area, place.db, place.bit)  # bits meet equal bits only
+        here = [one for one in open_.get(memory, ()) if one[0].end > place.start][-_MOST:]
+        for that, other in here:
+            later, earlier = max(position, other), min(position, other)
+            if later not in found or earlier < found[later][0]:
+                found[later] = (earlier, place, that)
+        open_[memory] = [*here, (place, position)]
+    for later, (earlier, place, that) in sorted(found.items(), key=lambda one: one[0]):
+        yield (_twice if place == that else _shared)(tags[later], tags[earlier])
 
 
 def _places(tags: Sequence[Tag], encoding: str) -> Iterator[tuple[Place, int]]:

@@ -1,4 +1,4 @@
-"""What a support bundle holds: each part collected by itself, so that one that fails takes no other with it."""
+"""What a support bundle holds: each part collected by itself, so that one that fails takes no other along."""
 
 from __future__ import annotations
 
@@ -284,9 +284,12 @@ def _unit(wanted: Wanted, redaction: Redaction) -> Iterator[Part]:
     what = ("the systemd unit as found", "systemd 服务单元")
     texts = []
     for place in map(Path, _UNIT_PLACES):
-        for path in [place / _UNIT, *sorted((place / f"{_UNIT}.d").glob("*.conf"))]:
-            if path.is_file():
-                texts.append(f"# {path}\n{path.read_text(encoding='utf-8', errors='replace')}")
+        files = [place / _UNIT, *sorted((place / f"{_UNIT}.d").glob("*.conf"))]
+        texts += [
+            f"# {path}\n{path.read_text(encoding='utf-8', errors='replace')}"
+            for path in files
+            if path.is_file()
+        ]
     text = redaction.text("\n".join(texts))
     yield Part("unit.txt", *what, text.encode(), "" if texts else "there is none on this machine")
 

@@ -164,7 +164,9 @@ def _begun(place: Path, device: str, minutes: float) -> Iterator[Watching]:
     try:
         yield watching
     except KeyboardInterrupt:
-        watching.ended = watching.ended or "stopped"
+        pass
+    finally:
+        watching.end()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import click
 
 from edge_agent.cli.init_files import Answers, files_of
 from edge_agent.cli.language import choose
-from edge_agent.cli.output import print_json, value_text
+from edge_agent.cli.output import print_json, quality_word, value_text
 from edge_agent.cli.say import json_option, language, option, say, verb
 from edge_agent.errors import ConfigurationError, LinesideError
 
@@ -31,7 +31,9 @@ _UNKNOWN_TAG = ("1", "float32")
 @click.argument("directory", type=click.Path(path_type=Path), default=SYSTEM, envvar="EDGE_AGENT_CONFIG")
 @option("--line", "line", en="Name of the production line.", zh="产线名称。")
 @option("--device", "device", en="Name of the first device.", zh="第一台设备的名称。")
-@option("--driver", "driver", en="Protocol: modbus, s7, opcua, sim ...", zh="协议：modbus、s7、opcua、sim 等。")
+@option(
+    "--driver", "driver", en="Protocol: modbus, s7, opcua, sim ...", zh="协议：modbus、s7、opcua、sim 等。"
+)
 @option("--link", "link", en="Address of the device.", zh="设备地址。")
 @option("--station", "station", type=int, en="Station number, where there is one.", zh="站号（如有）。")
 @option(
@@ -195,13 +197,15 @@ def _probe(configuration: Configuration, wanted: bool | None, *, asking: bool) -
     if not wanted:
         return None
     from edge_agent.cli.read import Unreached, ask
+    from edge_agent.model import Quality
 
     try:
         batch = ask(device)[0]
     except Unreached as error:
         return {"ok": False, "said": str(error)}
-    name, value, quality = batch.schema.names[0], batch.values[0], batch.quality[0]
-    return {"ok": True, "said": f"{name} = {value_text(value) or '-'} ({quality.name.lower()})"}
+    name, value, quality = batch.schema.names[0], batch.values[0], Quality(batch.quality[0])
+    word = quality_word(quality.name.lower())
+    return {"ok": True, "said": f"{name} = {value_text(value) or '-'} ({word})"}
 
 
 def _tell(directory: Path, names: list[str], read: dict[str, Any] | None, as_json: bool) -> None:
@@ -215,8 +219,7 @@ def _tell(directory: Path, names: list[str], read: dict[str, Any] | None, as_jso
     where = "" if directory == SYSTEM else f" --config {directory}"
     click.echo(
         say(
-            f"Next: put your tags into {names[2]}, then\n"
-            f"  edge-agent check{where}\n  edge-agent run{where}",
+            f"Next: put your tags into {names[2]}, then\n  edge-agent check{where}\n  edge-agent run{where}",
             f"下一步：在 {names[2]} 中填写实际的点，然后执行\n"
             f"  edge-agent check{where}\n  edge-agent run{where}",
         )

@@ -31,25 +31,43 @@ def files_of(answers: Answers, state_dir: str | None) -> dict[str, str]:
 
 
 def _agent(answers: Answers, state_dir: str | None) -> str:
-    where = f"{'state_dir: ' + _text(state_dir):<30}" if state_dir else f"{'# state_dir: /var/lib/edge-agent':<30}"
+    where = (
+        f"{'state_dir: ' + _text(state_dir):<30}"
+        if state_dir
+        else f"{'# state_dir: /var/lib/edge-agent':<30}"
+    )
     return f"""\
 # yaml-language-server: $schema=/usr/share/edge-agent/schema/edge-agent.schema.json
 #
-# {say("The agent itself. A key after '#' shows its default: remove the '#' to change it.",
-       "代理自身。以 '#' 开头的键是默认值：去掉 '#' 即可修改。")}
-# {say("After every change: edge-agent check, then systemctl reload edge-agent",
-       "每次修改后：先 edge-agent check，再 systemctl reload edge-agent")}
+# {
+        say(
+            "The agent itself. A key after '#' shows its default: remove the '#' to change it.",
+            "代理自身。以 '#' 开头的键是默认值：去掉 '#' 即可修改。",
+        )
+    }
+# {
+        say(
+            "After every change: edge-agent check, then systemctl reload edge-agent",
+            "每次修改后：先 edge-agent check，再 systemctl reload edge-agent",
+        )
+    }
 
 line: {_text(answers.line)}
 language: {answers.language:<19} # {say("of logs and page: zh or en", "日志与页面语言：zh 或 en")}
 {where}# {say("where data is kept; relative to this file", "数据目录，相对本文件")}
 
 # web:
-#   host: 127.0.0.1            # {say("0.0.0.0 opens the page to the network", "0.0.0.0 表示网络上的机器也能打开网页")}
+#   host: 127.0.0.1            # {
+        say("0.0.0.0 opens the page to the network", "0.0.0.0 表示网络上的机器也能打开网页")
+    }
 #   port: 9713
 
-# {say("Where the data goes. Without this part it is kept here only. The token stands in the file",
-       "数据发往何处；没有这一段时只保存在本机。令牌写入文件")}
+# {
+        say(
+            "Where the data goes. Without this part it is kept here only. The token stands in the file",
+            "数据发往何处；没有这一段时只保存在本机。令牌写入文件",
+        )
+    }
 # {say("secrets/park_token (chmod 640), not here.", "secrets/park_token（权限 640），不要写在这里。")}
 # uplinks:
 #   - name: park
@@ -62,7 +80,9 @@ language: {answers.language:<19} # {say("of logs and page: zh or en", "日志与
 def _device(answers: Answers) -> str:
     station = ""
     if answers.station is not None:
-        station = f"station: {answers.station:<20} # {say('number of the device on that link', '该链路上的站号')}\n"
+        station = (
+            f"station: {answers.station:<20} # {say('number of the device on that link', '该链路上的站号')}\n"
+        )
     return f"""\
 # yaml-language-server: $schema=/usr/share/edge-agent/schema/device.schema.json
 #
@@ -72,8 +92,12 @@ device: {answers.device}
 driver: {answers.driver}
 link: {_text(answers.link)}
 {station}
-# {say("How often its tags are read. Several groups: poll: {fast: 200ms, slow: 5s}, and column group of the table",
-       "读取周期。多个组写成 poll: {fast: 200ms, slow: 5s}，并在点表的 group 列注明")}
+# {
+        say(
+            "How often its tags are read. Several groups: poll: {fast: 200ms, slow: 5s}, and column group of the table",
+            "读取周期。多个组写成 poll: {fast: 200ms, slow: 5s}，并在点表的 group 列注明",
+        )
+    }
 poll: 1s
 
 # {say("When a value counts as normal; limits are in the unit of the tag.", "工艺窗口：限值的单位与点相同。")}

@@ -33,6 +33,10 @@ class Pairs:
 
     def take(self, frame: Frame) -> Iterator[dict[str, Any]]:
         """The exchanges that this frame ends: a station is asked one thing at a time."""
+        if frame.way == "!" and not frame.data:  # a time-out, or the connection is gone
+            while self._open:
+                yield self._pair(self._open.pop(next(iter(self._open))), None)
+            return
         bare, identity = frame.meaning.bare, frame.meaning.identity
         if not bare and not (frame.data and identity):
             return

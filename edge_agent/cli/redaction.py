@@ -103,11 +103,8 @@ class Redaction:
                 depth = indent
                 yield line
                 continue
-            if (
-                found
-                and not line.lstrip().startswith(("{", "["))
-                and not _JSON_FLAGS.fullmatch(found["value"])
-            ):
+            flow = line.lstrip().startswith(("{", "["))
+            if found and not flow and not _JSON_FLAGS.fullmatch(found["value"]):
                 self.masked += 1
                 end = "," if found["value"].endswith(",") else ""
                 line = f"{found['lead']}{found['key']}{MASK}{end}"

@@ -15,7 +15,7 @@ from edge_agent.cli.table import Table
 
 @verb(
     "support",
-    en="Write a bundle for support: status, configuration, logs, plans and versions, with every secret masked. "
+    en="Write a bundle for support: status, configuration, logs, plans, versions; every secret is masked. "
     "Works without a running agent. It is sent nowhere: look into it, then send it yourself.",
     zh="生成支持包：状态、配置、日志、请求计划与版本，所有密钥均已遮盖。代理未运行时也可使用。"
     "不会发送到任何地方：请先查看内容，再自行发送。",
@@ -61,8 +61,8 @@ def support(
         say(
             f"\n{path} ({size:,} bytes), {masked} place(s) masked. Nothing was sent. It shows device names, "
             f"addresses, tag names and recent values: look into it (tar -xzf {path.name}), then send it.",
-            f"\n{path}（{size:,} 字节），遮盖 {masked} 处。未发送到任何地方。其中含设备名、地址、变量名和近期数值："
-            f"请先查看（tar -xzf {path.name}），再自行发送。",
+            f"\n{path}（{size:,} 字节），遮盖 {masked} 处。未发送到任何地方。"
+            f"其中含设备名、地址、变量名和近期数值：请先查看（tar -xzf {path.name}），再自行发送。",
         )
     )
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.cli import console_client
-from edge_agent.cli.console_client import NoConsole, Refused
+from edge_agent.errors import LinesideError
 
 if TYPE_CHECKING:
     from edge_agent.driver import Meaning
@@ -45,8 +45,8 @@ class Frame:
 
 @dataclass(slots=True)
 class Watching:
-    """One recording from its start; iterated, it gives frames until it is over and ends it in any case.
-    ``about``: what the agent said of the device. ``ended`` and ``dropped``: afterwards."""
+    """One recording of the running agent. ``about``: what it said of the device. ``ended`` and ``dropped``:
+    how it came out."""
 
     place: Path
     device: str
@@ -60,25 +60,28 @@ class Watching:
         args = {"device": self.device, "minutes": self.minutes}
         self.about = dict(console_client.ask(self.place, "debug.start", args))
 
-    def frames(self, idle: Callable[[], None] = lambda: None) -> Iterator[Frame]:
-        """``idle`` is called whenever there was nothing to fetch."""
+    def frames(self) -> Iterator[Frame]:
+        """Until it is over."""
         meaning_of, last = _interpreter(self.about), 0
-        try:
-            while True:
-                answer = console_client.ask(self.place, "debug.take", {"device": self.device, "after": last})
-                self.dropped, self.ended = answer["dropped"], answer["ended"]
-                for row in answer["frames"]:
-                    last = row["n"]
-                    yield self._frame(row, meaning_of)
-                if self.ended and last >= answer["entries"]:
-                    return
-                if not answer["frames"]:
-                    idle()
-                    time.sleep(FETCH_S)
-        finally:
-            if not self.ended:
-                with contextlib.suppress(NoConsole, Refused):
-                    console_client.ask(self.place, "debug.stop", {"device": self.device})
+        while True:
+            args = {"device": self.device, "after": last}
+            answer = console_client.ask(self.place, "debug.take", args)
+            self.dropped, self.ended = answer["dropped"], answer["ended"]
+            for row in answer["frames"]:
+                last = row["n"]
+                yield self._frame(row, meaning_of)
+            if self.ended and last >= answer["entries"]:
+                return
+            if not answer["frames"]:
+                time.sleep(FETCH_S)
+
+    def end(self) -> None:
+        """Where it has not ended by itself; never raises."""
+        if self.ended:
+            return
+        self.ended = "stopped"
+        with contextlib.suppress(LinesideError):
+            console_client.ask(self.place, "debug.stop", {"device": self.device})
 
     def _frame(self, row: Mapping[str, Any], meaning_of: Callable[[str, bytes], Meaning]) -> Frame:
         data, remark = binascii.unhexlify(row["hex"]), row.get("remark", "")

@@ -202,7 +202,9 @@ def _accidents(found: Sequence[Reading], value: Shown) -> float:
     kinds = {(r.size, isinstance(r.value, float)): r for r in found}
     counts = Counter((r.size, isinstance(r.value, float)) for r in found if r.value is not None)
     return sum(
-        count * _uniform(kinds[kind], divisor, value) for kind, count in counts.items() for divisor in DIVISORS
+        count * _uniform(kinds[kind], divisor, value)
+        for kind, count in counts.items()
+        for divisor in DIVISORS
     )
 
 

@@ -92,7 +92,10 @@ def _uplink(
 
 
 def _check_sender(
-    document: Document, path: Path, uplink: UplinkConfig, senders: dict[str, tuple[str, str]],
+    document: Document,
+    path: Path,
+    uplink: UplinkConfig,
+    senders: dict[str, tuple[str, str]],
     collector: Collector,
 ) -> None:
     """Two uplinks that one destination takes for the same sender. ``senders``: those before this one."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from edge_agent.config.lint_line import Accident, LineWalk, State
 from edge_agent.config.located import split_lines
 
-_DULL = re.compile(r" *(?:- )?\w[\w-]*:(?: +[\w./+-]+(?::[\w./]+)*)?")
+_DULL = re.compile(r"(?!.*[\uff01-\uff5e]) *(?:- )?\w[\w-]*:(?: +[\w./+-]+(?::[\w./]+)*)?")
 
 
 @dataclass(slots=True)

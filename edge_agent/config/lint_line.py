@@ -17,6 +17,7 @@ _INVISIBLE = re.compile(
     "[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
 )
 _KEY = re.compile(r"([^\W\d][\w\-.]*|\"[^\"]*\"|'[^']*')( *)([:：])")
+_WIDE_ASCII = re.compile(r"[\uff01-\uff5e]")
 _MINUS = re.compile(r"[－—–−](?=[\d.])")
 _RESERVED = re.compile(r"[@`%&*]")
 _BLOCK_SCALAR = re.compile(r"[|>][+\-0-9]*\s*(#.*)?$")
@@ -125,8 +126,14 @@ class LineWalk:
         if odd:
             self._report(odd.start(), c.ODD_SPACE, what=_space_name(odd[0]))
         meant = "".join("  " if char in "\t\u3000" else " " for char in blank)
+        if self.state.open_value and len(meant) > self.state.indent and self._is_key_line():
+            meant = " " * self.state.indent  # nothing can stand inside the value above: a neighbour of it
         self._edit(0, self.at, meant)
         return len(meant)
+
+    def _is_key_line(self) -> bool:
+        key = _KEY.match(self.line, self.at)
+        return key is not None and self.line[key.end() : key.end() + 1] in ("", " ")
 
     def _comment(self) -> bool:
         if self.line.startswith("＃", self.at):
@@ -165,6 +172,7 @@ class LineWalk:
         state.indent, state.open_value = indent, item
         key = _KEY.match(self.line, self.at)
         if key and self._colon(key, item):
+            self._wide_key(key)
             self.at = key.end()
             self._spaces()
             state.open_value = self.at < len(self.line) and self.line[self.at] not in "#\"'[{|>"
@@ -190,6 +198,14 @@ class LineWalk:
         self._report(at, c.COLON_SPACE, key=key[1])
         self._edit(key.end(), key.end(), " ")
         return True
+
+    def _wide_key(self, key: re.Match[str]) -> None:
+        """A key typed with full-width letters; told once, at the first of them."""
+        wide = _WIDE_ASCII.search(key[1])
+        if wide and key[1][0] not in "\"'":
+            at = key.start(1) + wide.start()
+            self._report(at, c.FULL_WIDTH, found=wide[0], wanted=unicodedata.normalize("NFKC", wide[0]))
+            self._edit(key.start(1), key.end(1), unicodedata.normalize("NFKC", key[1]))
 
     def _spaces(self) -> None:
         """Between colon and value."""
@@ -342,7 +358,8 @@ class LineWalk:
         key = _KEY.match(self.line, self.at)
         if key is None or self.line.startswith("//", key.end()):
             return False
-        self._colon(key, item=False)
+        if self._colon(key, item=False):
+            self._wide_key(key)
         self.at = key.end()
         self._spaces()
         return True

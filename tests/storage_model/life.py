@@ -78,11 +78,11 @@ class Life:
             assert info["state"] == "ok", info["reason"]
             if info["databases_set_aside"]:
                 assert self.models[stream].damaged, f"{stream} was set aside for nothing"
-            self.register(stream)
+            self.register(stream, info["head"])
 
-    def register(self, stream: str) -> None:
-        """Views for exactly the uplinks there are."""
-        model, head = self.models[stream], self.stores[stream].info()["head"]
+    def register(self, stream: str, head: int) -> None:
+        """Views for exactly the uplinks there are; a new one gets what comes after ``head``."""
+        model = self.models[stream]
         for name in [name for name in model.views if name not in self.wants]:
             del model.views[name]
         for name, tags in self.wants.items():
@@ -184,12 +184,13 @@ class Life:
         await self.flush()
         model = self.models["samples"]
         before = model.waiting(name) if name in model.views else []
+        heads = {stream: store.info()["head"] for stream, store in self.stores.items()}
         await self.buffer.register(self.selections)
         await self.events.register(self.wants)
         for stream in self.stores:
             await self.learn(stream)
             self.models[stream].saved()
-            self.register(stream)
+            self.register(stream, heads[stream])
         if name in self.wants:
             await self.reselected(name, before)
         await self.believe(crashed=False)

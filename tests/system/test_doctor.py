@@ -19,6 +19,12 @@ from tests.plant.site import Site, command, free_port
 
 OK, FINDINGS, USAGE, UNREACHABLE, PERMISSION, UNUSABLE = 0, 1, 2, 4, 5, 78
 NODE = "nsu=urn:lineside:simulated-line;s=Line"
+HOLDS_A_PORT = """
+import serial, sys, time
+port = serial.Serial(sys.argv[1], exclusive=True)
+print("ready", flush=True)
+time.sleep(60)
+"""
 FLOATS = [("pressure", "hr:2", "float32"), ("fan", "hr:10", "uint16"), ("planted", "hr:40", "float32")]
 
 
@@ -73,7 +79,9 @@ def test_healthy_devices_have_no_finding(plant: Line, place: Site) -> None:
     names = ("press-1", "press-2", "furnace-1", "meters-1")
     for _ in range(3):
         verdicts = doctor(place, *names, code=OK)
-        assert {name: verdict["findings"] for name, verdict in verdicts.items()} == dict.fromkeys(names, [])
+        assert {name: verdict["findings"] for name, verdict in verdicts.items()} == {
+            name: [] for name in names
+        }
 
 
 def test_the_devices_are_asked_little(plant: Line, place: Site) -> None:
@@ -343,8 +351,7 @@ def test_a_port_that_is_not_there(place: Site) -> None:
 def test_a_port_that_is_taken(bus: Bus, place: Site) -> None:
     """By whom is said with name and process id."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import serial,sys,time; p = serial.Serial(sys.argv[1], exclusive=True); "
-         "print('ready', flush=True); time.sleep(60)", bus.port],
+        [sys.executable, "-c", HOLDS_A_PORT, bus.port],
         stdout=subprocess.PIPE, cwd=ROOT,
     )  # fmt: skip
     try:
@@ -394,7 +401,8 @@ def test_a_running_agent_is_asked_and_left_alone(plant: Line, bus: Bus, place: S
     assert [f["code"] for f in verdicts["meter-1"]["findings"]] == ["agent_holds"]
     plant.fault("put_get_off", "s7")
     try:
-        eventually("the agent has met it", lambda: place.tags("furnace-1")["setpoint"]["quality"] == "bad_config")
+        setpoint = lambda: place.tags("furnace-1")["setpoint"]["quality"]  # noqa: E731
+        eventually("the agent has met it", lambda: setpoint() == "bad_config")
         verdict = doctor(place, "furnace-1", code=FINDINGS)["furnace-1"]
         assert (verdict["seen"], verdict["codes"]) == ("agent", ["s7_put_get"])
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 from edge_agent.errors import Unreachable
 from edge_agent.settings import Finding, Text
 from edge_agent.uplinks.hj212.address import parse
-from edge_agent.uplinks.http.doctor import CONNECT_S
+from edge_agent.uplinks.http.doctor import CONNECT_S, ended
 from edge_agent.uplinks.http.doctor_words import CODES, finding
 
 
@@ -31,5 +31,5 @@ class Hj212Doctor:
                 _, writer = await asyncio.open_connection(host, port)
         except (TimeoutError, OSError, UnicodeError) as error:
             raise Unreachable(f"no connection to {host}:{port}: {error}") from error
-        writer.close()
+        await ended(writer)
         return [finding("up_only_tcp")]

@@ -7,6 +7,7 @@ servers do that know only POST there, an empty POST. Neither holds any data.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from edge_agent.uplinks.http.exchange import Exchange, Reply
 
 CONNECT_S = 5.0
 EXCHANGE_S = 8.0
+FAREWELL_S = 1.0
 SOON_DAYS = 21
 _PORTS = {"http": 80, "https": 443}
 _TIME, _NAME = frozenset({9, 10}), frozenset({62, 64})
@@ -44,7 +46,7 @@ class HttpDoctor:
         found, streams = await opened(*self.place(settings), settings, secure=address.secure(settings))
         if streams is None:
             return found
-        streams[1].close()
+        await ended(streams[1])
         try:
             headers, url = self.asks(settings)
         except Denied as error:
@@ -84,6 +86,14 @@ async def opened(
     return _expiry(streams[1]) if secure else [], streams
 
 
+async def ended(writer: asyncio.StreamWriter) -> None:
+    """Closes; waits a moment for it."""
+    writer.close()
+    with contextlib.suppress(OSError):  # TimeoutError is one
+        async with asyncio.timeout(FAREWELL_S):
+            await writer.wait_closed()
+
+
 def _distrusted(error: ssl.SSLError, host: str) -> Finding:
     words, now = tls.explain(error, host), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     if not isinstance(error, ssl.SSLCertVerificationError):
@@ -104,8 +114,9 @@ def _expiry(writer: asyncio.StreamWriter) -> list[Finding]:
 
 
 async def _asked(settings: Any, url: str, headers: dict[str, str]) -> list[Finding]:
+    plain = settings.model_copy(update={"compress": False})  # nothing, compressed, would be something
     exchange = Exchange(
-        settings, SystemClock(), endpoint=address.endpoint(settings), host=address.host_name(settings),
+        plain, SystemClock(), endpoint=address.endpoint(settings), host=address.host_name(settings),
         secure=address.secure(settings),
     )  # fmt: skip
     try:

@@ -33,6 +33,9 @@ def _identity(settings: MqttSettings) -> list[tuple[str, str]]:
 
 
 PLUGIN = UplinkPlugin(
-    settings=later("edge_agent.uplinks.mqtt.settings:MqttSettings"), open=_open, endpoint=endpoint,
-    doctor=later("edge_agent.uplinks.mqtt.doctor:MqttDoctor"), identity=_identity,
+    settings=later("edge_agent.uplinks.mqtt.settings:MqttSettings"),
+    open=_open,
+    endpoint=endpoint,
+    doctor=later("edge_agent.uplinks.mqtt.doctor:MqttDoctor"),
+    identity=_identity,
 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_agent.settings import Finding, Text
-from edge_agent.uplinks.http.doctor import opened
+from edge_agent.uplinks.http.doctor import ended, opened
 from edge_agent.uplinks.http.doctor_words import CODES, finding
 from edge_agent.uplinks.mqtt import address
 
@@ -51,7 +51,7 @@ class MqttDoctor:
         except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
             return [*found, finding("up_silent", words=type(error).__name__)]
         finally:
-            writer.close()
+            await ended(writer)
         return [*found, *judged(head)]
 
 

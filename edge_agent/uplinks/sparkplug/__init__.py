@@ -29,7 +29,11 @@ def _open(settings: SparkplugSettings, host: Host) -> Uplink:
 def _identity(settings: SparkplugSettings) -> list[tuple[str, str]]:
     broker = endpoint(settings)
     found = [("node", f"sparkplug {broker} {settings.group}/{settings.node}")]
-    return found if settings.client_id is None else [*found, ("client_id", f"mqtt {broker} {settings.client_id}")]
+    return (
+        found
+        if settings.client_id is None
+        else [*found, ("client_id", f"mqtt {broker} {settings.client_id}")]
+    )
 
 
 PLUGIN = UplinkPlugin(

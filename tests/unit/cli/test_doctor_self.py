@@ -34,6 +34,11 @@ def machine(folder: Path, *, kind: str = "ext4", source: str = "/dev/sda1", **fi
     return Machine(folder / "proc", folder / "sys", None, NOW_S)
 
 
+def store(state: str, unsent: float) -> dict[str, Any]:
+    facts = {"state": state, "reason": "", "unsent_ratio": unsent, "thinning": False}
+    return {"storage": {"stores": {"samples": facts}}}
+
+
 def told(**changes: Any) -> dict[str, Any]:
     """A running agent's status, all well."""
     return {
@@ -41,7 +46,7 @@ def told(**changes: Any) -> dict[str, Any]:
         "buffer": {"last_flush_ns": int((NOW_S - 5) * 1e9)},
         "totals": {"samples_read": 10},
         "devices": [{"state": "up"}],
-        "storage": {"stores": {"samples": {"state": "ok", "reason": "", "unsent_ratio": 0.1, "thinning": False}}},
+        **store("ok", 0.1),
         "config": {"source": "current", "reload_ok": True},
     } | changes  # fmt: skip
 
@@ -81,8 +86,8 @@ def test_one_thing_is_wrong(tmp_path: Path, code: str, files: dict[str, str]) ->
         ("", {"buffer": {"last_flush_ns": int((NOW_S - 200) * 1e9)}, "devices": [{"state": "down"}]}),
         ("self_last_good", {"config": {"source": "last_good", "reload_ok": True}}),
         ("self_last_good", {"config": {"source": "current", "reload_ok": False}}),
-        ("self_store", {"storage": {"stores": {"a": {"state": "full", "reason": "x", "unsent_ratio": 0, "thinning": 0}}}}),
-        ("self_quota", {"storage": {"stores": {"a": {"state": "ok", "reason": "", "unsent_ratio": 0.9, "thinning": 0}}}}),
+        ("self_store", store("full", 0.0)),
+        ("self_quota", store("ok", 0.9)),
     ],
 )  # fmt: skip
 def test_what_the_agent_knows(tmp_path: Path, code: str, change: dict[str, Any]) -> None:

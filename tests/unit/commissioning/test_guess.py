@@ -1,4 +1,4 @@
-"""A value that somebody planted among random registers, found again; and what is told about what is not sure."""
+"""A value that somebody planted among random registers, found again."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def float_ranks(seed: int, cases: int, count: int) -> list[int]:
 
 
 def test_a_float_of_which_four_digits_are_shown_is_first() -> None:
-    ranks = float_ranks(SEED, 150, 4)
+    ranks = float_ranks(SEED, 100, 4)
     share = ranks.count(0) / len(ranks)
     print(f"seed {SEED}: float32, 4 digits: first in {share:.1%} of {len(ranks)}")
     assert share > 0.95
@@ -78,29 +78,27 @@ def test_a_float_of_which_four_digits_are_shown_is_first() -> None:
 
 def test_of_three_digits_it_is_among_the_first_two() -> None:
     """The low word makes no difference there: reversed words from the neighbouring address read the same."""
-    ranks = float_ranks(SEED + 1, 60, 3)
-    print(
-        f"seed {SEED + 1}: float32, 3 digits: first in {ranks.count(0) / len(ranks):.0%}, top {max(ranks) + 1}"
-    )
+    ranks = float_ranks(SEED + 1, 40, 3)
+    print(f"seed {SEED + 1}: float32, 3 digits: first in {ranks.count(0) / len(ranks):.0%}")
     assert sum(position < 2 for position in ranks) / len(ranks) > 0.95
 
 
 def test_a_scaled_integer_is_in_the_first_three() -> None:
     rng, ranks = random.Random(SEED + 2), []
-    for _ in range(150):
+    for _ in range(100):
         memory, at, decimals = noise(rng), rng.randrange(200), rng.choice([0, 1, 2])
         memory[at] = raw = rng.randrange(20, 10_000)
         text = f"{raw / 10**decimals:.{decimals}f}"
         one = guess(found_in(memory), [shown(text)])[0]
         ranks.append(rank(one.candidates, at, ["int16"], "ABCD", 10**decimals))
-    first, three = ranks.count(0) / 150, sum(position < 3 for position in ranks) / 150
+    first, three = ranks.count(0) / 100, sum(position < 3 for position in ranks) / 100
     print(f"seed {SEED + 2}: int16 with scale: first {first:.1%}, in the first three {three:.1%}")
     assert three > 0.95
 
 
 def test_a_second_look_leaves_what_follows() -> None:
     rng = random.Random(SEED + 3)
-    for _ in range(20):
+    for _ in range(8):
         memory, at = noise(rng), rng.randrange(200)
         memory[at], other = 237, (at + 7) % 200
         memory[other] = 237  # a set-point that shows the same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 from collections.abc import Sequence
@@ -271,3 +272,21 @@ def test_kepware_scaling(ends: str, expected: dict[str, str]) -> None:
     assert {column: cells[column] for column in columns if cells[column]} == expected
     lost = ends.startswith(("Square", "Linear,5,5"))
     assert [problem.code for problem in imported.problems] == (["W-CFG-172"] if lost else [])
+
+
+def test_damaged_exports_are_told_and_never_break_the_reader() -> None:
+    """``left`` mutations of the samples; the seed stands in the message of a failure."""
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    whole = [(export_of(case).name, export_of(case).read_bytes()) for case in NAMES]
+    pieces = [b'"', b",", b"{", b"}", b"[1]", b"null", b"\n", b"9" * 30, b"{a+1}", b"\\", b"\xff"]
+    for left in range(400):
+        name, data = chance.choice(whole)
+        broken = bytearray(data)
+        for _ in range(chance.randint(1, 6)):
+            at = chance.randrange(len(broken))
+            broken[at : at + chance.choice([0, 1, 20])] = chance.choice(pieces)
+        try:
+            read_export(name, bytes(broken), driver=chance.choice(["", "modbus", "s7", "opcua"]))
+        except Exception as error:  # noqa: BLE001 - any of them is the finding
+            pytest.fail(f"seed {seed}, mutation {left} of {name}: {error!r}")
