@@ -16,6 +16,7 @@ from edge_agent import log as logs
 from edge_agent.agent.agent import Agent
 from edge_agent.clock import SystemClock
 from edge_agent.config.apart import Loaded, load_apart
+from edge_agent.config.difference import describe_changes
 from edge_agent.errors import ConfigurationError, LinesideError
 from edge_agent.systemd import Notifier
 
@@ -126,9 +127,13 @@ class _Process:
                 )
                 agent.board.config_reload_ok = False
             else:
+                changes = describe_changes(agent.configuration, loaded.configuration).signs()
                 await agent.apply(loaded.configuration)
                 self._show(agent.board, loaded)
-                log.info("reloaded", extra=logs.fields(version=loaded.configuration.version))
+                said = logs.fields(
+                    version=loaded.configuration.version, changed="; ".join(changes) or "nothing"
+                )
+                log.info("reloaded", extra=said)
             self._notifier.ready()
 
     def _show(self, board: Board, loaded: Loaded) -> None:

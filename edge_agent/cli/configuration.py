@@ -12,7 +12,7 @@ import click
 
 from edge_agent.cli.output import print_json
 from edge_agent.cli.say import config_option, json_option, language, option, say, verb
-from edge_agent.errors import ConfigurationError
+from edge_agent.errors import ConfigurationError, LinesideError
 
 if TYPE_CHECKING:
     from edge_agent.config.located import Located
@@ -28,20 +28,43 @@ OK, WARNINGS, BAD = 0, 3, 78
 )
 @config_option
 @option("--strict", is_flag=True, en="Warnings fail too (exit code 3).", zh="有警告也算失败（退出码 3）。")
+@option(
+    "--changes",
+    is_flag=True,
+    en="Show what a reload would change: compare with what the agent runs.",
+    zh="显示重新加载会改变什么：与代理正在运行的配置比较。",
+)
 @option("--quiet", is_flag=True, en="Print nothing when all is well.", zh="没有问题时不输出。")
 @json_option
-def check(config_dir: Path, strict: bool, quiet: bool, as_json: bool) -> int:
+def check(config_dir: Path, strict: bool, changes: bool, quiet: bool, as_json: bool) -> int:
     configuration, problems = _load(config_dir)
     code = BAD if configuration is None else WARNINGS if strict and problems else OK
+    changed = _changes(configuration) if changes and configuration is not None else None
     if as_json:
-        _print(config_dir, configuration, problems)
+        _print(config_dir, configuration, problems, changed)
     elif problems:
         from edge_agent.cli.problems import show
 
         show(problems)
     elif configuration is not None and not quiet:
         click.echo(_summary(config_dir, configuration))
+    if changed is not None and not as_json:
+        nothing = say("a reload changes nothing", "重新加载不会改变任何内容")
+        told = [say("a reload would change:", "重新加载将改变："), *(f"  {line}" for line in changed)]
+        click.echo("\n".join(told) if changed else nothing)
     return code
+
+
+def _changes(configuration: Configuration) -> tuple[str, ...]:
+    """Against the snapshot, which is what the agent last started with or reloaded. LinesideError where there
+    is none: the agent has never run with this state directory, or was of another one."""
+    from edge_agent.config import describe_changes, load_last_good
+
+    try:
+        return describe_changes(load_last_good(configuration.state_dir), configuration).signs()
+    except ConfigurationError as error:
+        reason = error.problems[0]
+        raise LinesideError(f"{reason.message.say(language())}. {reason.cure.say(language())}") from None
 
 
 def _load(config_dir: Path) -> tuple[Configuration | None, Sequence[Located]]:
@@ -56,13 +79,20 @@ def _load(config_dir: Path) -> tuple[Configuration | None, Sequence[Located]]:
         return None, places_of(error)
 
 
-def _print(config_dir: Path, configuration: Configuration | None, problems: Sequence[Located]) -> None:
+def _print(
+    config_dir: Path,
+    configuration: Configuration | None,
+    problems: Sequence[Located],
+    changed: Sequence[str] | None,
+) -> None:
+    compared = {} if changed is None else {"changes": list(changed)}
     print_json(
         {
             "directory": str(config_dir),
             "ok": configuration is not None,
             "version": configuration.version if configuration else None,
             "problems": [problem.as_dict(language()) for problem in problems],
+            **compared,
         }
     )
 

@@ -130,7 +130,7 @@ class Redaction:
 
 
 def known_secrets(config_dir: Path, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Every secret this process can find: in its files, in the environment, and openly in the configuration."""
+    """Every secret that can be found: in its files, in the environment, openly in the configuration."""
     found = [value for name, value in environ.items() if name.startswith("EDGE_AGENT_SECRET_")]
     folders = [config_dir / "secrets"]
     if environ.get("CREDENTIALS_DIRECTORY"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,12 @@ PERIOD_S = 1.0
 @click.argument("devices", nargs=-1, metavar="[DEVICE]...")
 @option("--once", is_flag=True, en="Show once and end.", zh="只显示一次。")
 @option("--plain", "as_plain", is_flag=True, en="No colour, no cursor movement.", zh="纯文本输出。")
+@option(
+    "--raw",
+    is_flag=True,
+    en="Show the bytes that each value stands for, by its type and byte order.",
+    zh="按类型和字节序显示每个值对应的字节。",
+)
 @config_option
 @url_option
 @json_option
@@ -37,6 +43,7 @@ def watch(
     devices: tuple[str, ...],
     once: bool,
     as_plain: bool,
+    raw: bool,
     config_dir: Path,
     url: str | None,
     as_json: bool,
@@ -45,6 +52,10 @@ def watch(
     first = agent_api.ask(place, "/api/v1/tags")
     _refuse_unknown(devices, first)
     answers = iter([first]) if once else _every_second(place, first)
+    if raw:
+        from edge_agent.cli.watch_raw import bytes_of
+
+        answers = _with_bytes(answers, bytes_of(config_dir))
     if as_json:
         for answer in answers:
             _print_lines(answer, devices)
@@ -65,6 +76,15 @@ def _every_second(place: str, first: Any) -> Iterator[Any]:
             yield agent_api.ask(place, "/api/v1/tags")
         except agent_api.NoAgent:
             yield None
+
+
+def _with_bytes(answers: Iterator[Any], bytes_of: Callable[[str, str, Any], str]) -> Iterator[Any]:
+    for answer in answers:
+        for device in () if answer is None else answer["devices"]:
+            for group in device["groups"]:
+                for value in group["values"]:
+                    value["bytes"] = bytes_of(device["name"], value["tag"], value["value"])
+        yield answer
 
 
 def _refuse_unknown(devices: Sequence[str], answer: Mapping[str, Any]) -> None:
@@ -135,4 +155,9 @@ def _table(answer: Any, devices: Sequence[str]) -> Table:
         ]
         for value in _values(answer, devices)
     ]  # fmt: skip
+    if any("bytes" in value for value in _values(answer, devices)):
+        headings = headings.replace(say(",unit", ",单位"), say(",bytes,unit", ",字节,单位"))
+        for row, value in zip(rows, _values(answer, devices), strict=True):
+            row.insert(3, value.get("bytes", ""))
+        return without_empty_last(Table("", tuple(headings.split(",")), rows, frozenset({2, 6})))
     return without_empty_last(Table("", tuple(headings.split(",")), rows, frozenset({2, 5})))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from edge_agent.config.model import Configuration
@@ -34,6 +34,13 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.devices or self.uplinks or self.windows or self.agent)
 
+    def signs(self) -> tuple[str, ...]:
+        """One line per kind, the same in every language: ``devices +fan-1 ~press-1``; + came, - went, ~ means
+        something else."""
+        kinds = (("devices", self.devices), ("windows", self.windows), ("uplinks", self.uplinks))
+        found = [f"{kind} {' '.join(_signs(names))}" for kind, names in kinds if names]
+        return (*found, *(f"{key} ~" for key in self.agent))
+
 
 def describe_changes(old: Configuration, new: Configuration) -> Difference:
     """Compares two configurations by meaning; a changed secret counts."""
@@ -47,6 +54,11 @@ def describe_changes(old: Configuration, new: Configuration) -> Difference:
         windows=_names({w.name: w for w in old.windows}, {w.name: w for w in new.windows}),
         agent=tuple(key for key in keys if getattr(old, key) != getattr(new, key)),
     )
+
+
+def _signs(names: Names) -> Iterator[str]:
+    for sign, group in (("+", names.added), ("-", names.removed), ("~", names.changed)):
+        yield from (f"{sign}{name}" for name in group)
 
 
 def _names(old: Mapping[str, object], new: Mapping[str, object]) -> Names:

@@ -58,11 +58,13 @@ class State:
     quote: str = ""
     block_indent: int | None = None  # inside a block scalar: the indentation of its key
     indent: int = 0  # of the last key line
+    shifted: int | None = None  # where the keys stand under a dash that got its space from us
     open_value: bool = False  # the last key had a plain value, which deeper lines may continue
 
     @property
     def neutral(self) -> bool:
-        return not self.flow and not self.quote and self.block_indent is None
+        nothing_open = not self.flow and not self.quote and self.block_indent is None
+        return nothing_open and self.shifted is None
 
 
 class LineWalk:
@@ -98,6 +100,7 @@ class LineWalk:
             self.state.block_indent = None
         if self._comment():
             return
+        indent += self._under_dash(indent)
         continued = self.state.open_value and indent > self.state.indent
         if continued:
             self._trailing()
@@ -135,6 +138,16 @@ class LineWalk:
         key = _KEY.match(self.line, self.at)
         return key is not None and self.line[key.end() : key.end() + 1] in ("", " ")
 
+    def _under_dash(self, indent: int) -> int:
+        """1 where the line was aligned with a key that the space behind its dash has moved."""
+        shifted = self.state.shifted
+        if shifted is not None and indent < shifted:
+            self.state.shifted = None
+        if shifted != indent or self.line[self.at] in "-－—–":
+            return 0
+        self._edit(self.at, self.at, " ")
+        return 1
+
     def _comment(self) -> bool:
         if self.line.startswith("＃", self.at):
             self._full_width(self.at, "#")
@@ -162,6 +175,7 @@ class LineWalk:
                 self._report(self.at, c.DASH_SPACE)
                 self._edit(self.at + 1, self.at + 1, " ")
                 self.at += 1
+                self.state.shifted = self.at
             else:
                 return found
             found = True

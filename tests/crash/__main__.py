@@ -107,7 +107,7 @@ def summary(stories: Mapping[str, Tally], lied: Mapping[int, Tally], seed: int) 
                 "states": tally.states,
                 "not_starting": tally.findings["not_starting"],
                 "silent": tally.findings["lost"],
-                "others": sum(tally.findings.values()) - tally.findings["not_starting"] - tally.findings["lost"],
+                "others": sum(tally.findings[k] for k in tally.findings if k not in ("not_starting", "lost")),
                 "with_loss": tally.with_loss,
                 "most_lost": tally.most_lost,
                 "set_aside": tally.set_aside,

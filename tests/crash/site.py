@@ -133,7 +133,8 @@ def record_agent(folder: Path, seed: str) -> Recording:
 def _running(site: Site, log: Path) -> Iterator[int]:
     """Yields the tracer's process id; ends the agent at the end, if it has not ended."""
     arguments = [
-        *strace(log), sys.executable, "-m", "edge_agent", "run", "--config", str(site.config), "--log-format", "json",
+        *strace(log), sys.executable, "-m", "edge_agent", "run", "--config", str(site.config),
+        "--log-format", "json",
     ]  # fmt: skip
     with site.log.open("ab") as out, subprocess.Popen(arguments, cwd=ROOT, stdout=out, stderr=out) as tracer:
         try:

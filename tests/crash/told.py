@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ def digest_of(batches: Iterable[Batch]) -> str:
         (b.schema.digest, b.time_ns, b.mono_ns, b.values, b.quality, b.offsets_ns, int(b.clock))
         for b in batches
     ]
-    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(marshal.dumps(parts, 2), digest_size=8).hexdigest()
 
 
 def wire_digest(schema: str, times_us: Sequence[int], values: Sequence[Sequence[object]]) -> str:

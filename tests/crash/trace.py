@@ -172,7 +172,7 @@ class _Reader:
 
 
 def _split(text: str) -> list[str]:
-    """Arguments; all text in them is hexadecimal, so a comma separates wherever it stands outside brackets."""
+    """Arguments; text in them is hexadecimal, so a comma separates wherever it stands outside brackets."""
     out, depth, start = [], 0, 0
     for match in re.finditer(r"[,\[\]{}]", text):
         if match[0] in "[{":
@@ -201,7 +201,7 @@ def _plain(text: str) -> str:
 
 
 def _path(handle: str) -> str:
-    """Of ``5</var/lib/buffer.db>``; "" for a file that has no name any more, whose content nobody will see."""
+    """Of ``5</var/lib/buffer.db>``; "" for a file that has no name any more: nobody will see it."""
     match = _HANDLE.match(handle)
     return "" if match is None or handle.endswith("(deleted)") else _plain(match[2])
 

@@ -40,6 +40,7 @@ class Life:
         self.models = {stream: Model() for stream in FILES}
         self.agent = ""
         self.stores: dict[str, Store] = {}
+        self.commits: dict[str, int] = {}  # as of the last look
 
     @property
     def buffer(self) -> Buffer:
@@ -69,7 +70,7 @@ class Life:
         events = await EventStore.open(
             self.directory, self.clock, self.wants, buffer.epoch, quota_rows=40, tuning=TUNING
         )
-        self.stores = {"samples": buffer, "event": events}
+        self.stores, self.commits = {"samples": buffer, "event": events}, {}
         self.agent = self.agent or buffer.agent
         assert buffer.agent == self.agent
         self.models["samples"].opened(buffer.epoch)
@@ -115,30 +116,26 @@ class Life:
             self.number += 1
 
     async def flush(self) -> None:
-        commits = {stream: self.commits(stream) for stream in self.stores}
         await self.buffer.flush()
         await self.events.retry()
-        for stream, store in self.stores.items():
+        for stream in self.stores:
             await self.learn(stream)
-            if self.commits(stream) > commits[stream] and store.info()["state"] == "ok":
-                self.models[stream].saved()
-
-    def commits(self, stream: str) -> int:
-        info = self.stores[stream].info()
-        return int(info.get("flushes", info.get("commits", 0)))
 
     async def commit(self, count: int) -> None:
-        commits = self.commits("event")
         events = [event_of(self.number + i, self.clock) for i in range(count)]
         self.number += count
         await self.events.commit(events, {"window": {"n": self.number}})
         await self.learn("event")
-        if self.commits("event") > commits and self.events.info()["state"] == "ok":
-            self.models["event"].saved()
 
     async def learn(self, stream: str) -> None:
         """The newest commit, as the live lane of an uplink that selects everything shows it."""
-        model = self.models[stream]
+        model, info = self.models[stream], self.stores[stream].info()
+        commits = info["flushes" if stream == "samples" else "commits"]
+        if commits == self.commits.get(stream):
+            return
+        self.commits[stream] = commits
+        if info["state"] == "ok":
+            model.saved()
         taken = await self.stores[stream].take("park", Lane.LIVE, max_items=10**6, max_samples=10**9)
         model.kept(unit for unit in map(unit_of, taken) if unit.number not in model.units)
 
@@ -231,7 +228,9 @@ class Life:
             for stream, store in self.stores.items():
                 items = await store.take("park", Lane.LIVE, max_items=10**6, max_samples=10**9)
                 units = [unit_of(item) for item in items if item.key.seq > heads[stream]]
-                self.models[stream].possible = {u.number: u for u in units if u.number not in self.models[stream].units}
+                self.models[stream].possible = {
+                    u.number: u for u in units if u.number not in self.models[stream].units
+                }
         await self.go_on_from(state)
         for stream, store in self.stores.items():
             unknown = store.info()["losses"]["unknown_extent"]
@@ -312,16 +311,22 @@ class Life:
                 assert not strange or model.damaged, f"{stream}: {name} is given {strange}"
                 gone = [unit for unit in waiting if unit.number not in found]
                 for unit in gone:
-                    assert covered(losses, name, unit.number), f"{stream} {unit.number} is not there for {name}"
+                    assert covered(losses, name, unit.number), (
+                        f"{stream} {unit.number} is not there for {name}"
+                    )
                 if not model.damaged:
                     lost = row["lost_segments"] - view.written_off
                     deleted = len(view.aside) - row["quarantined_segments"]  # set aside, and then too old
-                    assert lost == len(gone) + deleted, f"{stream}, {name}: {len(gone)} + {deleted}, not {lost}"
+                    assert lost == len(gone) + deleted, (
+                        f"{stream}, {name}: {len(gone)} + {deleted}, not {lost}"
+                    )
 
     def losses(self, stream: str) -> list[tuple[str, str | None, int | None, int | None, int | None]]:
         path = self.directory / FILES[stream]
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute("SELECT reason, uplink, from_seq, to_seq, n_samples FROM loss").fetchall()
+            return connection.execute(
+                "SELECT reason, uplink, from_seq, to_seq, n_samples FROM loss"
+            ).fetchall()
 
     def laws(self) -> None:
         """After every step."""
@@ -375,8 +380,8 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def in_between(before: Mapping[str, bytes], after: Mapping[str, bytes], random: Random) -> dict[str, bytes]:
-    """Files in the middle of a commit: of its log any sectors; of a checkpoint after it any pages, but then the
-    whole log."""
+    """Files in the middle of a commit: of its log any sectors; of a checkpoint after it any pages, but then
+    the whole log."""
     out = dict(before)
     for name in (n for n in after if n.endswith(".db")):
         whole = random.random() < 0.3

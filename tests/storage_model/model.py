@@ -27,14 +27,14 @@ class View:
     settled: set[Number] = field(default_factory=set)
     aside: set[Number] = field(default_factory=set)
     fresh: set[Number] = field(default_factory=set)
-    written_off: int = 0  # units by a person's word: what was set aside and dropped, what is not selected now
+    written_off: int = 0  # by a person's word: set aside and dropped, not selected any more
 
 
 @dataclass(slots=True)
 class Model:
     """``units``: committed, in order. ``bodies``: of every key ever given out, through all crashes.
-    ``possible``: of a commit that was cut off: they may be there. ``damaged``: the file was; from then on what
-    is missing must stand in the ledger, and that is all that can be said of it."""
+    ``possible``: of a commit that was cut off: they may be there. ``damaged``: the file was; from then on
+    what is missing must stand in the ledger, and that is all that can be said of it."""
 
     units: dict[Number, Unit] = field(default_factory=dict)
     bodies: dict[Number, str] = field(default_factory=dict)

@@ -237,6 +237,7 @@ def add_password(site: Site) -> None:
         file.write("password: !secret oven\n")
 
 
+@pytest.mark.timeout(180)  # seven processes, each of which loads the OPC UA library
 def test_untrusted_certificate_and_how_to_trust_it(secured: Line, place: Site) -> None:
     """Following the cures one after the other ends with a device that is well."""
     user = with_password(place, "wrong")

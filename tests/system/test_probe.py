@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.plant.mocks import CALM, Line, Park
+from tests.plant.processes import eventually
 from tests.plant.site import Site, command
 
 PLANTED = 123.456  # at hr:40 ABCD, hr:42 CDAB, hr:44 BADC, hr:46 DCBA
@@ -170,6 +171,15 @@ def test_what_is_not_there(plant: tuple[Site, Line]) -> None:
     assert "nothing there" in run(site, "guess", "wrong-1", "--value", "1", "--near", "hr:9000", code=2)
     assert "not a number" in run(site, "guess", "wrong-1", "--value", "abc", code=2)
     assert "--value" in run(site, "guess", "wrong-1", code=2)
+
+
+def test_watch_shows_the_bytes_of_the_agents_values(plant: tuple[Site, Line]) -> None:
+    site, _ = plant
+    site.start()
+    eventually("three are up", lambda: [d["state"] for d in site.status()["devices"]].count("up") == 3)
+    text = run(site, "watch", "wrong-1", "furnace-1", "--once", "--raw")
+    assert "e9 79 42 f6" in text and "44 54 80 00" in text
+    assert "e9 79" not in run(site, "watch", "wrong-1", "--once")
 
 
 def test_nothing_was_written(plant: tuple[Site, Line]) -> None:

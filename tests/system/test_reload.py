@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.plant.mocks import CALM, Line, Park
 from tests.plant.processes import eventually
-from tests.plant.site import Site, assert_conserved
+from tests.plant.site import Site, assert_conserved, command
 
 OK = "edgeagent_config_last_reload_successful"
 
@@ -129,3 +130,54 @@ def test_devices_and_uplinks_come_go_and_move(
         assert park.missing("press-1", "polls", second) == 0, "data fell between the two addresses"
     finally:
         second.close()
+
+
+def systemctl_reload(site: Site) -> int:
+    """What the unit does: each line in turn, the first that fails ends it. The exit code of the last one run."""
+    unit = (Path(__file__).parents[2] / "systemd" / "edge-agent.service").read_text(encoding="utf-8")
+    lines = [line.split("=", 1)[1].split() for line in unit.splitlines() if line.startswith("ExecReload=")]
+    assert [words[0].rpartition("/")[2] for words in lines] == ["edge-agent", "kill"], "the check comes first"
+    options = [word.replace("/etc/edge-agent", str(site.config)) for word in lines[0][1:]]
+    code = command(*options).returncode
+    if code == 0:
+        site.reload()
+    return code
+
+
+def test_systemctl_reload_fails_visibly_and_data_flows_on(site: Site, line: Line, park: Park) -> None:
+    site.start()
+    eventually("data flows", lambda: park.report()["segments"] > 0)
+    before = site.status()["config"]
+    path = site.config / "devices.d" / "press-1.yaml"
+    good = path.read_text(encoding="utf-8")
+    path.write_text(good.replace("driver: modbus", "driver：modbus"), encoding="utf-8")
+    assert systemctl_reload(site) == 78
+    assert site.status()["config"] == before, "the agent heard of it"
+    segments = park.report()["segments"]
+    eventually("data flows on", lambda: park.report()["segments"] > segments + 1)
+    path.write_text(good.replace("poll: 200ms", "poll: 250ms"), encoding="utf-8")
+    assert systemctl_reload(site) == 0
+    eventually("the new one runs", lambda: site.status()["config"]["version"] != before["version"])
+    site.stop()
+
+
+def test_what_a_reload_changes_is_shown_before_and_after(site: Site, line: Line, other: Line) -> None:
+    answer = command("check", "--changes", "--config", site.config)
+    assert answer.returncode == 1 and "last good" in answer.stderr, "it has never run"
+    site.start()
+    answer = command("check", "--changes", "--config", site.config)
+    assert answer.returncode == 0 and "a reload changes nothing" in answer.stdout
+    fan_station(site, other)
+    device = site.config / "devices.d" / "press-1.yaml"
+    text = device.read_text(encoding="utf-8")
+    device.write_text(text.replace("poll: 200ms", "poll: 250ms"), encoding="utf-8")
+    answer = command("check", "--changes", "--config", site.config)
+    assert "  devices +fan-1 ~press-1\n" in answer.stdout
+    as_json = command("check", "--changes", "--json", "--config", site.config)
+    assert json.loads(as_json.stdout)["changes"][0] == "devices +fan-1 ~press-1"
+    site.reload()
+    eventually("it is told", lambda: site.said("reloaded"))
+    (told,) = (record for record in site.records() if record["msg"] == "reloaded")
+    assert told["changed"].startswith("devices +fan-1 ~press-1")
+    assert "a reload changes nothing" in command("check", "--changes", "--config", site.config).stdout
+    site.stop()

@@ -53,8 +53,9 @@ def test_every_mistake_speaks_both_languages(case: str, tmp_path: Path) -> None:
 
 
 def test_there_are_enough_of_each_kind() -> None:
-    typing = [name for name in NAMES if re.search(r"full-width|curly|odd-spaces|gbk|tab", name)]
+    typing = [name for name in NAMES if re.search(r"full-width|curly|odd-spaces|gbk|[0-9]-tab|typing|no-space|special-characters", name)]
     tables = [name for name in NAMES if "-csv-" in name]
-    assert len(NAMES) >= 24
-    assert len(typing) >= 6
-    assert len(tables) >= 6
+    broken = [name for name in NAMES if (CASES / name / "expected.txt").read_text(encoding="utf-8")]
+    assert len(broken) >= 80
+    assert len(typing) >= 20
+    assert len(tables) >= 15

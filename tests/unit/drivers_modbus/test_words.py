@@ -9,7 +9,7 @@ import pytest
 from drivers.modbus import PLUGIN
 from drivers.modbus.framing import AsciiFraming, RtuFraming
 from drivers.s7 import PLUGIN as S7
-from tests.plant.seeds import seed
+from tests.plant.seeds import fresh_seed
 
 LINKS = ("tcp://h:502", "rtu:///dev/ttyS0", "ascii+tcp://h:1")
 READ = bytes.fromhex("0300320004")
@@ -56,7 +56,7 @@ def test_an_answer_belongs_to_its_own_request() -> None:
 
 @pytest.mark.parametrize("link", LINKS)
 def test_no_bytes_upset_it(link: str) -> None:
-    number = seed()
+    number = fresh_seed()
     chance = random.Random(number)
     for interpret in (PLUGIN.interpret, S7.interpret):
         assert interpret is not None
