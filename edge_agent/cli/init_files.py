@@ -94,7 +94,7 @@ link: {_text(answers.link)}
 {station}
 # {
         say(
-            "How often its tags are read. Several groups: poll: {fast: 200ms, slow: 5s}, and column group of the table",
+            "How often its tags are read. Several groups: poll: {fast: 200ms, slow: 5s}, with column group",
             "读取周期。多个组写成 poll: {fast: 200ms, slow: 5s}，并在点表的 group 列注明",
         )
     }

@@ -133,7 +133,7 @@ def test_devices_and_uplinks_come_go_and_move(
 
 
 def systemctl_reload(site: Site) -> int:
-    """What the unit does: each line in turn, the first that fails ends it. The exit code of the last one run."""
+    """What the unit does: each line in turn, the first that fails ends it. The exit code of the last."""
     unit = (Path(__file__).parents[2] / "systemd" / "edge-agent.service").read_text(encoding="utf-8")
     lines = [line.split("=", 1)[1].split() for line in unit.splitlines() if line.startswith("ExecReload=")]
     assert [words[0].rpartition("/")[2] for words in lines] == ["edge-agent", "kill"], "the check comes first"
