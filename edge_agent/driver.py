@@ -203,8 +203,8 @@ class Doctor(Protocol):
 @dataclass(frozen=True, slots=True)
 class Form:
     """One way to take bytes for a number. ``type`` and ``order`` as a tag table has them ("" where the
-    protocol has one order only). ``decode``: exactly ``size`` bytes, as they come over the wire; None where they are
-    no number of that type."""
+    protocol has one order only). ``decode``: exactly ``size`` bytes, as they come over the wire; None where
+    they are no number of that type."""
 
     type: str
     order: str
@@ -262,9 +262,9 @@ class Prober(Protocol):
 
 
 Trace = Callable[[str, bytes, str], None]
-"""Takes what passes on a wire: ``>`` a frame that was sent, ``<`` one that came, ``!`` something that happened,
-with the bytes concerned or none; and a remark in English, "" where the bytes say it all. Frames are whole and
-not encrypted. Never raises and never waits."""
+"""Takes what passes on a wire: ``>`` a frame that was sent, ``<`` one that came, ``!`` something that
+happened, with the bytes concerned or none; and a remark in English, "" where the bytes say it all. Frames are
+whole and not encrypted. Never raises and never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +312,9 @@ class DriverPlugin:
     ``unwritable``: offline, (settings, tag) -> why the tag cannot be written alone and what would help, or
     None. Asked of tags that are to be written; what ``check`` finds wrong is not said again. Never raises.
     None as a whole: nothing is known before a value is written.
-    ``interpret``: a device's ``link`` -> what tells frames of its wire, in the order in which a ``Tracer`` gave
-    them. Pure but for what it remembers of requests to understand their answers; never raises for any bytes.
+    ``interpret``: a device's ``link`` -> what tells frames of its wire, in the order in which a ``Tracer``
+    gave them. Pure but for what it remembers of requests to understand their answers; never raises for any
+    bytes.
     """
 
     settings: type[DeviceSettings]
@@ -385,9 +386,9 @@ class Subscriber(Protocol):
 @runtime_checkable
 class Tracer(Protocol):
     trace: Trace | None
-    """Where the link tells what passes on its wire; None, as it is made: nowhere, at the cost of a comparison.
-    Set and cleared from outside at any moment. What could be a secret (a password, a token of a session) is
-    left out of the bytes, and a remark says so."""
+    """Where the link tells what passes on its wire; None, as it is made: nowhere, at the cost of a
+    comparison. Set and cleared from outside at any moment. What could be a secret (a password, a token of a
+    session) is left out of the bytes, and a remark says so."""
 
 
 @runtime_checkable

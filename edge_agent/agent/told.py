@@ -15,7 +15,8 @@ log = logging.getLogger("edge_agent.events")
 _LOUD = frozenset(
     {
         "excursion_begin", "data_lost", "clock_step", "clock_correction", "storage_wear", "uplink_denied",
-        "alarm_raised", "alarm_realarmed", "write_failed", "write_mismatch", "write_locked", "counter_reset", "counter_jump",
+        "alarm_raised", "alarm_realarmed", "write_failed", "write_mismatch", "write_locked",
+        "counter_reset", "counter_jump",
     }
 )  # fmt: skip
 _BRIEF = {  # of these kinds so much; of others everything

@@ -27,6 +27,8 @@ def _open(settings: HttpSettings, host: Host) -> Uplink:
 
 
 PLUGIN = UplinkPlugin(
-    settings=later("edge_agent.uplinks.http.settings:HttpSettings"), open=_open, endpoint=endpoint,
+    settings=later("edge_agent.uplinks.http.settings:HttpSettings"),
+    open=_open,
+    endpoint=endpoint,
     doctor=later("edge_agent.uplinks.http.doctor:HttpDoctor"),
 )

@@ -26,6 +26,8 @@ def _open(settings: InfluxSettings, host: Host) -> Uplink:
 
 
 PLUGIN = UplinkPlugin(
-    settings=later("edge_agent.uplinks.influx.settings:InfluxSettings"), open=_open, endpoint=endpoint,
+    settings=later("edge_agent.uplinks.influx.settings:InfluxSettings"),
+    open=_open,
+    endpoint=endpoint,
     doctor=later("edge_agent.uplinks.influx.doctor:InfluxDoctor"),
 )

@@ -172,3 +172,15 @@ def test_certificate_files_are_meant_from_the_configuration_directory(tmp_path: 
     settings: Any = device.settings
     assert Path(settings.ca_file) == tmp_path / "tls" / "ca.pem"
     assert Path(settings.key_file) == Path("/k.pem")
+
+
+def test_the_name_that_stays_is_printed_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usb-FTDI-port0").symlink_to("/dev/ttyUSB7")
+    monkeypatch.setattr("drivers.modbus.port_names.BY_ID", tmp_path)
+    (found,) = problems("rtu:///dev/ttyUSB7")
+    assert f"link: rtu://{tmp_path}/usb-FTDI-port0" in found.cure.en
+    assert f"link: rtu://{tmp_path}/usb-FTDI-port0" in found.cure.zh
+    (other,) = problems("rtu:///dev/ttyUSB8")
+    assert str(tmp_path) not in other.cure.en
