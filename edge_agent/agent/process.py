@@ -16,7 +16,6 @@ from edge_agent import log as logs
 from edge_agent.agent.agent import Agent
 from edge_agent.clock import SystemClock
 from edge_agent.config.apart import Loaded, load_apart
-from edge_agent.config.difference import describe_changes
 from edge_agent.errors import ConfigurationError, LinesideError
 from edge_agent.systemd import Notifier
 
@@ -127,6 +126,8 @@ class _Process:
                 )
                 agent.board.config_reload_ok = False
             else:
+                from edge_agent.config.difference import describe_changes  # seldom, hence not at the start
+
                 changes = describe_changes(agent.configuration, loaded.configuration).signs()
                 await agent.apply(loaded.configuration)
                 self._show(agent.board, loaded)

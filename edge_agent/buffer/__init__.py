@@ -53,17 +53,21 @@ Looking back
 ``docs/storage.md`` is the same for operators, with figures.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from edge_agent.buffer.aside import Aside, Refused
 from edge_agent.buffer.database import Tuning
 from edge_agent.buffer.epoch import read_identity
 from edge_agent.buffer.events import EventStore
 from edge_agent.buffer.history import History, Recall, open_history
-from edge_agent.buffer.inspection import inspect
 from edge_agent.buffer.ledger import Loss, loss_event
 from edge_agent.buffer.notes import Notes
 from edge_agent.buffer.samples import Buffer
 from edge_agent.buffer.segment import Codec, SegmentCorrupt
 from edge_agent.buffer.stamps import Offset, correction_event
+
+if TYPE_CHECKING:
+    from edge_agent.buffer.inspection import inspect
 
 __all__ = [
     "Aside",
@@ -84,3 +88,11 @@ __all__ = [
     "open_history",
     "read_identity",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "inspect":  # for commands; the running agent never needs it
+        from edge_agent.buffer.inspection import inspect
+
+        return inspect
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

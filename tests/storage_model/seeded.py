@@ -24,12 +24,13 @@ LIMIT_S = 400.0
 
 def suites(seed: int) -> dict[str, list[str]]:
     """Commands that fail when they notice something."""
+    slow = "tests/unit/buffer/test_small_disk.py"
     pytest = ["pytest", "-q", "-x", "-p", "no:cacheprovider"]
     model = [str(path.relative_to(ROOT)) for path in sorted(HERE.glob("test_storage_*.py"))]
     return {
         "crash": ["tests.crash", "--states", "400", "--seed", str(seed)],
         "model": [*pytest, *model],
-        "unit": [*pytest, "tests/unit/buffer", "tests/unit/forwarding"],
+        "unit": [*pytest, f"--ignore={slow}", "tests/unit/buffer", "tests/unit/forwarding"],
     }  # fmt: skip
 
 
@@ -90,9 +91,9 @@ def try_bugs(chosen: Sequence[str], seed: int) -> int:
     with tempfile.TemporaryDirectory(prefix="lineside-bugs-") as place:
         folder = Path(place)
         copy(folder)
-        sound = not chosen and not any(notices(folder, command) for command in suites(seed).values())
+        false = [] if chosen else [s for s, command in suites(seed).items() if notices(folder, command)]
         if not chosen:
-            print(f"without a fault: {'nothing is found' if sound else 'SOMETHING IS FOUND'}", flush=True)
+            print(f"without a fault: {', '.join(false) or 'nobody'} notices something", flush=True)
         for name in wanted:
             if not apply(name, folder):
                 print(f"{name:44} THE PATCH DOES NOT FIT ANY MORE: make it anew", flush=True)
@@ -111,8 +112,8 @@ def try_bugs(chosen: Sequence[str], seed: int) -> int:
         "missed": missed,
         "unfit": unfit,
         "by": by_suite,
-        "sound": sound,
+        "false": false,
         "seed": seed,
     }
     print(json.dumps(summary))
-    return 0 if wanted and not missed and not unfit and (sound or chosen) else 1
+    return 0 if wanted and not missed and not unfit and not false else 1

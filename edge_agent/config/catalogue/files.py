@@ -104,8 +104,8 @@ UNREADABLE = Entry(
     "E-CFG-016",
     "file {name} cannot be read: {reason}",
     "无法读取文件 {name}：{reason}",
-    "Let user '{user}' read it, for example: chgrp edge-agent {name} && chmod 640 {name}",
-    "请让用户 '{user}' 能读取它，例如：chgrp edge-agent {name} && chmod 640 {name}",
+    "Let user '{user}' read it, for example: chgrp edgeagent {name} && chmod 640 {name}",
+    "请让用户 '{user}' 能读取它，例如：chgrp edgeagent {name} && chmod 640 {name}",
 )
 BAD_PATH = Entry(
     "E-CFG-017",

@@ -97,8 +97,8 @@ W_SECRET_READABLE = Entry(
     "W-CFG-033",
     "every user of this machine can read secret file {path}",
     "本机所有用户都能读取密钥文件 {path}",
-    "Run: chgrp edge-agent {path} && chmod 640 {path}",
-    "请执行：chgrp edge-agent {path} && chmod 640 {path}",
+    "Run: chgrp edgeagent {path} && chmod 640 {path}",
+    "请执行：chgrp edgeagent {path} && chmod 640 {path}",
 )
 W_SECRET_INLINE = Entry(
     "W-CFG-034",
