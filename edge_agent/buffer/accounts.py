@@ -144,8 +144,12 @@ class Accounts:
             self.dirty = True
 
     def retry(self, uplink: str, unit: Unit) -> bool:
-        """Pending again; False for a unit that is not set aside."""
+        """Pending again; False for a unit that is not set aside, or that is not selected any more: it is
+        written off."""
         position = self._taken_back(uplink, unit)
+        if position is not None and unit.schema in self._unwanted(uplink):
+            self._write_off(position, unit, "selection_changed")
+            return False
         if position is not None:
             position.settled.remove(unit.seq)
         return position is not None
@@ -154,11 +158,15 @@ class Accounts:
         """Given up by a person, with a ledger row; False for a unit that is not set aside."""
         position = self._taken_back(uplink, unit)
         if position is not None:
-            position.lost.add(1, unit.samples)
-            self._ledger.record(
-                Loss("dropped", unit.epoch, uplink, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns)
-            )
+            self._write_off(position, unit, "dropped")
         return position is not None
+
+    def _write_off(self, position: Position, unit: Unit, reason: str) -> None:
+        position.lost.add(1, unit.samples)
+        loss = Loss(
+            reason, unit.epoch, position.name, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns
+        )
+        self._ledger.record(loss)
 
     def _taken_back(self, uplink: str, unit: Unit) -> Position | None:
         position = self.uplinks.get(uplink)

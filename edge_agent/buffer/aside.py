@@ -22,6 +22,7 @@ class Refused:
     samples: int
     t0_ns: int
     t1_ns: int
+    schema: str = ""  # its digest, of a segment
 
 
 class Aside:
@@ -40,7 +41,8 @@ class Aside:
         return [row for row in rows if uplink in (None, row.uplink)]
 
     async def retry(self, uplink: str, seqs: Collection[int] | None = None) -> list[Refused]:
-        """These (None: all) are pending again, durably on return; those that were. Raises StorageError."""
+        """These (None: all) are pending again, durably on return; those that were. What the uplink no longer
+        selects is written off instead. Raises StorageError."""
         return await self._settle(uplink, seqs, self._vault.accounts.retry)
 
     async def drop(self, uplink: str, seqs: Collection[int] | None = None) -> list[Refused]:
@@ -54,11 +56,10 @@ class Aside:
         for row in await self.units(uplink):
             if seqs is not None and row.key.seq not in seqs:
                 continue
-            unit = Unit(row.key.seq, row.key.epoch, row.samples, row.t0_ns, row.t1_ns)
+            unit = Unit(row.key.seq, row.key.epoch, row.samples, row.t0_ns, row.t1_ns, row.schema)
             if settle(uplink, unit):
                 done.append(row)
-        if done:
-            await self._save()
+        await self._save()
         return done
 
 
@@ -70,6 +71,7 @@ def read_refused(connection: sqlite3.Connection, outline: str, stream: str) -> l
     for uplink, seq, reason, at_ns, samples in rows.fetchall():
         row = connection.execute(f"{outline} WHERE seq = ?", (seq,)).fetchone()
         if row is not None:
-            _, epoch, _, t0_ns, t1_ns, *_ = row
-            found.append(Refused(uplink, Key(stream, epoch, seq), reason, at_ns, samples, t0_ns, t1_ns))
+            _, epoch, _, t0_ns, t1_ns, *schema = row
+            key = Key(stream, epoch, seq)
+            found.append(Refused(uplink, key, reason, at_ns, samples, t0_ns, t1_ns, *schema))
     return found

@@ -323,7 +323,8 @@ class Buffer:
             return False
         try:
             await self._learn()
-        except StorageError:  # the next flush will say why
+        except StorageError as error:
+            self._vault.reason = str(error)  # until a commit holds
             return False
         return True
 
@@ -341,6 +342,7 @@ class Buffer:
             await vault.trim_aside({claim.file for claim in self._salvage.claims})
         if not self._chosen:
             await reselect(vault)
+            self._delivery.forget()  # what nobody wanted of the newest flush, somebody may want now: backlog
             self._chosen = True
 
     def _claim(self, claims: Iterable[Claim]) -> None:

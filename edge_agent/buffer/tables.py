@@ -178,8 +178,10 @@ def verify(connection: sqlite3.Connection, shape: Shape) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > shape.version:
         raise StorageBroken(f"made by a newer program (format {version}, this one knows {shape.version})")
+    if version < 1:
+        raise StorageBroken("says no format, so it is not ours")
     for name, columns in shape.tables.items():
-        if shape.since.get(name, 1) > max(version, 1):
+        if shape.since.get(name, 1) > version:
             continue
         found = [row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')]
         if found != list(columns):

@@ -10,14 +10,17 @@ import asyncio
 import json
 import os
 import resource
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from edge_agent.buffer import Buffer, EventStore, Notes, Tuning
+from edge_agent.buffer import Buffer, Codec, EventStore, Notes, Tuning
+from edge_agent.buffer.epoch import Identity
 from edge_agent.config import load, save_last_good
 from edge_agent.config.model import BufferConfig, Selection
 from edge_agent.testing.clock import ManualClock
@@ -25,6 +28,7 @@ from edge_agent.uplink import Envelope, Lane, Stream
 from tests.crash.told import digest_of, digest_of_event
 from tests.unit.buffer.plant import OVEN, PRESS, batch_of, event_of, junk, scribble
 
+OLD = Path(__file__).parents[1] / "unit" / "buffer" / "version-1.db.sql"
 START_NS = 1_767_225_600_000_000_000
 HOUR_NS = 3_600_000_000_000
 TUNING = Tuning(checkpoint_pages=40)
@@ -40,6 +44,7 @@ class Run:
     clean: bool = True
     wants: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"park": ()})
     quota_bytes: int = 4_000_000_000
+    old: bool = False  # before the start there is a database of the first version
     junk: bool = False  # before the start buffer.db becomes something else
     forget: bool = False  # before the start both copies of the epoch are lost
     silent: frozenset[str] = frozenset()  # uplinks that take nothing
@@ -213,6 +218,8 @@ class Agent:
 
 
 def prepare(directory: Path, run: Run, say: Say) -> None:
+    if run.old:
+        install_old(directory, say)
     if run.junk:
         say(damages="samples")
         beside = directory / "restored"
@@ -224,6 +231,26 @@ def prepare(directory: Path, run: Run, say: Say) -> None:
         say(damages="epoch")
         for name in ("epoch", "epoch.2"):
             (directory / name).unlink()
+
+
+def install_old(directory: Path, say: Say) -> None:
+    """What an agent of the first version left: three segments, of which the park has the first."""
+    identity = Identity(directory)
+    identity.raise_epoch(0, 0)
+    with closing(sqlite3.connect(directory / "buffer.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        script = OLD.read_text(encoding="utf-8").replace("COMMIT;", "PRAGMA user_version = 1; COMMIT;")
+        connection.executescript(script)
+        found = connection.execute("SELECT epoch, seq, schema, body, t1_ns FROM segment").fetchall()
+    codec = Codec()
+    units = [
+        (epoch, seq, digest_of(codec.decode(PRESS, body)), schema, t1_ns)
+        for epoch, seq, schema, body, t1_ns in found
+    ]
+    say(time=START_NS, wants={"park": []}, opened={"agent": identity.agent, "epoch": 1}, closed=0)
+    say(registered={"stream": "samples", "uplinks": ["park"], "head": 0})
+    say(kept={"stream": "samples", "units": units})
+    say(settles={"stream": "samples", "uplink": "park", "keys": [(1, 1)]})
 
 
 BOTH: Mapping[str, Sequence[str]] = {"park": (), "energy": ("press-1.*",)}
@@ -240,6 +267,7 @@ STORIES: dict[str, Sequence[Run]] = {
         Run(60, clean=False, wants=BOTH, quota_bytes=150_000, silent=frozenset(("energy",))),
         Run(50, wants=BOTH, quota_bytes=130_000),
     ),
+    "upgrade": (Run(4, old=True, wants=BOTH), Run(4, clean=False)),
     "broken": (
         Run(20, wants=BOTH),
         Run(15, clean=False, wants=BOTH, junk=True),

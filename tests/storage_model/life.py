@@ -70,7 +70,8 @@ class Life:
         events = await EventStore.open(
             self.directory, self.clock, self.wants, buffer.epoch, quota_rows=40, tuning=TUNING
         )
-        self.stores, self.commits = {"samples": buffer, "event": events}, {}
+        self.stores = {"samples": buffer, "event": events}
+        self.commits = {stream: self.made(stream) for stream in self.stores}
         self.agent = self.agent or buffer.agent
         assert buffer.agent == self.agent
         self.models["samples"].opened(buffer.epoch)
@@ -101,10 +102,12 @@ class Life:
         for model in self.models.values():
             model.saved()
         await self.start()
+        # A file set aside in mid-run raises the epoch: to the other one it looks as if a run were missing.
+        damaged = self.models["samples"].damaged
         for stream, store in self.stores.items():
             unknown = store.info()["losses"]["unknown_extent"]
-            assert self.models[stream].damaged or waited[stream] or not unknown, unknown
-        await self.believe(crashed=False)
+            assert damaged or not unknown, f"{stream}: {unknown} after a clean stop"
+        await self.believe(crashed=False, unseen=waited)
 
     # -- what the agent does
 
@@ -121,6 +124,10 @@ class Life:
         for stream in self.stores:
             await self.learn(stream)
 
+    def made(self, stream: str) -> int:
+        """Commits so far in this run."""
+        return int(self.stores[stream].info()["flushes" if stream == "samples" else "commits"])
+
     async def commit(self, count: int) -> None:
         events = [event_of(self.number + i, self.clock) for i in range(count)]
         self.number += count
@@ -130,7 +137,7 @@ class Life:
     async def learn(self, stream: str) -> None:
         """The newest commit, as the live lane of an uplink that selects everything shows it."""
         model, info = self.models[stream], self.stores[stream].info()
-        commits = info["flushes" if stream == "samples" else "commits"]
+        commits = self.made(stream)
         if commits == self.commits.get(stream):
             return
         self.commits[stream] = commits
@@ -239,6 +246,7 @@ class Life:
 
     async def corrupt(self, random: Random, *, running: bool) -> None:
         """One bit of the samples' file flips while the agent is off."""
+        waited = {stream: store.in_memory_samples for stream, store in self.stores.items()}
         if not running:
             await self.flush()
             await self.stop()
@@ -250,7 +258,7 @@ class Life:
         body[place] ^= 1 << random.randrange(8)
         self.models["samples"].damaged = True
         await self.go_on_from(state | {name: bytes(body)})
-        await self.believe(crashed=True)
+        await self.believe(crashed=True, unseen=waited)
 
     async def go_on_from(self, state: Mapping[str, bytes]) -> None:
         """On a copy; what is done with the old files does not count any more."""
@@ -264,9 +272,9 @@ class Life:
         self.pass_time(30)
         await self.start()
 
-    async def believe(self, *, crashed: bool) -> None:
+    async def believe(self, *, crashed: bool, unseen: Mapping[str, int] = {}) -> None:
         """What is there after a start: only verdicts that were not durable may be forgotten, only units of a
-        commit that was cut off may be new."""
+        commit that was cut off may be new, and those of the last commit at a stop, of so many samples."""
         for stream, model in self.models.items():
             found = await self.everything(stream, "park")
             for number, unit in found.items():
@@ -274,6 +282,9 @@ class Life:
                     assert model.possible[number].digest == unit.digest
                     model.units[number] = unit
                     model.given(unit)
+            new = [unit for number, unit in found.items() if number not in model.units]
+            assert sum(unit.samples for unit in new) <= unseen.get(stream, 0) or model.damaged, (stream, new)
+            model.kept(sorted(new, key=lambda unit: unit.number[1]))
             model.possible.clear()
             for name, view in model.views.items():
                 found = await self.everything(stream, name)
