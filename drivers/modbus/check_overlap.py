@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from drivers.modbus.address import Address, notations, parse
 from drivers.modbus.kinds import kind_name, registers_of
-from edge_agent.model import Tag
+from edge_agent.model import Tag, ValueType
 from edge_agent.settings import Problem, Text
 
 _MOST = 20  # at one place; where more share it, one warning each is enough
@@ -17,14 +17,17 @@ _MOST = 20  # at one place; where more share it, one warning each is enough
 def check_overlaps(tags: Sequence[Tag]) -> Iterator[Problem]:
     """Of tags that passed the other checks. Reported at the later of the two, once for each tag."""
     found: dict[int, int] = {}  # later -> the first that it overlaps
-    open_: dict[str, list[tuple[int, int]]] = {}  # table -> (end, whose) of what reaches to here
+    open_: dict[str, list[tuple[int, int, int]]] = {}  # table -> (end, start, whose) of what reaches here
     for start, position, width, address in sorted(_places(tags), key=lambda place: place[:2]):
         here = [place for place in open_.get(address.table.prefix, ()) if place[0] > start][-_MOST:]
-        for _, other in here:
-            if not _same(tags[position], tags[other]):
+        for end, begin, other in here:
+            inside = start + width <= end or (begin == start and end <= start + width)
+            if not _same(tags[position], tags[other]) and not (
+                inside and _whole(tags[position], tags[other])
+            ):
                 later, earlier = max(position, other), min(position, other)
                 found[later] = min(earlier, found.get(later, earlier))
-        open_[address.table.prefix] = [*here, (start + width, position)]
+        open_[address.table.prefix] = [*here, (start + width, start, position)]
     for later in sorted(found):
         yield _problem(tags, later, found[later])
 
@@ -34,6 +37,12 @@ def _places(tags: Sequence[Tag]) -> Iterator[tuple[int, int, int, Address]]:
         address = parse(tag.address)
         if not address.table.is_bits and not address.is_part:
             yield address.offset, position, registers_of(kind_name(tag), tag.length), address
+
+
+def _whole(tag: Tag, other: Tag) -> bool:
+    """A word of a long number, a long number over its words: a view taken on purpose. Of a floating-point
+    number no part means anything."""
+    return not any(one.type.is_float or one.type is ValueType.STRING for one in (tag, other))
 
 
 def _same(tag: Tag, other: Tag) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from drivers.s7.address import AddressMistake, Place, locate
-from edge_agent.model import Tag
+from edge_agent.model import Tag, ValueType
 from edge_agent.settings import Problem, Text
 
 _MOST = 20  # at one place; where more share it, one warning each is enough
@@ -19,6 +19,8 @@ def check_overlaps(tags: Sequence[Tag], encoding: str) -> Iterator[Problem]:
         memory = (place.area, place.db, place.bit)  # bits meet equal bits only
         here = [one for one in open_.get(memory, ()) if one[0].end > place.start][-_MOST:]
         for that, other in here:
+            if place != that and _view(place, that, tags[position], tags[other]):
+                continue
             later, earlier = max(position, other), min(position, other)
             if later not in found or earlier < found[later][0]:
                 found[later] = (earlier, place, that)
@@ -33,6 +35,13 @@ def _places(tags: Sequence[Tag], encoding: str) -> Iterator[tuple[Place, int]]:
             yield locate(tag, encoding), position
         except AddressMistake:
             continue  # said already
+
+
+def _view(place: Place, that: Place, tag: Tag, other: Tag) -> bool:
+    """A word of a double word, a double word over its words: taken on purpose. Of a floating-point number or
+    a text no part means anything."""
+    inside = place.end <= that.end or (that.start == place.start and that.end <= place.end)
+    return inside and not any(one.type.is_float or one.type is ValueType.STRING for one in (tag, other))
 
 
 def _twice(tag: Tag, other: Tag) -> Problem:

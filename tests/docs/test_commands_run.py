@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +41,10 @@ def copy_of_project(folder: Path) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return copy_of_project(tmp_path / "lineside")
+def project() -> Iterator[Path]:
+    """In a short place: a local socket's path has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="ls-") as place:
+        yield copy_of_project(Path(place) / "lineside")
 
 
 @pytest.fixture

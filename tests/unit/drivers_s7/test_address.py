@@ -92,7 +92,7 @@ def test_an_odd_offset_and_a_byte_order_are_spoken_of() -> None:
         SETTINGS,
         [
             Tag("odd", "DB1.DBW3", ValueType.INT16),
-            Tag("order", "DB1.DBW4", ValueType.INT16, byte_order="CDAB"),
+            Tag("order", "DB1.DBW6", ValueType.INT16, byte_order="CDAB"),
         ],
     )
     assert (odd.code, odd.warning) == ("E-S7-ODD", True)

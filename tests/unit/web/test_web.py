@@ -28,7 +28,7 @@ from edge_agent.web.cached import Cached
 from edge_agent.web.document import in_pieces
 from edge_agent.web.guard import HostNames
 from edge_agent.web.server import bind_problem
-from tests.unit.metrics.board import BUFFER, MONO_NS, SELECTED, TIME_NS, WINDOW, make_board
+from tests.unit.metrics.board import BUFFER, MONO_NS, PERIODS, SELECTED, TIME_NS, WINDOW, make_board
 
 EVENTS = [Event("excursion_begin", "press-1.pressure", TIME_NS, MONO_NS, "3fa2c1", {"value": 0.52})] * 3
 PATHS = (
@@ -193,7 +193,7 @@ def test_quality_counts_say_what_the_single_tags_say() -> None:
 
 async def test_windows_buffer_events(site: Site) -> None:
     assert (await site.json("/api/v1/windows"))["windows"] == [WINDOW]
-    assert (await site.json("/api/v1/buffer"))["buffer"] == BUFFER
+    assert (await site.json("/api/v1/buffer"))["buffer"] == BUFFER | {"periods": PERIODS}
     events = (await site.json("/api/v1/events?limit=2"))["events"]
     assert len(events) == 2
     assert events[0] == {
