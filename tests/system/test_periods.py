@@ -170,7 +170,9 @@ async def test_every_minute_reaches_the_park_once_over_a_restart(fast_site: Site
     assert [flags[t] for t in starts[1:4]] == ["N", "N", "N"] and flags[NOON + 62 * MINUTE] == "B"
     assert [flags[t] for t in starts[7:]] == ["N", "N"]
     whole = found["sim-1", "minute", NOON + 58 * MINUTE]
-    assert (figure(whole, "power.avg"), figure(whole, "power.sum")) == (5.0, pytest.approx(5 / 60))
+    known = figure(whole, "power.coverage") / 100  # polls of a fast clock may come late on a busy machine
+    assert known > 0.75 and figure(whole, "power.avg") == 5.0
+    assert figure(whole, "power.sum") == pytest.approx(5 / 60 * known, rel=1e-4), "5 kW over what is known"
     assert figure(whole, "label.flag") == "N" and 28 <= figure(whole, "label.count") <= 31
     missed = found["sim-1", "minute", NOON + 62 * MINUTE]
     assert (figure(missed, "power.avg"), figure(missed, "power.count")) == (None, 0)
