@@ -53,6 +53,8 @@ class Accounts:
                 )
             self._removed.add(name)
             self._selected.pop(name, None)
+            for key in [key for key in self._set_aside if key[0] == name]:
+                del self._set_aside[key]  # not saved yet, and not to be found by a later one of that name
             self.dirty = True
         for name in wanted:
             if name not in self.uplinks:

@@ -1,4 +1,4 @@
-"""An uplink selects otherwise than when its units were kept: found by the random lives of
+"""An uplink selects otherwise than when its units were kept, or goes and comes again: found by the random lives of
 ``tests/storage_model``, told here in the fewest steps."""
 
 from __future__ import annotations
@@ -43,4 +43,21 @@ async def test_trying_again_what_is_not_selected_any_more_writes_it_off(tmp_path
     assert figures == [2, 1, 0, 1]
     (loss,) = buffer.unreported_losses()
     assert (loss.reason, loss.uplink, loss.n_samples) == ("selection_changed", "energy", len(OVEN.names))
+    await buffer.close()
+
+
+async def test_a_refusal_does_not_outlive_its_uplink(tmp_path: Path) -> None:
+    """Although it was not on disk yet when the uplink went."""
+    clock = ManualClock()
+    buffer = await Buffer.open(tmp_path, BufferConfig(), clock, {"park": ALL, "mirror": ALL})
+    buffer.append(batch_of(PRESS, 1, clock))
+    await buffer.flush()
+    for item in await buffer.take("mirror", Lane.LIVE, max_items=9, max_samples=99):
+        buffer.quarantine("mirror", item.key, "poison")
+    await buffer.register({"park": ALL})
+    await buffer.register({"park": ALL, "mirror": ALL})
+    await buffer.close()
+    buffer = await Buffer.open(tmp_path, BufferConfig(), clock, {"park": ALL, "mirror": ALL})
+    assert await buffer.aside.units() == []
+    assert buffer.info()["uplinks"]["mirror"]["quarantined_segments"] == 0
     await buffer.close()
