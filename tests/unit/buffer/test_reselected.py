@@ -1,5 +1,5 @@
-"""An uplink selects otherwise than when its units were kept, or goes and comes again: found by the random lives of
-``tests/storage_model``, told here in the fewest steps."""
+"""An uplink selects otherwise than when its units were kept, or goes and comes again: found by the random
+lives of ``tests/storage_model``, told here in the fewest steps."""
 
 from __future__ import annotations
 
