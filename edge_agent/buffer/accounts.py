@@ -27,6 +27,7 @@ class Accounts:
         self.head = 0
         self.dirty = False
         self.choices = Choices()
+        self.booked: dict[str, str] = {}  # as what selection each uplink is booked; absent: as everything
         self._ledger = ledger
         self._known: OrderedDict[int, Unit] = OrderedDict()
         self._removed: set[str] = set()
@@ -53,6 +54,7 @@ class Accounts:
                 )
             self._removed.add(name)
             self._selected.pop(name, None)
+            self.booked.pop(name, None)
             for key in [key for key in self._set_aside if key[0] == name]:
                 del self._set_aside[key]  # not saved yet, and not to be found by a later one of that name
             self.dirty = True
@@ -117,7 +119,7 @@ class Accounts:
         return dict(self._selected)
 
     def note_selection(self, uplink: str) -> None:
-        self._selected[uplink] = self.choices.text(uplink)
+        self.booked[uplink] = self._selected[uplink] = self.choices.text(uplink)
         self.dirty = True
 
     def _counted(self, position: Position, unit: Unit) -> bool:

@@ -29,6 +29,7 @@ async def reselect(vault: Vault) -> None:
     for name, position in accounts.uplinks.items():
         old = before.get(name, _EVERYTHING)
         if old == accounts.choices.text(name):
+            accounts.booked[name] = old
             continue
         gaps = list(position.settled.gaps(1, accounts.head))
         sums = await vault.ask(lambda connection, gaps=gaps: _sums(connection, gaps))  # type: ignore[misc]

@@ -17,7 +17,7 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from edge_agent.buffer.ranges import Range, Ranges
 from edge_agent.buffer.segment import SegmentCorrupt
 from edge_agent.buffer.worker import Worker
 from edge_agent.errors import StorageBroken
+from edge_agent.model import Schema
 
 NOTE = "salvage"  # the row of ``meta`` in which the claims stand
 _ROWS = 64  # per statement
@@ -43,13 +44,21 @@ _COLUMNS = "seq, epoch, schema, t0_ns, t1_ns, mono0_ns, clock, n_rows, n_samples
 @dataclass(frozen=True, slots=True)
 class Claim:
     """``open``: by uplink, what it had not settled; None: nobody knows, so everything is sent again.
-    ``exact``: what was pending has been written off to the sample, not as an unknown extent."""
+    ``exact``: what was pending has been written off to the sample, not as an unknown extent; then
+    ``selected`` tells what each uplink selected: the rest had never been counted for it."""
 
     file: str
     next: int
     last: int
     exact: bool
     open: Mapping[str, tuple[Range, ...]] | None
+    selected: Mapping[str, str] = field(default_factory=dict)
+
+    def narrowed(self, uplinks: Collection[str]) -> Claim:
+        """Of these only: one that goes gives up its part, and one that comes later has none."""
+        had = dict.fromkeys(uplinks, ((1, self.last),)) if self.open is None else self.open
+        kept = {name: ranges for name, ranges in had.items() if name in uplinks}
+        return self if kept == self.open else replace(self, open=kept)
 
     def ranges(self) -> list[Range]:
         """What is left to look at."""
@@ -63,7 +72,7 @@ class Claim:
 
 
 def to_note(claims: Iterable[Claim]) -> str:
-    rows = [[c.file, c.next, c.last, c.exact, c.open] for c in claims]
+    rows = [[c.file, c.next, c.last, c.exact, c.open, c.selected] for c in claims]
     return json.dumps(rows, separators=(",", ":")) if rows else ""
 
 
@@ -74,8 +83,9 @@ def from_note(text: str) -> list[Claim]:
             Claim(
                 file, int(first), int(last), bool(exact),
                 None if open_ is None else {n: tuple((a, b) for a, b in r) for n, r in open_.items()},
+                dict(*selected),
             )
-            for file, first, last, exact, open_ in rows
+            for file, first, last, exact, open_, *selected in rows
         ]  # fmt: skip
     except (ValueError, TypeError, AttributeError):
         return []
@@ -137,6 +147,10 @@ class Page:
     rows: list[Saved] = field(default_factory=list)
     rejected: int = 0
 
+    @property
+    def schemas(self) -> list[Schema]:
+        return [Schema.from_dict(json.loads(text)) for text in {saved.schema for saved in self.rows}]
+
 
 def write_saved(connection: sqlite3.Connection, rows: Iterable[Saved]) -> None:
     """Inside the transaction. A row that is there already is the same one, from before a crash."""
@@ -166,6 +180,16 @@ class Salvage:
 
     def add(self, claims: Iterable[Claim]) -> None:
         self.claims += [claim for claim in claims if claim.file not in {c.file for c in self.claims}]
+
+    def narrow(self, uplinks: Collection[str]) -> bool:
+        """Whether that changed anything: the note is then to be written anew. What has been read is read
+        again."""
+        left = [claim.narrowed(uplinks) for claim in self.claims]
+        if left == self.claims:
+            return False
+        self.forget_page()
+        self.claims = [claim for claim in left if claim.ranges()]
+        return True
 
     def read_on(self) -> None:
         """Reads the next page, beside whatever else happens."""

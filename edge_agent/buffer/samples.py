@@ -337,6 +337,9 @@ class Buffer:
             self._stamps.load(offsets, vault.epoch)
             self._claim(claims)
             self._known, self._trimmed = generation, False
+        if self._salvage.narrow(vault.accounts.uplinks):
+            vault.note(SALVAGE, to_note(self._salvage.claims))
+            self._trimmed = False
         if not self._trimmed:
             self._trimmed = True
             await vault.trim_aside({claim.file for claim in self._salvage.claims})
@@ -480,9 +483,13 @@ class Buffer:
     def _put_back(self, page: Page | None) -> None:
         """Units of a database that was set aside are in this one now; what is left of it is read on."""
         if page is not None and (note := self._salvage.stored(page)) is not None:
+            claim, accounts = page.claim, self._vault.accounts
+            accounts.choices.learn(page.schemas)
+            left_out = {n: accounts.choices.unwanted_by(text) for n, text in claim.selected.items()}
             for saved in page.rows:
-                names = [n for n in self._vault.accounts.uplinks if page.claim.wants(n, saved.unit.seq)]
-                self._vault.accounts.put_back(saved.unit, names, exact=page.claim.exact)
+                wanting = [n for n in accounts.uplinks if claim.wants(n, saved.unit.seq)]
+                names = [n for n in wanting if saved.unit.schema not in left_out.get(n, ())]
+                accounts.put_back(saved.unit, names, exact=claim.exact)
             self._vault.note(SALVAGE, note)
             self._trimmed = bool(self._salvage.claims)
         self._salvage.read_on()

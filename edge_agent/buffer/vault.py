@@ -356,7 +356,7 @@ class Vault:
         oldest = [
             ns for name in self.accounts.uplinks if (ns := self.accounts.oldest_pending_ns(name)) is not None
         ]
-        self._claim(Claim(name, 1, self.accounts.head, True, self._open_ranges()))
+        self._claim(Claim(name, 1, self.accounts.head, True, self._open_ranges(), dict(self.accounts.booked)))
         self.accounts.lose_all("quarantined_database", lost_epoch, min(oldest, default=now_ns), now_ns)
         self._run = (self.epoch, self._clock.boot_id, now_ns)
         self._wal_pages = 0

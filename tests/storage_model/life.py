@@ -201,12 +201,19 @@ class Life:
 
     async def reselected(self, name: str, before: Sequence[Unit]) -> None:
         """What it no longer selects is written off, as far as it waited (or was lost while it did). What it
-        selects again it gets, unless that was passed over meanwhile."""
+        selects again it gets, unless that was passed over meanwhile, or deleted just now."""
         model = self.models["samples"]
         view, found = model.views[name], await self.everything("samples", name)
         view.written_off += sum(unit.schema in view.unwanted for unit in before)
         known = found.keys() | {unit.number for unit in before}
-        view.settled |= {unit.number for unit in model.waiting(name) if unit.number not in known}
+        over = {unit.number for unit in model.waiting(name) if unit.number not in known}
+        view.settled |= over
+        row = self.buffer.info()["uplinks"][name]
+        gone = sum(unit.number not in found for unit in model.waiting(name))
+        gone += len(view.aside) - row["quarantined_segments"]
+        deleted = row["lost_segments"] - view.written_off - gone
+        assert 0 <= deleted <= len(over) or model.damaged, f"{name}: {deleted} of {over}"
+        view.written_off += deleted
 
     async def full(self, room: int, flushes: int) -> None:
         """The kernel refuses every write beyond the largest file there is, and a little."""
@@ -289,7 +296,7 @@ class Life:
             for name, view in model.views.items():
                 found = await self.everything(stream, name)
                 back = found.keys() & (view.settled | view.aside)
-                assert not back or crashed, f"{back} came back without a crash"
+                assert not back or crashed or model.damaged, f"{back} came back without a crash"
                 assert back <= view.fresh or model.damaged, f"{stream}, {name}: {back - view.fresh} came back"
                 view.settled -= back
                 view.aside -= back

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.buffer import Buffer, Tuning, inspect, salvage
+from edge_agent.config.model import Selection
 from edge_agent.model import ValueType
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Envelope, Key, Lane
@@ -292,4 +293,71 @@ async def test_live_data_flows_while_it_is_salvaged(tmp_path: Path, monkeypatch:
         number = await fill(buffer, clock, 1, schema=PRESS, start=number)
         (live,) = await buffer.take("park", Lane.LIVE, max_items=9, max_samples=9999)
         assert live.batches[-1].values[0] == number - 1 and live.key.epoch == 2
+    await buffer.close()
+
+
+async def test_an_uplink_that_went_and_came_back_gets_nothing_of_what_was_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(salvage, "_PAGE_BYTES", 8_000)
+    clock = ManualClock()
+    buffer = await open_buffer(tmp_path, clock, ["park", "cloud"])
+    number = await fill(buffer, clock, 20, schema=NOISE)
+    buffer._vault.suspect("a page is damaged")
+    await fill(buffer, clock, 1, schema=NOISE, start=number)
+    assert buffer.info()["salvaging"], "not at its end yet"
+    await buffer.register(["park"])
+    await buffer.register(["park", "cloud"])
+    await settled(buffer, clock)
+    assert [e.key.epoch for e in await take_all(buffer, "cloud")] == []
+    assert len(await take_all(buffer, "park")) == 21
+    rows = buffer.info()["uplinks"]
+    assert [rows[name]["lost_segments"] for name in ("park", "cloud")] == [0, 0]
+    await buffer.close()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_was_not_selected_when_it_was_set_aside_stays_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    monkeypatch.setattr(salvage, "_PAGE_BYTES", 8_000)
+    clock, wide = ManualClock(), {"park": Selection(), "cloud": Selection()}
+    buffer = await open_buffer(
+        tmp_path, clock, {"park": Selection(), "cloud": Selection(tags=("press-1.*",))}
+    )
+    number = await fill(buffer, clock, 20, schema=NOISE)
+    number = await fill(buffer, clock, 2, schema=PRESS, start=number)
+    buffer._vault.suspect("a page is damaged")
+    await fill(buffer, clock, 1, schema=PRESS, start=number)
+    assert buffer.info()["salvaging"], "not at its end yet"
+    if restarted:
+        await buffer.close()
+        buffer = await open_buffer(tmp_path, clock, wide)
+    else:
+        await buffer.register(wide)
+    await settled(buffer, clock)
+    assert {e.schema for e in await take_all(buffer, "cloud")} == {PRESS}
+    assert len(await take_all(buffer, "cloud")) == 3
+    assert len(await take_all(buffer, "park")) == 23
+    balanced(buffer)
+    await buffer.close()
+
+
+async def test_what_is_not_selected_any_more_stays_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(salvage, "_PAGE_BYTES", 8_000)
+    clock, narrow = ManualClock(), {"park": Selection(), "cloud": Selection(tags=("press-1.*",))}
+    buffer = await open_buffer(tmp_path, clock, ["park", "cloud"])
+    number = await fill(buffer, clock, 20, schema=NOISE)
+    number = await fill(buffer, clock, 2, schema=PRESS, start=number)
+    buffer._vault.suspect("a page is damaged")
+    await fill(buffer, clock, 1, schema=PRESS, start=number)
+    await buffer.close()
+    buffer = await open_buffer(tmp_path, clock, narrow)
+    await settled(buffer, clock)
+    assert len(await take_all(buffer, "cloud")) == 3
+    row = buffer.info()["uplinks"]["cloud"]
+    assert (row["pending_segments"], row["lost_segments"]) == (3, 20)
+    balanced(buffer)
     await buffer.close()
