@@ -12,7 +12,9 @@ from typing import Any
 
 import click
 
+from hardware_mocks import orders
 from hardware_mocks.bench import Bench
+from hardware_mocks.faults import Fault
 from hardware_mocks.influx_park import InfluxPark
 from hardware_mocks.lifetime import Part, die_with_parent, run_until_signal
 from hardware_mocks.line import Line, Server
@@ -189,7 +191,7 @@ def modbus_tls(
 @click.option("--framing", type=click.Choice(["rtu", "ascii"]), default="rtu", show_default=True)
 @click.option("--tcp-port", type=click.IntRange(0, 65535), help="Behind TCP instead; 0: any free one.")
 @click.option("--link", type=click.Path(path_type=Path), help="Symbolic link to keep at the pseudo-terminal.")
-@click.option("--baud", type=click.IntRange(50), help="Pace the bytes as a line of that speed does.")
+@click.option("--baud", type=click.IntRange(50), help="Pace the bytes; at another speed is noise.")
 @_seconds("--latency-s", 0.0, "From the end of a request to the start of its reply.")
 @click.option("--echo", is_flag=True, help="Send requests back, as adapters do that hear themselves.")
 @_units
@@ -202,7 +204,7 @@ def modbus_rtu(
 ) -> None:  # fmt: skip
     """A serial bus of Modbus stations; prints the path of its pseudo-terminal, or host:port, as "modbus"."""
     process = Model(**options).process()
-    wire = PtyLine(link) if tcp_port is None else TcpLine(tcp_port)
+    wire = PtyLine(link, baud=baud) if tcp_port is None else TcpLine(tcp_port)
     server = ModbusSerialServer.of_line(
         process, wire, modbus_units, framing=framing, baud=baud, latency_s=latency_s, echo=echo
     )
@@ -327,6 +329,52 @@ def bench_modbus(
     bench = Bench(devices, registers, shared, port)
     load = Line(None, [bench], control_port)
     _run([load], lambda: load.ports | {"ports": bench.ports}, with_parent)
+
+
+@main.command()
+@click.argument("server", type=click.Choice(["modbus", "s7", "opcua"]))
+@click.argument("kind", metavar="FAULT", type=click.Choice([kind.value for kind in Fault]))
+@click.option("--unit", type=click.IntRange(0, 255), help="Modbus: this station alone.")
+@_control
+def fault(server: str, kind: str, unit: int | None, control_port: int) -> None:
+    """Make a server that runs misbehave (`hardware_mocks/faults.py` lists how), until `ok`."""
+    order = {"server": server, "fault": kind} | ({} if unit is None else {"unit": unit})
+    try:
+        orders.send(control_port, order)
+    except orders.NotObeyed as error:
+        click.echo(f"not done: {error}", err=True)
+        sys.exit(1)
+
+
+@main.command("set")
+@click.argument("name")
+@click.argument("value", type=float)
+@_control
+def set_(name: str, value: float, control_port: int) -> None:
+    """Change the process of a line that runs, such as pressure_setpoint_mpa (`hardware_mocks/line.py`)."""
+    _order(control_port, {"process": {name: value}})
+
+
+@main.command()
+@click.argument("mode")
+@click.option("--device", "devices", multiple=True, help="Of reject and poison: whose data.")
+@click.option("--times", type=click.IntRange(1), help="For so many messages; then ok again.")
+@click.option("--seconds", type=click.FloatRange(0), help="Of vanish: for so long; 0: until another mode.")
+@_port("--park-control-port", PARK_CONTROL_PORT, "HTTP port of the park for modes and reports")
+def mood(
+    mode: str, devices: tuple[str, ...], times: int | None, seconds: float | None, park_control_port: int
+) -> None:
+    """Change how a park that runs answers (`hardware_mocks/moods.py` lists the modes)."""
+    asked = {"mode": mode, "devices": list(devices) or None, "times": times, "seconds": seconds}
+    _order(park_control_port, {key: value for key, value in asked.items() if value is not None})
+
+
+def _order(port: int, order: dict[str, Any]) -> None:
+    try:
+        orders.send(port, order)
+    except orders.NotObeyed as error:
+        click.echo(f"not done: {error}", err=True)
+        sys.exit(1)
 
 
 @main.command()

@@ -12,6 +12,11 @@ short, long        a well-formed reply with one register (or byte of bits) too f
 truncated          the frame breaks off in the middle (Modbus)
 parity             the reply arrives as at a port that is set to another parity: damaged (serial Modbus)
 put_get_off        connects, and refuses to be read and written, as with PUT/GET not permitted (S7)
+no_connection      refuses every new connection, as with all of them taken (S7)
+password           connects, and asks for a password to be read (S7)
+protected          connects, and denies access to every variable (S7)
+stopped            the CPU is in STOP (S7)
+clock_stopped      the server's own clock stands still, until the program is started anew (OPC UA)
 write_stuck        a write is acknowledged and changes nothing (Modbus, S7)
 write_lost         a write takes effect and is not answered (Modbus)
 write_clamp        a write is acknowledged and stored as ``most`` where it is more, word by word (Modbus)
@@ -39,6 +44,11 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     PARITY = "parity"
     PUT_GET_OFF = "put_get_off"
+    NO_CONNECTION = "no_connection"
+    PASSWORD = "password"
+    PROTECTED = "protected"
+    STOPPED = "stopped"
+    CLOCK_STOPPED = "clock_stopped"
     WRITE_STUCK = "write_stuck"
     WRITE_CLAMP = "write_clamp"
     WRITE_LOST = "write_lost"

@@ -105,7 +105,7 @@ class OpcUaServer:
         self.max_items_per_call = max_items_per_call
         self.overflow = False  # every new value says that samples before it were lost
         self._protection = protection
-        self.faults = FaultSwitch(PLAIN_FAULTS)
+        self.faults = FaultSwitch(PLAIN_FAULTS | {Fault.CLOCK_STOPPED})
         self.requests = 0
         self.writes = 0
         self.heartbeat = 0
@@ -155,6 +155,8 @@ class OpcUaServer:
         if behaviour.times is not None:
             raise Unsupported("the relay before the OPC UA server sees bytes, it cannot count requests")
         self.faults.set(None, behaviour)
+        if behaviour.fault is Fault.CLOCK_STOPPED:
+            self.stop_clock()
         if behaviour.fault is Fault.REFUSE:
             await self._relay.shut()
         else:

@@ -36,14 +36,15 @@ from typing import Any
 from hardware_mocks.connections import FramedConnection, Malformed, Port
 from hardware_mocks.faults import PLAIN_FAULTS, Behaviour, Fault, FaultSwitch, Unsupported
 from hardware_mocks.process import Process
-from hardware_mocks.s7areas import OK, Areas, Spec
+from hardware_mocks.s7areas import ACCESS_DENIED, OK, Areas, Spec
 from hardware_mocks.s7state import StateList
 from hardware_mocks.s7told import Told
 
 MOST_ITEMS = 20
 SMALLEST_PDU, DEFAULT_PDU = 112, 240
 READ_VAR, WRITE_VAR, SETUP_COMMUNICATION = 0x04, 0x05, 0xF0
-FUNCTION_NOT_AVAILABLE, WRONG_PDU_SIZE = 0x8104, 0x8500
+FUNCTION_NOT_AVAILABLE, WRONG_PDU_SIZE, PASSWORD_NEEDED = 0x8104, 0x8500, 0xD602
+NO_RESOURCES = 1
 _JOB, _USER_DATA = 0x01, 0x07
 _COTP_REQUEST, _COTP_CONFIRM, _COTP_DISCONNECT, _COTP_DATA = 0xE0, 0xD0, 0x80, 0xF0
 _HEADER = struct.Struct(">BBHHHH")
@@ -76,7 +77,9 @@ class S7Server:
         self.pdu = pdu
         self.cuts_items_at = cuts_items_at
         self.faults = FaultSwitch(
-            PLAIN_FAULTS | {Fault.WRONG_TRANSACTION, Fault.WRITE_STUCK, Fault.PUT_GET_OFF}
+            PLAIN_FAULTS
+            | {Fault.WRONG_TRANSACTION, Fault.WRITE_STUCK, Fault.PUT_GET_OFF, Fault.NO_CONNECTION}
+            | {Fault.PASSWORD, Fault.PROTECTED, Fault.STOPPED}
         )
         self.requests = 0
         self.writes = 0
@@ -97,6 +100,8 @@ class S7Server:
         """Raises faults.Unsupported."""
         if unit is not None:
             raise Unsupported("an S7 controller has no units")
+        if Fault.STOPPED in (behaviour.fault, self.faults.peek().fault):
+            self.state_list.running = behaviour.fault is not Fault.STOPPED
         self.faults.set(None, behaviour)
         if behaviour.fault is Fault.REFUSE:
             await self._port.shut()
@@ -119,7 +124,9 @@ class S7Server:
         specs = [Spec(items[12 * i : 12 * i + 12]) for i in range(count)]
         if any(spec.covers_poll_counter for spec in specs):
             self.areas.count_poll()
-        results = [self.areas.read(spec) for spec in specs]
+        protected = self.faults.peek().fault is Fault.PROTECTED
+        denied = struct.pack(">BBH", ACCESS_DENIED, 0, 0)
+        results = [denied if protected else self.areas.read(spec) for spec in specs]
         padded = [result + b"\0" * (len(result) % 2) for result in results[:-1]]
         return b"".join([*padded, results[-1]])
 
@@ -168,6 +175,9 @@ class _S7Connection(FramedConnection):
     def _connect(self, frame: bytes, behaviour: Behaviour) -> None:
         reference = frame[8:10]
         slots = [frame[i + 3] for i in range(11, len(frame) - 3) if frame[i : i + 2] == b"\xc2\x02"]
+        if behaviour.fault is Fault.NO_CONNECTION:
+            self._reply(bytes((6, _COTP_DISCONNECT)) + reference + bytes((0, 1, NO_RESOURCES)), behaviour)
+            return
         if not slots or (slots[0] >> 5, slots[0] & 31) not in self._server.places:
             self._reply(bytes((6, _COTP_DISCONNECT)) + reference + b"\0\x01\x80", behaviour)
             return
@@ -192,6 +202,8 @@ class _S7Connection(FramedConnection):
             answer = self._setup(reference, parameter)
         elif kind == _JOB and parameter[0] != SETUP_COMMUNICATION and behaviour.fault is Fault.PUT_GET_OFF:
             answer = _refusal(reference, FUNCTION_NOT_AVAILABLE)
+        elif kind == _JOB and parameter[0] != SETUP_COMMUNICATION and behaviour.fault is Fault.PASSWORD:
+            answer = _refusal(reference, PASSWORD_NEEDED)
         elif kind == _JOB and parameter[0] in (READ_VAR, WRITE_VAR) and self._pdu and parameter_size >= 2:
             stuck = behaviour.fault is Fault.WRITE_STUCK
             answer = self._variables(reference, parameter, data, len(pdu), stuck=stuck)

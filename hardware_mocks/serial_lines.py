@@ -44,7 +44,7 @@ class PtyLine:
         self, link: Path | None = None, *, baud: int | None = None, parity: str | None = None
     ) -> None:
         self._link = link
-        self._baud = baud
+        self._speed = getattr(termios, f"B{baud}", None) if baud else None
         self._parity = parity
         self.client_parity = parity
         self._master = self._slave = -1
@@ -97,7 +97,7 @@ class PtyLine:
     def _heard(self, data: bytes) -> bytes:
         """What arrives at the other end: noise where the two are set differently."""
         speed = termios.tcgetattr(self._slave)[4]
-        wrong_speed = self._baud is not None and speed != getattr(termios, f"B{self._baud}")
+        wrong_speed = self._speed is not None and speed != self._speed
         if not wrong_speed and self.client_parity == self._parity:
             return data
         return bytes(byte ^ 0x80 if byte.bit_count() % 2 or wrong_speed else byte for byte in data)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BY_ID = Path("/dev/serial/by-id")
 TRY_S = 0.4
+_NEIGHBOURS = range(1, 6)
 _PARITIES = ("even", "none", "odd")
 _BAUDS = (9600, 19200, 38400, 115200, 4800, 2400)
 
@@ -70,7 +71,8 @@ def not_opened(device: str, error: LinkLost) -> Finding:
 
 async def silence_findings(settings: ModbusSettings, heard: int) -> Sequence[Finding]:
     """Why a station on a serial port does not answer. ``heard``: bytes that were no sound frame. Asks it once
-    at each other usual setting of the line: parity first, then speed."""
+    at each other usual setting of the line: parity first, then speed; then others, to tell a dead station
+    from a dead bus."""
     for parity, baud in _others(settings):
         other = settings.model_copy(update={"parity": parity, "baud": baud})
         answered, garbage = await _answers(other)
@@ -83,8 +85,14 @@ async def silence_findings(settings: ModbusSettings, heard: int) -> Sequence[Fin
     if heard:
         words = f"{heard}"
         return [finding("modbus_line_noise", line=spelled(settings), words=words, station=settings.station)]
+    others = "-"
+    for station in _NEIGHBOURS:
+        other = settings.model_copy(update={"station": station})
+        if station != settings.station and (await _answers(other))[0]:
+            others = str(station)
+            break
     return [finding(
-        "modbus_station_silent", station=settings.station, others="-", words=f"8 {spelled(settings)}"
+        "modbus_station_silent", station=settings.station, others=others, words=spelled(settings)
     )]  # fmt: skip
 
 

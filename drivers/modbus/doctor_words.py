@@ -66,9 +66,10 @@ _WORDS = {
         Text("station {station} does not answer ({words}); others that answer behind the same link: {others}",
              "站号 {station} 无应答（{words}）；同一链路上有应答的其他站号：{others}"),
         Text("Is the device switched on, and is `station` its number? edge-agent scan finds the numbers that "
-             "answer. On a serial bus also check the wires A and B.",
+             "answer. On a serial bus also check the wires A and B. A gateway that passes serial frames through "
+             "needs rtu+tcp:// instead of tcp://.",
              "设备是否上电？`station` 是否与设备站号一致？用 edge-agent scan 查找有应答的站号。"
-             "串行总线还请检查 A、B 线是否接反。"),
+             "串行总线还请检查 A、B 线是否接反。透传串口报文的网关应写 rtu+tcp:// 而不是 tcp://。"),
         "unreachable",
     ),
     "modbus_line_setting": _Words(

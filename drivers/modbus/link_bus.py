@@ -139,7 +139,8 @@ class ModbusBusLink:
         if left_s > 0:
             raise BadReply(
                 f"{self._name} station {station.station}: nothing can be asked that would prove its replies; "
-                f"it is left in silence for {left_s:.1f} s"
+                f"it is left in silence for {left_s:.1f} s",
+                reason="timeout",
             )
         trust.doubted = False
 
@@ -324,7 +325,7 @@ class ModbusBusLink:
         trust = self._trust(station)
         if trust.doubted and trust.outwaited_s(self._require_open().time()) > 0:
             words = "a request is without its answer: the station must prove itself first"
-            raise BadReply(f"{self._name} station {station}: {words}")
+            raise BadReply(f"{self._name} station {station}: {words}", reason="timeout")
 
     def _lost(self) -> LinkLost:
         if self._loss is None:

@@ -18,7 +18,7 @@ from drivers.modbus.address import Table
 from drivers.modbus.cost import cost_of
 from drivers.modbus.endpoint import endpoint
 from drivers.modbus.scan import STATIONS, Finding, ask_table, connected, finding_of
-from drivers.modbus.serial_port import SerialWire, holding
+from drivers.modbus.serial_port import SerialWire, holding, made_by
 from edge_agent.driver import Survey
 from edge_agent.errors import BadReply, LinkLost
 from edge_agent.settings import Text
@@ -125,7 +125,11 @@ async def in_use(settings: ModbusSettings) -> Sequence[Text]:
     """Processes that have the port open; where there are none, whether another master is heard."""
     device = endpoint(settings.link).device
     users = await asyncio.to_thread(holding, device)
-    others = [_user(device, process, name) for process, name in users if process != os.getpid()]
+    others = [
+        _user(device, process, name)
+        for process, name in users
+        if process != os.getpid() and not made_by(process, device)
+    ]
     if others:
         return others
     heard = await _heard(settings, device)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _CHUNK = 4096
 _PARITY = {"even": "E", "odd": "O", "none": "N"}
 PSEUDO_TERMINALS = range(136, 144)  # device numbers of Unix98 slaves
+_MASTERS = ("/dev/ptmx", "/dev/pts/ptmx")
 _TAKEN = (errno.EAGAIN, errno.EBUSY)
 
 
@@ -183,6 +184,18 @@ def holding(device: str) -> list[tuple[int, str]]:
                 name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
                 found.append((int(process.name), name))
     return found
+
+
+def made_by(process: int, device: str) -> bool:
+    """Whether it is a pseudo-terminal, and that process has its other end: whoever made it is no user."""
+    wanted = f"tty-index:\t{Path(os.path.realpath(device)).name}"
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{process}/fd").iterdir():
+            if any(_points_to(entry, name) for name in _MASTERS):
+                told = Path(f"/proc/{process}/fdinfo/{entry.name}").read_text(encoding="ascii")
+                if wanted in told.splitlines():
+                    return True
+    return False
 
 
 def _points_to(entry: Path, target: str) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ OFFERS_S = 4.0
 CONNECT_S = 6.0
 REQUEST_S = 4.0
 CLOCK_S = 5.0
+SOON_DAYS = 30
 _PLANS_MAX = 20
 _SHOWN = 4
 _SERVER_TIME = NodeAddress("i", 2258)
@@ -58,9 +59,10 @@ class OpcuaDoctor:
             found = await asyncio.to_thread(_certificates, settings, chosen.ServerCertificate)
             if found:
                 return found
+        soon = await asyncio.to_thread(_soon, settings, chosen.ServerCertificate) if secured else []
         link = OpcuaLink(settings)
         try:
-            return await _session(link, settings, tags)
+            return [*soon, *await _session(link, settings, tags)]
         finally:
             await link.close()
 
@@ -107,7 +109,7 @@ def _all(offers: Sequence[Any]) -> str:
 
 def _certificates(settings: OpcuaSettings, der: bytes) -> list[Finding]:
     """What keeps us from trusting the server, or from having a certificate of our own. Blocking."""
-    from drivers.opcua.pki import Pki, validity
+    from drivers.opcua.pki import Distrusted, Pki, validity
 
     folder = Path(settings.pki)
     if _unreadable(folder):
@@ -121,14 +123,42 @@ def _certificates(settings: OpcuaSettings, der: bytes) -> list[Finding]:
                 now=f"{now:%Y-%m-%d %H:%M} UTC",
             )]  # fmt: skip
         Pki(folder).judge(der, urlsplit(settings.link).hostname or "", now)
+    except Distrusted as error:
+        if error.file is None:
+            return [finding("opcua_certificate", words=str(error), pki=folder)]
+        code = "opcua_host" if error.why == "host" else "opcua_server_untrusted"
+        return [finding(
+            code, subject=error.server.subject, fingerprint=error.server.fingerprint, file=error.file,
+            pki=folder, host=urlsplit(settings.link).hostname,
+        )]  # fmt: skip
     except LinkDenied as error:
-        code = {"untrusted": "opcua_server_untrusted", "host": "opcua_host"}.get(
-            getattr(error, "why", ""), "opcua_certificate"
-        )
-        return [finding(code, words=str(error), pki=folder)]
+        return [finding("opcua_certificate", words=str(error), pki=folder)]
     if not (folder / "own" / "certificate.der").exists():  # never made here: it would be another user's
         return [finding("opcua_own_missing", pki=folder)]
     return []
+
+
+def _soon(settings: OpcuaSettings, der: bytes) -> list[Finding]:
+    """Which certificates are to be renewed. Blocking."""
+    from drivers.opcua.pki import validity
+
+    own = Path(settings.pki) / "own" / "certificate.der"
+    limit = datetime.now(UTC) + timedelta(days=SOON_DAYS)
+    found = []
+    for code, end in (("opcua_server_soon", validity(der)[1]), ("opcua_own_soon", _end(own))):
+        if end is not None and end < limit:
+            found.append(finding(code, end=f"{end:%Y-%m-%d}", own=own.parent))
+    return found
+
+
+def _end(own: Path) -> datetime | None:
+    """None where it cannot be read: connecting says so."""
+    from drivers.opcua.pki import validity
+
+    try:
+        return validity(own.read_bytes())[1]
+    except (OSError, LinkDenied):
+        return None
 
 
 def _unreadable(folder: Path) -> bool:
@@ -168,7 +198,7 @@ def _denied(error: LinkLost, settings: OpcuaSettings) -> Finding:
         )
     if code in USER:
         configured = settings.user is not None or settings.user_certificate is not None
-        return finding("opcua_user" if configured else "opcua_identity", words=words)
+        return finding("opcua_user" if configured else "opcua_identity", words=error.__cause__)
     if code in SESSIONS:
         return finding("opcua_sessions", words=words)
     if error.reason == "auth":

@@ -38,12 +38,11 @@ _WORDS = {
     ),
     "opcua_server_untrusted": _Words(
         Text("we do not trust the server's certificate yet", "本机尚未信任服务器证书"),
-        Text("{words}", "服务器证书未被信任：{words}"),
-        Text("Compare the fingerprint with the one the server shows, then move the file from rejected/ to "
-             "trusted/ "
-             "in {pki}: mv '{pki}/rejected/FILE' '{pki}/trusted/'. The agent takes it at its next try.",
-             "请与服务器上显示的指纹核对，然后把 {pki} 中 rejected/ 下的文件移到 trusted/："
-             "mv '{pki}/rejected/文件' '{pki}/trusted/'。代理下次重试时即生效。"),
+        Text("the server's certificate is not trusted yet: {subject}, SHA-256 {fingerprint}",
+             "尚未信任服务器证书：{subject}，SHA-256 {fingerprint}"),
+        Text("Compare the fingerprint with the one the server shows. If they are equal: "
+             "mv '{file}' '{pki}/trusted/'. The agent takes it at its next try.",
+             "请与服务器上显示的指纹核对，一致后执行：mv '{file}' '{pki}/trusted/'。代理下次重试时即生效。"),
     ),
     "opcua_client_untrusted": _Words(
         Text("the server does not trust our certificate yet", "服务器尚未信任本机证书"),
@@ -64,11 +63,28 @@ _WORDS = {
              "certificate, and trust that.",
              "若本机时钟有误，请用 timedatectl 校正；若时钟正确，请在服务器上重新生成证书并重新信任。"),
     ),
+    "opcua_server_soon": _Words(
+        Text("the server's certificate expires soon", "服务器证书即将到期"),
+        Text("the server's certificate is valid until {end} only", "服务器证书有效期至 {end}"),
+        Text("Have a new one made on the server before that day, and trust it here as the first one: "
+             "until then nothing is read. A new one may be trusted beforehand.",
+             "请在到期前于服务器上更新证书，并在本机重新信任，否则到期后无法读取。可提前信任新证书。"),
+    ),
+    "opcua_own_soon": _Words(
+        Text("our own certificate expires soon", "本机证书即将到期"),
+        Text("our certificate is valid until {end} only", "本机证书有效期至 {end}"),
+        Text("Move the folder {own} away: the agent makes a new certificate when it connects next. Then "
+             "trust that one on the server.",
+             "请移走目录 {own}：代理下次连接时自动生成新证书，然后在服务器上信任新证书。"),
+    ),
     "opcua_host": _Words(
         Text("the server's certificate is for another host", "服务器证书属于其他主机名"),
-        Text("{words}", "服务器证书的主机名不符：{words}"),
-        Text("Write the link as the certificate names the host, or trust the certificate itself.",
-             "请按证书中的主机名填写 link，或直接信任该证书。"),
+        Text("the server's certificate ({subject}) does not name the host of the link, {host}",
+             "服务器证书（{subject}）中没有 link 所写的主机 {host}"),
+        Text("Write the link as the certificate names the host; or trust the certificate itself: compare its "
+             "fingerprint, SHA-256 {fingerprint}, then mv '{file}' '{pki}/trusted/'.",
+             "请按证书中的主机填写 link；或直接信任该证书：核对指纹 SHA-256 {fingerprint}，一致后执行 "
+             "mv '{file}' '{pki}/trusted/'。"),
     ),
     "opcua_certificate": _Words(
         Text("a certificate or its key cannot be used", "证书或私钥无法使用"),

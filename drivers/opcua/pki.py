@@ -66,11 +66,16 @@ class Known:
 
 
 class Distrusted(LinkDenied):
-    """A server's certificate is not believed. ``why``: ``untrusted`` or ``host``."""
+    """A server's certificate is not believed. ``why``: ``untrusted`` or ``host``. ``file``: where it was put
+    aside, None where that failed; ``cure``: what to do with it."""
 
-    def __init__(self, message: str, why: str) -> None:
-        super().__init__(message, reason="cert")
+    def __init__(
+        self, message: str, why: str, server: x509.Certificate, file: Path | None, cure: str
+    ) -> None:
+        super().__init__(f"{message} {cure}", reason="cert")
         self.why = why
+        self.file = file
+        self.server = Known.of(server, datetime.now(UTC))
 
 
 class Pki:
@@ -108,14 +113,17 @@ class Pki:
         trusted = self._trusted_certificates()
         pinned = server in trusted
         if not pinned and not _issued(chain, trusted):
-            raise Distrusted(self._untrusted(server), "untrusted")
-        if not pinned and not _names(server, host):
-            raise Distrusted(
-                f"the server's certificate ({_subject(server)}) was issued for another host than {host}: "
-                "write the link as the certificate names it, or trust the certificate itself. "
-                + self._put_aside(server),
-                "host",
+            text = (
+                f"the server's certificate is not trusted: {_subject(server)}, "
+                f"SHA-256 {fingerprint(server)}. Compare this with what the server itself shows."
             )
+            raise Distrusted(text, "untrusted", server, *self._put_aside(server))
+        if not pinned and not _names(server, host):
+            text = (
+                f"the server's certificate ({_subject(server)}) was issued for another host than {host}: "
+                "write the link as the certificate names it, or trust the certificate itself."
+            )
+            raise Distrusted(text, "host", server, *self._put_aside(server))
         _check_time(server, now)
         key = server.public_key()
         if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _KEY_BITS:
@@ -133,13 +141,8 @@ class Pki:
                 continue  # somebody's notes; the certificate that is missed says so itself
         return found
 
-    def _untrusted(self, server: x509.Certificate) -> str:
-        return (
-            f"the server's certificate is not trusted: {_subject(server)}, SHA-256 {fingerprint(server)}. "
-            "Compare this with what the server itself shows. " + self._put_aside(server)
-        )
-
-    def _put_aside(self, server: x509.Certificate) -> str:
+    def _put_aside(self, server: x509.Certificate) -> tuple[Path | None, str]:
+        """Where it lies, and what to do with it."""
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", _subject(server)).strip("-")[:40] or "server"
         file = self._rejected / f"{name}-{fingerprint(server).replace(':', '')[:16].lower()}.der"
         try:
@@ -150,8 +153,8 @@ class Pki:
                 old.unlink(missing_ok=True)
             _write(file, server.public_bytes(serialization.Encoding.DER), 0o644)
         except OSError as error:
-            return f"It could not be put aside: {error}"
-        return f"To accept it: mv '{file}' '{self._trusted}/'"
+            return None, f"It could not be put aside: {error}"
+        return file, f"To accept it: mv '{file}' '{self._trusted}/'"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

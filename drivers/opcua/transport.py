@@ -26,6 +26,7 @@ from edge_agent.errors import LinkLost
 ua: Any = typed_ua
 
 logging.getLogger("asyncua").setLevel(logging.INFO)  # at debug it writes whole requests: passwords
+logging.getLogger("asyncua").addHandler(logging.NullHandler())  # nor to a terminal that asked for no log
 
 CHUNK_MAX = 65_535
 CHUNKS_MAX = 64

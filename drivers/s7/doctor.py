@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.s7.address import locate
 from drivers.s7.codec import Reply
 from drivers.s7.cpu_state import CpuState
-from drivers.s7.doctor_words import CODES, finding
+from drivers.s7.doctor_words import CODES, finding, said
 from drivers.s7.endpoint import endpoint
 from drivers.s7.link import S7Link
 from drivers.s7.plan import Limits, plan
@@ -66,11 +66,9 @@ class S7Doctor:
         reason, found = told["reason"], []
         if told["state"] != "up":
             if "PUT/GET" in reason:
-                found.append(finding("s7_put_get", words=reason))
+                found.append(finding("s7_put_get", words=said(reason)))
             elif "rack" in reason:
-                found.append(
-                    finding("s7_rack_slot", rack=settings.rack, slot=settings.slot, words=reason, there="-")
-                )
+                found.append(_nobody_there(settings, reason, "-"))
             elif told["state"] == "silent":
                 found.append(finding("s7_answers", words=reason))
         rows = {row["tag"]: row["quality"] for row in told.get("values", ())}
@@ -81,9 +79,8 @@ class S7Doctor:
         if barred and not found:
             every = len(barred) == len(tags) and told["failures"].get("permission")
             words = reason or f"{len(barred)}/{len(tags)}"
-            found.append(
-                finding("s7_put_get", words=words) if every else finding("s7_access", tags=_names(barred))
-            )
+            named = finding("s7_access", tags=_names(barred))
+            found.append(finding("s7_put_get", words=said(words)) if every else named)
         if "uncertain_stopped" in rows.values():
             found.append(finding("s7_stop"))
         return found
@@ -186,17 +183,23 @@ async def _elsewhere(settings: S7Settings, words: str) -> Finding:
             continue
         finally:
             await link.close()
-        there.append(f"rack {rack} slot {slot}")
+        there.append(f"rack {rack}, slot {slot}")
         break
     if not there:
-        return finding("s7_no_connection", words=words)
-    return finding("s7_rack_slot", rack=settings.rack, slot=settings.slot, words=words, there=there[0])
+        return finding("s7_no_connection", words=said(words))
+    return _nobody_there(settings, words, there[0])
+
+
+def _nobody_there(settings: S7Settings, words: str, there: str) -> Finding:
+    return finding("s7_rack_slot", rack=settings.rack, slot=settings.slot, words=said(words), there=there)
 
 
 def _refused(error: Refused) -> Finding:
     if error.reason == "permission":
-        return finding("s7_put_get", words=str(error))
-    return finding("s7_password" if error.reason == "auth" else "s7_answers", words=str(error))
+        return finding("s7_put_get", words=said(str(error)))
+    if error.reason == "auth":
+        return finding("s7_password", words=said(str(error)))
+    return finding("s7_answers", words=str(error))
 
 
 def _with(tags: Sequence[Tag], columns: Columns, quality: Quality) -> list[Tag]:

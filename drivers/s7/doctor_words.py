@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,14 +24,39 @@ def finding(code: str, **facts: Any) -> Finding:
     return Finding(code, _filled(words.message, facts), _filled(words.cure, facts), words.kind)
 
 
+def said(words: str) -> Text:
+    """The kernel of a driver's sentence: the controller's error number, or its reason in both languages."""
+    if (number := re.search(r"0x[0-9A-F]{4}", words)) is not None:
+        return Text(f"error {number[0]}", f"错误 {number[0]}")
+    for reason, text in _REASONS.items():
+        if reason in words:
+            return text
+    return Text(words, words)
+
+
+_REASONS = {
+    "no connection resource free": Text("it says that none is free", "控制器答复：没有空闲的连接"),
+    "no session at that TSAP": Text("it knows nothing at that place", "控制器答复：该位置没有可连接的模块"),
+    "address unknown": Text("it knows nothing at that place", "控制器答复：该位置没有可连接的模块"),
+    "congestion in the controller": Text("it says that it is overloaded", "控制器答复：负荷过重"),
+    "normal disconnect": Text("it hangs up", "控制器直接断开"),
+    "closed the connection": Text("it hangs up", "控制器直接断开"),
+}
+
+
 def _filled(text: Text, facts: Mapping[str, Any]) -> Text:
-    return Text(text.en.format_map(facts), text.zh.format_map(facts))
+    en, zh = dict(facts), dict(facts)
+    for name, fact in facts.items():
+        if isinstance(fact, Text):
+            en[name], zh[name] = fact.en, fact.zh
+    return Text(text.en.format_map(en), text.zh.format_map(zh))
 
 
 _WORDS = {
     "s7_put_get": _Words(
         Text("PUT/GET access is switched off in the controller", "控制器未允许 PUT/GET 访问"),
-        Text("the controller connects, but refuses to be read: {words}", "控制器可连接，但拒绝读取：{words}"),
+        Text("the controller connects, but refuses to be read ({words})",
+             "控制器可连接，但拒绝读取（{words}）"),
         Text("TIA Portal, CPU properties, Protection & Security, Connection mechanisms: tick \"Permit "
              "access with "
              "PUT/GET communication from remote partner\", then download the hardware configuration.",
@@ -41,12 +67,14 @@ _WORDS = {
         Text("the data block does not exist or is optimised", "数据块不存在或为优化访问"),
         Text("DB{db} cannot be read at all, not even its first byte: {tags}",
              "DB{db} 完全无法读取，连首字节也不行：{tags}"),
-        Text("Does it exist under this number? If so: block properties, Attributes, take the tick from "
-             "\"Optimized block access\", compile, download. Attention: that sets the block's values to "
-             "their "
-             "start values; note them before. Or read it over OPC UA instead.",
-             "该编号的块是否存在？若存在：块属性 → 属性，取消“优化的块访问”，编译并下载。"
-             "注意：此操作会把块内数值恢复为起始值，请先记录。也可改用 OPC UA 读取。"),
+        Text("Does it exist under this number? If so it is optimised. The safe way: let the program copy "
+             "what is wanted into a new block without \"Optimized block access\" (block properties, "
+             "Attributes), or read it over OPC UA. Taking the tick from the block itself sets all its values "
+             "to their start values when it is downloaded: never while the line runs.",
+             "该编号的块是否存在？若存在，则为优化访问的块。"
+             "稳妥的做法：新建一个不勾选“优化的块访问”的数据块（块属性 → 属性），"
+             "由程序把所需数据复制进去；或改用 OPC UA 读取。"
+             "若直接取消原有块的勾选，下载时块内数值全部恢复为起始值：生产中切勿这样做。"),
     ),
     "s7_db_short": _Words(
         Text("the data block is shorter than the address", "数据块长度不足"),
@@ -65,14 +93,15 @@ _WORDS = {
     "s7_access": _Words(
         Text("the controller protects these values", "控制器对这些数值有访问保护"),
         Text("the controller denies access to {tags}", "控制器拒绝访问 {tags}"),
-        Text("Lower the access level of the CPU (Protection & Security), or take know-how or write "
-             "protection "
-             "from the block.", "请降低 CPU 的访问级别（防护与安全），或取消块的保护。"),
+        Text("CPU properties, Protection & Security: any access level but \"No access (complete "
+             "protection)\". If it is one block only: is it optimised, or know-how protected?",
+             "CPU 属性 → 防护与安全：访问级别不能是“不能访问（完全保护）”。"
+             "若只是个别块：是否为优化访问，或设有专有技术保护？"),
     ),
     "s7_rack_slot": _Words(
         Text("there is no CPU at that rack and slot", "该机架和插槽上没有 CPU"),
         Text("no CPU at rack {rack}, slot {slot} ({words}); one answers at: {there}",
-             "机架 {rack}、插槽 {slot} 上没有 CPU（{words}）；有应答的位置：{there}"),
+             "rack {rack}、slot {slot}（机架、插槽）处没有 CPU（{words}）；有应答的位置：{there}"),
         Text("Set rack and slot: S7-1200/1500 0 and 1 (or 0 and 0), S7-300 0 and 2, S7-400 as in the "
              "hardware "
              "configuration. edge-agent scan tries them.",
@@ -81,8 +110,8 @@ _WORDS = {
     ),
     "s7_no_connection": _Words(
         Text("the controller gives no connection", "控制器不给连接"),
-        Text("the port answers, but no connection is given at any rack and slot: {words}",
-             "端口有应答，但任何机架和插槽都不给连接：{words}"),
+        Text("the port answers, but no connection is given at any rack and slot ({words})",
+             "端口有应答，但任何机架和插槽都不给连接（{words}）"),
         Text("Are all connections taken by panels and other programs? End one, or raise the number of "
              "reserved "
              "connections in the CPU's properties. Is this an S7 controller?",
@@ -92,7 +121,8 @@ _WORDS = {
     ),
     "s7_password": _Words(
         Text("the controller asks for a password", "控制器要求密码"),
-        Text("the controller is protected: {words}", "控制器有密码保护：{words}"),
+        Text("the controller wants a password before it is read ({words})",
+             "控制器要求先输入密码才能读取（{words}）"),
         Text("Lower the access level to read access without a password (Protection & Security).",
              "请将访问级别设为无需密码可读（防护与安全）。"),
     ),

@@ -36,7 +36,7 @@ class Reports:
         station.row.failures[error.reason] += 1
         if self.heard is not None:
             self.heard(station.device.name, str(error))
-        if isinstance(error, BadReply):
+        if isinstance(error, BadReply) and error.reason != "timeout":  # with it nothing came at all
             station.row.mismatches += 1
 
     def proof(self, station: Station, result: str) -> None:

@@ -23,6 +23,7 @@ HISTORY_KINDS = frozenset(
         "alarm_raised", "alarm_returned", "alarm_acknowledged", "alarm_reset", "alarm_shelved",
         "alarm_unshelved", "alarm_suppressed", "alarm_unsuppressed", "alarm_out_of_service",
         "alarm_in_service", "alarm_realarmed", "alarm_removed", "excursion_begin", "excursion_end",
+        "window_unknown", "window_known", "window_suppressed", "window_unsuppressed",
     }
 )  # fmt: skip
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from edge_agent.status import Board
     from edge_agent.uplink import Command, Verdict
 
+FINISH_S = 1.0
+"""For what is under way to an uplink that a reload takes away or changes."""
+
 
 class Destinations:
     def __init__(
@@ -65,6 +68,7 @@ class Destinations:
         changed = [n for n, (config, _, _) in self._running.items() if anew or wanted.get(n) != config]
         for name in changed:
             del self._board.uplinks[name]
+        await asyncio.gather(*(self._running[name][1].finish(FINISH_S) for name in changed))
         await self._tasks.stop(*(self._running.pop(name)[2] for name in changed))
         for name, config in wanted.items():
             if name in self._running:
@@ -99,7 +103,12 @@ class Destinations:
             yield selection.narrowed(batch)
 
     async def drain(self, deadline_s: float) -> None:
-        """Stops all, after one polite last try each for what is committed, side by side."""
+        """Stops all, after what is under way and one polite last try each for what is committed, side by
+        side."""
+        forwarders = [forwarder for _, forwarder, _ in self._running.values()]
+        end_s = asyncio.get_running_loop().time() + deadline_s
+        await asyncio.gather(*(forwarder.finish(deadline_s / 2) for forwarder in forwarders))
         await self._tasks.stop(*(task for _, _, task in self._running.values()))
-        await asyncio.gather(*(forwarder.drain(deadline_s) for _, forwarder, _ in self._running.values()))
+        left_s = end_s - asyncio.get_running_loop().time()
+        await asyncio.gather(*(forwarder.drain(left_s) for forwarder in forwarders))
         self._running.clear()

@@ -26,13 +26,22 @@ class Refused:
 
 
 class Aside:
-    """Of one store. ``outline`` is its SELECT of units; ``save`` commits what has changed."""
+    """Of one store. ``outline`` is its SELECT of units; ``save`` commits what has changed; ``pending_again``
+    is told when units are to be given out once more."""
 
-    def __init__(self, vault: Vault, outline: str, stream: str, save: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        outline: str,
+        stream: str,
+        save: Callable[[], Awaitable[None]],
+        pending_again: Callable[[], None] = lambda: None,
+    ) -> None:
         self._vault = vault
         self._outline = outline
         self._stream = stream
         self._save = save
+        self._pending_again = pending_again
 
     async def units(self, uplink: str | None = None) -> list[Refused]:
         """Oldest refusal first. Raises StorageError."""
@@ -43,7 +52,9 @@ class Aside:
     async def retry(self, uplink: str, seqs: Collection[int] | None = None) -> list[Refused]:
         """These (None: all) are pending again, durably on return; those that were. What the uplink no longer
         selects is written off instead. Raises StorageError."""
-        return await self._settle(uplink, seqs, self._vault.accounts.retry)
+        units = await self._settle(uplink, seqs, self._vault.accounts.retry)
+        self._pending_again()
+        return units
 
     async def drop(self, uplink: str, seqs: Collection[int] | None = None) -> list[Refused]:
         """These (None: all) are written off in the ledger, durably on return. Raises StorageError."""

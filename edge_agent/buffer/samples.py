@@ -105,7 +105,7 @@ class Buffer:
         self._delivery = Delivery(
             stream, self._vault, self._reader, self._retention, clock, lambda: self._closed
         )
-        self.aside = Aside(self._vault, OUTLINE, stream, self._save)
+        self.aside = Aside(self._vault, OUTLINE, stream, self._save, self._pending_again)
 
     @classmethod
     async def open(
@@ -169,6 +169,12 @@ class Buffer:
             return
         async with self._lock:
             await self._flush()
+
+    def _pending_again(self) -> None:
+        """A unit of the newest flush may not be in memory any more: all of it is backlog now."""
+        self._delivery.forget()
+        for callback in tuple(self._watchers):
+            callback()
 
     async def _save(self) -> None:
         async with self._lock:

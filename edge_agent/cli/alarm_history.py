@@ -226,6 +226,10 @@ def kind_word(kind: str) -> str:
         "alarm_removed": say("removed", "已删除"),
         "excursion_begin": say("excursion begins", "超限开始"),
         "excursion_end": say("excursion ends", "超限结束"),
+        "window_unknown": say("window unknown", "窗口变为未知"),
+        "window_known": say("window known again", "窗口不再未知"),
+        "window_suppressed": say("window suppressed", "窗口被抑制"),
+        "window_unsuppressed": say("window applies again", "窗口解除抑制"),
     }
     return words.get(kind, kind)
 

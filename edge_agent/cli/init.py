@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_agent.driver import DriverPlugin
 
 SYSTEM = Path("/etc/edge-agent")
+_SERIAL = ("rtu://", "ascii://")
 _UNKNOWN_TAG = ("1", "float32")
 
 
@@ -36,6 +37,10 @@ _UNKNOWN_TAG = ("1", "float32")
 )
 @option("--link", "link", en="Address of the device.", zh="设备地址。")
 @option("--station", "station", type=int, en="Station number, where there is one.", zh="站号（如有）。")
+@option("--baud", "baud", type=int, en="Speed of the bus, at a serial port.", zh="串口：总线波特率。")
+@option(
+    "--parity", "parity", en="Its parity: even, none, odd.", zh="串口：校验 even、none、odd（偶、无、奇）。"
+)
 @option(
     "--probe/--no-probe", "probe", default=None,
     en="Read the device once, or do not. Default: ask.", zh="是否试读一次设备。默认：询问。",
@@ -48,10 +53,12 @@ _UNKNOWN_TAG = ("1", "float32")
 @click.pass_context
 def init(
     ctx: click.Context, directory: Path, line: str | None, device: str | None, driver: str | None,
-    link: str | None, station: int | None, probe: bool | None, non_interactive: bool, as_json: bool,
+    link: str | None, station: int | None, baud: int | None, parity: str | None, probe: bool | None,
+    non_interactive: bool, as_json: bool,
 ) -> int:  # fmt: skip
     _refuse_existing(directory, [])
     given = {"line": line, "device": device, "driver": driver, "link": link, "station": station}
+    given |= {"baud": baud, "parity": parity}
     if non_interactive:
         if driver is None:
             raise click.UsageError(say("--non-interactive needs --driver", "--non-interactive 需要 --driver"))
@@ -101,7 +108,7 @@ class Questions:
 
     def again(self) -> None:
         """Of what was wrong nothing counts: only protocol and line stay."""
-        for key in ("device", "link", "station"):
+        for key in ("device", "link", "station", "baud", "parity"):
             self.given.pop(key, None)
 
     def answers(self) -> Answers:
@@ -116,15 +123,18 @@ class Questions:
         fields = plugin.settings.model_fields
         device = self._text("device", say("Name of the device", "设备名称"), f"{driver}-1")
         example = str((fields["link"].examples or [fields["link"].default])[0])
-        link = self._text(
-            "link", say("Address of the device, such as {}", "设备地址，例如 {}").format(example), example
-        )
+        question = say("Address of the device, such as {}", "设备地址，例如 {}").format(example)
+        link = _whole_link(self._text("link", question, example), example)
         station = None
         if "station" in fields:
             station = int(self._text("station", say("Station number", "站号"), "1", _whole_number))
-        return Answers(
-            language(), line, device, driver, _whole_link(link, example), station, _first_tag(plugin)
-        )
+        bus = self._bus() if "baud" in fields and link.startswith(_SERIAL) else None
+        return Answers(language(), line, device, driver, link, station, _first_tag(plugin), bus)
+
+    def _bus(self) -> tuple[str, str]:
+        baud = self._text("baud", say("Speed of the bus (baud)", "总线波特率"), "9600", _whole_number)
+        question = say("Parity of the bus (even, none, odd)", "总线校验（even 偶、none 无、odd 奇）")
+        return baud, self._text("parity", question, "even", _one_of(["even", "none", "odd"]))
 
     def _text(
         self, key: str, question: str, default: str | None, check: Callable[[str], str] = str.strip
@@ -135,7 +145,9 @@ class Questions:
 
 
 def _whole_link(written: str, example: str) -> str:
-    """An address alone gets the scheme of the example."""
+    """An address alone gets the scheme of the example, a serial port that of RTU."""
+    if written.startswith("/"):
+        return f"rtu://{written}"
     return written if "://" in written else f"{example.partition('://')[0]}://{written}"
 
 

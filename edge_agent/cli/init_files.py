@@ -10,7 +10,8 @@ from edge_agent.cli.say import say
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """``station`` is None where the protocol has none. ``first``: address and type of the first tag."""
+    """``station`` is None where the protocol has none. ``first``: address and type of the first tag. ``bus``:
+    baud and parity, at a serial port."""
 
     language: str
     line: str
@@ -19,6 +20,7 @@ class Answers:
     link: str
     station: int | None
     first: tuple[str, str]
+    bus: tuple[str, str] | None = None
 
 
 def files_of(answers: Answers, state_dir: str | None) -> dict[str, str]:
@@ -83,6 +85,9 @@ def _device(answers: Answers) -> str:
         station = (
             f"station: {answers.station:<20} # {say('number of the device on that link', '该链路上的站号')}\n"
         )
+    if answers.bus is not None:
+        same = say("the same in every device on the bus", "总线上每台设备都一样")
+        station += f"baud: {answers.bus[0]:<23} # {same}\nparity: {answers.bus[1]}\n"
     return f"""\
 # yaml-language-server: $schema=/usr/share/edge-agent/schema/device.schema.json
 #

@@ -60,8 +60,8 @@ _CURES = {
 }
 """What to try, by the reason's fixed label."""
 _OTHER_CURE = Text(
-    "Check the device's address in its file, then cable and power.",
-    "请检查配置中的设备地址，再查接线与电源。",
+    "Check the device's address in its file, then cable and power; `edge-agent doctor` names the cause.",
+    "请检查配置中的设备地址，再查接线与电源；可用 `edge-agent doctor` 查明原因。",
 )
 
 
@@ -137,6 +137,10 @@ def read(
         print_json({"device": wanted.name, "tags": rows})
     else:
         print_tables([_table(rows)])
+        if any(row["quality"] != "good" for row in rows):
+            command = f"edge-agent doctor {wanted.name}"
+            hint = say(f"Not all is good: {command} names the cause.", f"有的值不正常：{command} 可查原因。")
+            click.echo(hint, err=True)
     return 0
 
 

@@ -128,19 +128,19 @@ def _refused(stores: list[tuple[str, Any]]) -> Table:
 
 
 def _ledger(stores: list[tuple[str, Any]]) -> Table:
-    headings = say("reason,uplink,samples,from,to", "原因,上行通道,样本数,自,至").split(",")
+    headings = say("reason,store,uplink,samples,from,to", "原因,存储,上行通道,样本数,自,至").split(",")
     unknown = say("unknown", "未知")
     rows = [
         [
-            row["reason"], row["uplink"] or "",
+            row["reason"], name, row["uplink"] or "",
             unknown if row["n_samples"] is None else f"{row['n_samples']:,}",
             local_time(row["t0_ns"]), local_time(row["t1_ns"]),
         ]
-        for _, store in stores
+        for name, store in stores
         for row in store["losses"][:_SHOWN]
     ]  # fmt: skip
     return Table(
-        say("Loss ledger, newest first", "丢失台账（新的在前）"), tuple(headings), rows, frozenset({2})
+        say("Loss ledger, newest first", "丢失台账（新的在前）"), tuple(headings), rows, frozenset({3})
     )
 
 

@@ -59,7 +59,7 @@ class Timing:
 
 
 class Forwarder:
-    """``run`` until cancelled, then ``drain`` once if the stop is to be polite.
+    """``run`` until cancelled. A polite stop is ``finish`` before that and ``drain`` once after it.
 
     Writes ``row`` except the counts of pending and quarantined units, which the stores know."""
 
@@ -93,19 +93,23 @@ class Forwarder:
         self._backoff = Backoff(random or Random(), timing.backoff_base_s, timing.backoff_cap_s)
         self._wake = asyncio.Event()
         self._running = False
+        self._finishing = False
+        self._at_rest = asyncio.Event()  # nothing is under way
+        self._at_rest.set()
         self._max_items = config.max_segments
         self._pause_until_ns = 0
         self._refusals = 0
         self._faults = 0
         self._lost = ""
+        self._unconfirmed: set[Key] = set()  # answered PENDING in this session
 
     async def run(self) -> None:
-        """Never returns, and raises nothing but its own cancellation."""
+        """Returns only after ``finish``, and raises nothing but its own cancellation."""
         self._running = True
         for store in self._stores:
             store.watch(self._wake.set)
         try:
-            while True:
+            while not self._finishing:
                 pause_s = await self._session(once=False)
                 await self._clock.sleep_until(self._clock.mono_ns() + round(pause_s * 1e9))
         finally:
@@ -113,14 +117,24 @@ class Forwarder:
             for store in self._stores:
                 store.unwatch(self._wake.set)
 
+    async def finish(self, deadline_s: float) -> None:
+        """``run`` begins no other message; returns when what is under way is confirmed, or after
+        ``deadline_s``. What is cut off in the middle goes twice."""
+        self._finishing = True
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                await self._at_rest.wait()
+
     async def drain(self, deadline_s: float) -> None:
-        """One last attempt for what is committed, live first. Ends at the first failure or after
-        ``deadline_s`` (and at most 2 s for closing). Raises RuntimeError while ``run`` runs: cancel
-        and await it first."""
+        """One last attempt for what is committed, live first, until it is confirmed. Ends at the first
+        failure or after ``deadline_s`` (and at most 2 s for closing). Raises RuntimeError while ``run`` runs:
+        cancel and await it first."""
         if self._running:
             raise RuntimeError("drain() while run() is running")
         self._outbox.held.lift_deferrals()
         self._pause_until_ns = 0
+        self._finishing = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
                 await self._session(once=True)
@@ -129,6 +143,7 @@ class Forwarder:
         """One uplink object, from open to close. Returns how long to wait before the next, in seconds."""
         uplink: Uplink | None = None
         self._lost = ""
+        self._unconfirmed.clear()
         try:
             uplink = self._config.plugin.open(self._config.settings, self._host)
             await _limited(uplink.connect())
@@ -151,37 +166,55 @@ class Forwarder:
                 self._outbox.held.lift_pending()
 
     async def _serve(self, uplink: Uplink, *, once: bool) -> None:
-        while True:
-            self._wake.clear()
-            if self._lost:
-                raise Unreachable(self._lost)
-            sent = await self._turn(uplink)
-            paused = self._pause_until_ns > self._clock.mono_ns()
-            if once and (paused or not sent):
-                return
-            if paused:
-                await self._clock.sleep_until(self._pause_until_ns)
-            elif not sent:
-                await self._woken(self._outbox.held.next_ns())
+        self._at_rest.clear()
+        try:
+            while not self._finishing or self._unconfirmed_wait:
+                self._wake.clear()
+                if self._lost:
+                    raise Unreachable(self._lost)
+                sent = not self._finishing and await self._turn(uplink)
+                paused = self._pause_until_ns > self._clock.mono_ns()
+                if once and (paused or not (sent or self._unconfirmed_wait)):
+                    return
+                await self._until_next(sent, paused)
+        finally:
+            self._at_rest.set()
+
+    async def _until_next(self, sent: bool, paused: bool) -> None:
+        if paused and not self._finishing:
+            self._at_rest.set()
+            await self._clock.sleep_until(self._pause_until_ns)
+            self._at_rest.clear()
+        elif not sent:
+            await self._woken(self._outbox.held.next_ns())
+
+    @property
+    def _unconfirmed_wait(self) -> bool:
+        """Whether something that went out in this session may still be confirmed."""
+        return self._outbox.held.awaits_any(self._unconfirmed)
 
     async def _turn(self, uplink: Uplink) -> bool:
         """False when there was nothing to send."""
         sent = False
         for _ in range(LIVE_BURST):
-            items = await self._outbox.pick(Lane.LIVE, self._max_items)
+            items = await self._pick(Lane.LIVE)
             if not items:
                 break
             sent = True
             await self._message(uplink, items)
-            if self._pause_until_ns > self._clock.mono_ns():
+            if self._finishing or self._pause_until_ns > self._clock.mono_ns():
                 return True
         items = self._outbox.pick_suspects(self._max_items)
         if not items:
-            items = await self._outbox.pick(Lane.BACKLOG, self._max_items)
+            items = await self._pick(Lane.BACKLOG)
         if items:
             sent = True
             await self._message(uplink, items)
         return sent
+
+    async def _pick(self, lane: Lane) -> Sequence[Envelope]:
+        items = await self._outbox.pick(lane, self._max_items)
+        return () if self._finishing else items
 
     async def _message(self, uplink: Uplink, items: Sequence[Envelope]) -> None:
         """Sends one message and settles what it can. Raises what ends the connection; the units are then free
@@ -232,6 +265,7 @@ class Forwarder:
         confirm_by_ns = self._clock.mono_ns() + round(self._timing.confirm_s * 1e9)
         for item in pending:
             self._outbox.await_confirmation(item, confirm_by_ns)
+            self._unconfirmed.add(item.key)
         if rejected:
             self._standing.failed(standing.REJECTED)
         if acknowledged or rejected or pending:
@@ -280,12 +314,14 @@ class Forwarder:
         return self._backoff.next_s() if pause_s is None else pause_s
 
     def _confirmed(self, keys: Sequence[Key]) -> None:
+        self._unconfirmed.difference_update(keys)
         if self._outbox.confirmed(keys):
             self._refusals = 0
             self._standing.works(confirmed=True)
             self._wake.set()  # there is room for more
 
     def _rejected_late(self, keys: Sequence[Key], reason: str) -> None:
+        self._unconfirmed.difference_update(keys)
         if self._outbox.refused(keys, reason or "rejected without a reason"):
             self._standing.failed(standing.REJECTED)
             self._standing.works(confirmed=False)

@@ -6,7 +6,7 @@ returns everything unsettled, oldest first, so forwarding asks for that many mor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from edge_agent.uplink import Envelope, Key
@@ -55,6 +55,12 @@ class Held:
         """Those whose time has not come."""
         now = self._mono_ns()
         return [hold.item for hold in self._holds.values() if hold.until_ns > now]
+
+    def awaits_any(self, keys: Iterable[Key]) -> bool:
+        """Whether a confirmation of one of them may still come in time."""
+        now = self._mono_ns()
+        holds = (self._holds.get(key) for key in keys)
+        return any(hold is not None and hold.pending and hold.until_ns > now for hold in holds)
 
     def next_ns(self) -> int | None:
         """When the next one may go again."""

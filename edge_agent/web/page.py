@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from html import escape
 from typing import Any
 
@@ -28,13 +28,17 @@ LINKS = ("/metrics", "/api/v1/status", "/api/v1/tags", "/api/v1/windows", "/api/
 
 _DEVICES = Text("Devices", "设备")
 _WINDOWS = Text("Process windows", "工艺窗口")
+_ALARMS = Text("Alarms", "报警")
 _UPLINKS = Text("Uplinks", "上传")
 _NONE = Text("none", "无")
 _MORE = Text(
     "more, none of them more urgent than the last one shown: /api/v1/windows",
     "个未列出，均不比所列最后一个更紧急：/api/v1/windows",
 )
+_MORE_ALARMS = Text("more: edge-agent alarms list", "条未列出：edge-agent alarms list")
 MAX_WINDOWS = 200
+MAX_ALARMS = 50
+_BEIJING = timezone(timedelta(hours=8))
 _RANKS = ("out", "unknown", "suppressed", "in")
 _STATES = {
     "up": Text("up", "正常"),
@@ -48,7 +52,22 @@ _STATES = {
     "unknown": Text("unknown", "未知"),
     "suppressed": Text("suppressed", "已抑制"),
 }
+_LETTERS = {
+    "A": Text("normal", "正常"),
+    "B": Text("ACTIVE", "报警中"),
+    "C": Text("active, acknowledged", "报警中(已确认)"),
+    "D": Text("gone, NOT ACKNOWLEDGED", "已恢复(未确认)"),
+    "E": Text("latched, NOT ACKNOWLEDGED", "已锁存(未确认)"),
+    "F": Text("latched, to be reset", "已锁存(待复位)"),
+    "G": Text("shelved", "已搁置"),
+    "H": Text("suppressed", "已抑制"),
+    "I": Text("out of service", "已停用"),
+}
 _CLASSES = {
+    "B": "bad",
+    "C": "unsure",
+    "D": "unsure",
+    "E": "unsure",
     "out": "bad",
     "down": "bad",
     "silent": "bad",
@@ -92,16 +111,20 @@ def _rank(row: Mapping[str, Any]) -> int:
     return 0 if row["active"] or state not in _RANKS else _RANKS.index(state)
 
 
-def render(snapshot: Mapping[str, Any], lang: str, *, left_out: int = 0) -> str:
-    """The whole page from ``Board.snapshot``; every value is escaped. ``left_out``: so many windows are not
-    in it."""
+def render(snapshot: Mapping[str, Any], lang: str, *, left_out: int = 0, alarms_left_out: int = 0) -> str:
+    """The whole page from ``Board.snapshot``; every value is escaped. ``left_out``, ``alarms_left_out``: so
+    many windows and alarms are not in it."""
     agent = snapshot["agent"]
     windows = [_window(row, lang) for row in snapshot["windows"]]
     if left_out:
-        windows.append(f"<tr><td colspan=4>… {left_out} {_MORE.say(lang)}</td></tr>")
+        windows.append(f"<tr><td colspan=6>… {left_out} {_MORE.say(lang)}</td></tr>")
+    alarms = [_alarm(row, lang) for row in snapshot["alarms"]]
+    if alarms_left_out:
+        alarms.append(f"<tr><td colspan=5>… {alarms_left_out} {_MORE_ALARMS.say(lang)}</td></tr>")
     title = escape(str(agent["line"] or "Lineside"))
     sections = [
         _section(_DEVICES.say(lang), [_device(row, lang) for row in snapshot["devices"]], lang),
+        _section(_ALARMS.say(lang), alarms, lang),
         _section(_WINDOWS.say(lang), windows, lang),
         _section(_UPLINKS.say(lang), [_uplink(row, lang) for row in snapshot["uplinks"]], lang),
     ]
@@ -154,11 +177,24 @@ def _device(row: Mapping[str, Any], lang: str) -> str:
 
 def _window(row: Mapping[str, Any], lang: str) -> str:
     state = str(row["state"])
-    value = row["value"]
-    shown = "" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)
-    cells = [str(row["name"]), f"{shown} {row['unit']}".strip(), str(row["reason"]), _time(row["since_ns"])]
+    edges = (row["low"], row["high"])
+    limits = "" if edges == (None, None) else "..".join(map(_number, edges))
+    value = f"{_number(row['value'])} {row['unit']}".strip()
+    cells = [str(row["name"]), value, limits, str(row["reason"]), _time(row["since_ns"])]
     # An excursion stays active while nobody can tell how the value is.
     return _row("out" if row["active"] else state, cells, _say(state, lang))
+
+
+def _alarm(row: Mapping[str, Any], lang: str) -> str:
+    """The value is the one at which it came or went."""
+    letter = str(row["letter"])
+    shown = _LETTERS[letter].say(lang) if letter in _LETTERS else letter
+    value = f"{_number(row['value'])} {row['unit']}".strip()
+    return _row(letter, [str(row["name"]), value, _number(row["limit"]), _time(row["since_ns"])], shown)
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
 def _uplink(row: Mapping[str, Any], lang: str) -> str:
@@ -174,4 +210,4 @@ def _uplink(row: Mapping[str, Any], lang: str) -> str:
 def _time(time_ns: int) -> str:
     if not time_ns:
         return ""
-    return datetime.fromtimestamp(time_ns / 1e9).astimezone().isoformat(sep=" ", timespec="seconds")
+    return datetime.fromtimestamp(time_ns // 10**9, _BEIJING).isoformat(sep=" ")

@@ -144,7 +144,10 @@ class Routes:
         snapshot = board.snapshot(clock.time_ns(), clock.mono_ns(), windows=False)
         snapshot["windows"] = urgent.chosen()
         left_out = len(windows) - len(snapshot["windows"])
-        return [page.render(snapshot, language, left_out=left_out).encode()]
+        alarms = board.alarms().get("rows", ())
+        snapshot["alarms"] = alarms[: page.MAX_ALARMS]
+        more = len(alarms) - len(snapshot["alarms"])
+        return [page.render(snapshot, language, left_out=left_out, alarms_left_out=more).encode()]
 
 
 def _accepts_gzip(header: str) -> bool:

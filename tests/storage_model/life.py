@@ -169,6 +169,7 @@ class Life:
     async def settle_aside(self, stream: str, name: str, *, again: bool) -> None:
         """Everything set aside for this uplink goes again, or is given up."""
         aside, view = self.stores[stream].aside, self.models[stream].views[name]
+        await self.flush()
         units = await (aside.retry(name) if again else aside.drop(name))
         numbers = {(unit.key.epoch, unit.key.seq) for unit in units}
         assert numbers <= view.aside or self.models[stream].damaged, (numbers, view.aside)

@@ -55,6 +55,11 @@ def doctor(site: Site, *names: str, code: int, **how: Any) -> dict[str, dict[str
     return found
 
 
+def doctor_codes(site: Site, name: str) -> list[str]:
+    done = command("doctor", name, "--config", site.config, "--json", timeout_s=90)
+    return [finding["code"] for finding in json.loads(done.stdout)["verdicts"][0]["findings"]]
+
+
 def only(site: Site, name: str, code: int, **how: Any) -> dict[str, Any]:
     """The one finding about the one device."""
     verdict = doctor(site, name, code=code, **how)[name]
@@ -179,6 +184,33 @@ def test_put_get_off(plant: Line, place: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [("password", "s7_password", "error 0xD602"), ("protected", "s7_access", "setpoint DB1.DBD16"),
+     ("stopped", "s7_stop", "STOP")],
+)  # fmt: skip
+def test_what_the_cpu_denies(plant: Line, place: Site, fault: str, code: str, words: str) -> None:
+    place.device("furnace-1", [("setpoint", "DB1.DBD16", "float32")], driver="s7", link=plant.link("s7"))
+    plant.fault(fault, "s7")
+    try:
+        finding = only(place, "furnace-1", FINDINGS)
+        assert finding["code"] == code and words in finding["message"]
+    finally:
+        plant.fault("ok", "s7")
+
+
+def test_no_connection_left(plant: Line, place: Site) -> None:
+    place.device("furnace-1", [("setpoint", "DB1.DBD16", "float32")], driver="s7", link=plant.link("s7"))
+    plant.fault("no_connection", "s7")
+    try:
+        finding = only(place, "furnace-1", UNREACHABLE)
+        assert finding["code"] == "s7_no_connection" and "none is free" in finding["message"]
+        text = command("doctor", "furnace-1", "--config", place.config, "--lang", "zh").stdout
+        assert "没有空闲的连接" in text and "congestion" not in text
+    finally:
+        plant.fault("ok", "s7")
+
+
+@pytest.mark.parametrize(
     ("address", "slot", "code"),
     [("DB1.DBD126", 1, "s7_db_short"), ("DB9.DBD0", 1, "s7_optimised"), ("MD300", 1, "s7_no_address"),
      ("DB1.DBD16", 3, "s7_rack_slot")],
@@ -245,7 +277,7 @@ def test_untrusted_certificate_and_how_to_trust_it(secured: Line, place: Site) -
     add_password(place)
     finding = only(place, "oven-1", FINDINGS)
     assert finding["code"] == "opcua_server_untrusted"
-    assert re.search(r"mv '\S+/rejected/\S+\.der' '\S+/trusted/'", finding["message"])
+    assert re.search(r"mv '\S+/rejected/\S+\.der' '\S+/trusted/'", finding["cure"])
     trust(pki)
     assert only(place, "oven-1", FINDINGS)["code"] == "opcua_own_missing"
     assert not (pki / "own").exists(), "a diagnosis makes no keys"
@@ -287,6 +319,31 @@ def test_our_certificate_at_the_server(tmp_path: Path, place: Site, option: str,
         command("read", "oven-1", "--config", place.config)
         finding = only(place, "oven-1", FINDINGS)
         assert finding["code"] == code and "own/certificate.der" in finding["cure"]
+    finally:
+        line.close()
+
+
+def test_a_certificate_that_runs_out_soon(tmp_path: Path, place: Site) -> None:
+    line = Line(tmp_path, "opcua", "--secured", "--valid-days=5", *CALM)
+    try:
+        pki = oven(place, line)
+        only(place, "oven-1", FINDINGS)
+        trust(pki)
+        command("read", "oven-1", "--config", place.config)
+        finding = only(place, "oven-1", FINDINGS)
+        assert finding["code"] == "opcua_server_soon" and re.search(r"\d{4}-\d\d-\d\d", finding["message"])
+    finally:
+        line.close()
+
+
+def test_a_clock_that_stands_still(tmp_path: Path, place: Site) -> None:
+    line = Line(tmp_path, "opcua", *CALM)
+    try:
+        place.device("oven-1", [("running", f"{NODE}.Running", "bool")], driver="opcua",
+                     link=line.link("opcua"))  # fmt: skip
+        line.fault("clock_stopped", "opcua")
+        eventually("the difference is noticed",
+                   lambda: doctor_codes(place, "oven-1") == ["opcua_clock"], deadline_s=30)  # fmt: skip
     finally:
         line.close()
 
@@ -341,7 +398,8 @@ def test_wrong_parity(bus: Bus, place: Site) -> None:
 
 def test_a_dead_station_on_a_bus(bus: Bus, place: Site) -> None:
     meter(place, bus.port, station=9)
-    assert only(place, "meter-1", UNREACHABLE)["code"] == "modbus_station_silent"
+    finding = only(place, "meter-1", UNREACHABLE)
+    assert finding["code"] == "modbus_station_silent" and "same link: 1" in finding["message"]
 
 
 def test_a_port_that_is_not_there(place: Site) -> None:

@@ -5,7 +5,7 @@ moment, number, flags, factors    what stands in them
 record, facilities, parts, letter stored units -> packets
 session                           one connection as a pure machine
 requests, clerk, archive          what the platform asks
-mark, orders, keyring             what is kept over restarts
+mark, orders, keyring, slots      what is kept over restarts
 drafting, connection, uplink      the Uplink of the agent, put together by assembly
 """
 

@@ -1,12 +1,11 @@
 """Stored units -> letters, and verdicts for units that need none. Pure, but for two memories: which unit
-speaks for which real-time slot, and which records wait for the rest of their moment.
+speaks for which real-time slot (``slots``), and which records wait for the rest of their moment.
 
 A platform that has seen a DataTime drops the next packet with it. So everything of one command and one second
 shares a packet (or its parts); a period of which one device's values are still missing waits for them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,8 +17,8 @@ from edge_agent.uplinks.hj212.letter import Identity, Letter, data_letter
 from edge_agent.uplinks.hj212.moment import stamp
 from edge_agent.uplinks.hj212.orders import Orders
 from edge_agent.uplinks.hj212.record import COMMANDS, SAMPLES, Recorder, WrongUnit, kind_of
+from edge_agent.uplinks.hj212.slots import Slots
 
-MAX_SLOTS = 8192
 GATHER_S = 15.0
 """A period whose other devices have not come by then goes without them."""
 
@@ -57,7 +56,8 @@ class _Record:
 
 
 class Drafter:
-    """``orders`` is asked for the interval of real-time packets and whether any are wanted."""
+    """``orders`` is asked for the interval of real-time packets and whether any are wanted. ``slots``
+    remembers over connections who speaks for which of them."""
 
     def __init__(
         self,
@@ -65,12 +65,13 @@ class Drafter:
         recorder: Recorder,
         orders: Callable[[], Orders],
         facilities: Facilities | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._identity = identity
         self._recorder = recorder
         self._orders = orders
         self._facilities = facilities or Facilities()
-        self._slots: OrderedDict[tuple[str, str, int], tuple[Key, int]] = OrderedDict()
+        self._slots = slots or Slots()
         self._parked: dict[tuple[str, int], _Record] = {}
         self._expected = {kind: set(recorder.devices) for kind in COMMANDS}
 
@@ -78,6 +79,7 @@ class Drafter:
         """Units of the same kind and second share one packet. Denied when a tag has another unit than its
         factor."""
         draft = Draft()
+        self._slots.begin()
         records: dict[tuple[str, int, Lane], _Record] = {}
         for item in items:
             if on_its_way(item.key):
@@ -140,18 +142,15 @@ class Drafter:
 
     def _readings(self, item: Envelope) -> Iterator[tuple[Batch, dict[str, str]]]:
         slot_ns = round(self._orders().real_time_s * 1e9)
+        self._slots.observe(item.batches)
         for index, batch in enumerate(item.batches):
-            slot = (batch.schema.device, batch.schema.group, batch.time_ns // slot_ns)
-            speaker = (item.key, index)
-            if self._slots.get(slot, speaker) != speaker:
+            place = batch, item.key, index, slot_ns
+            if not self._slots.free_for(*place):
                 continue
             texts = self._recorder.texts(batch, SAMPLES)
-            if not texts:
-                continue
-            self._slots[slot] = speaker
-            while len(self._slots) > MAX_SLOTS:
-                self._slots.popitem(last=False)
-            yield batch, texts
+            if texts:
+                self._slots.take(*place)
+                yield batch, texts
 
     def _gather(self, record: _Record, draft: Draft, now_ns: int) -> None:
         """Writes the record when it is whole; else it waits for the devices that are expected."""

@@ -25,6 +25,7 @@ from edge_agent.uplinks.hj212.moment import QuestionNumbers, stamp
 from edge_agent.uplinks.hj212.orders import Standing
 from edge_agent.uplinks.hj212.record import Recorder
 from edge_agent.uplinks.hj212.session import Heard, Session
+from edge_agent.uplinks.hj212.slots import Slots
 from edge_agent.uplinks.hj212.start import Run
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ QUEUE_S, MAX_QUEUE = 10.0, 256
 be missed by forwarding before it was even sent."""
 
 HOLD_S = 5.0
+
+KEEP_S = 1.0
+"""A disk that hangs must not hold up a new connection."""
 
 UNSURE = "the wall clock is not synchronised yet: data waits for it"
 FULL = "the backlog is sent at its rate"
@@ -62,6 +66,7 @@ class Hj212Uplink:
         self._facilities = assembly.facilities_of(settings)
         self._standing = Standing(host, assembly.orders_of(settings))
         self._keyring: Keyring | None = None
+        self._slots = Slots()
         self._drafter = self._new_drafter()
         self._connection: Connection | None = None
         self._proven = False
@@ -111,6 +116,9 @@ class Hj212Uplink:
         self._proven = False
         if connection is not None:
             await connection.close()
+            with contextlib.suppress(StorageError, TimeoutError):  # a full disk does not stop delivery
+                async with asyncio.timeout(KEEP_S):
+                    await self._host.keep("slots", self._slots.text())
 
     # -- sending
 
@@ -203,6 +211,7 @@ class Hj212Uplink:
 
     async def _remember(self) -> None:
         await self._standing.load()
+        self._slots.read(await self._host.recall("slots"))
         try:
             self._keyring = assembly.keyring_of(self._settings, self._host)
         except ValueError as error:
@@ -228,7 +237,9 @@ class Hj212Uplink:
         return streams
 
     def _new_drafter(self) -> Drafter:
-        return Drafter(self._identity, self._recorder, lambda: self._standing.now, self._facilities)
+        return Drafter(
+            self._identity, self._recorder, lambda: self._standing.now, self._facilities, self._slots
+        )
 
     def _new_clerk(self) -> Clerk:
         return Clerk(

@@ -77,3 +77,20 @@ async def test_events_too(tmp_path: Path) -> None:
     assert len(await store.aside.drop("park")) == 1
     assert counts(store.info()) == (3, 0, 2, 0, 1)
     await store.close()
+
+
+async def test_a_unit_of_the_newest_flush_is_given_out_again_at_once(tmp_path: Path) -> None:
+    """Nothing else may come for a while: a device that is dead, a buffer that is full."""
+    clock = ManualClock()
+    buffer = await open_buffer(tmp_path, clock, ["park", "cloud"])
+    await fill(buffer, clock, 1)
+    (item,) = await take_all(buffer, "park")
+    buffer.acknowledge("cloud", [item.key])
+    buffer.quarantine("park", item.key, "poison")
+    buffer.acknowledge("cloud", [item.key])
+    woken: list[int] = []
+    buffer.watch(lambda: woken.append(1))
+    assert len(await buffer.aside.retry("park")) == 1
+    assert [e.key for e in await take_all(buffer, "park")] == [item.key]
+    assert woken, "forwarding is told"
+    await buffer.close()

@@ -173,6 +173,14 @@ async def test_nobody_there_and_nobody_let_in(scene: Scene) -> None:
     assert code == 4 and "systemctl status edge-agent" in err and "nothing.sock" in err
 
 
+async def test_history_tells_when_a_window_was_unknown(scene: Scene) -> None:
+    """Why an alarm did not come."""
+    detail = {"reason": "bad_comm"}
+    scene.journal.append(Event("window_unknown", "press-1.pressure", START_NS, 0, "v1", detail))
+    out = await scene.ok("history", "--since", "2025-12-31")
+    assert "window unknown" in out and "bad_comm" in out
+
+
 async def test_history_and_export(scene: Scene) -> None:
     scene.journal += scene.desk.comes(value=-3.5)
     scene.journal.append(Event("excursion_begin", "press-1.pressure", START_NS, 0, "v1", {"value": 5.2}))

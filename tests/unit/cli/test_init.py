@@ -142,3 +142,23 @@ def test_a_plain_terminal_is_enough(tmp_path: Path) -> None:
     assert process.wait(timeout=30) == 0, seen
     assert b"written: " in seen and b"\x1b" not in seen
     assert (tmp_path / "c" / "devices.d" / "sim-1.yaml").exists()
+
+
+@pytest.mark.parametrize("port", ["rtu:///dev/serial/by-id/usb-x", "/dev/serial/by-id/usb-x"])
+def test_at_a_serial_port_speed_and_parity_are_asked_for(port: str, tmp_path: Path) -> None:
+    done = answered(
+        tmp_path / "c", "en", "line", "modbus", "meter-1", port, "3", "19200", "nine", "none", "n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "one of: even, none, odd" in done.stderr
+    settings = load_with_warnings(tmp_path / "c")[0].devices[0].settings
+    assert (settings.link, settings.station) == ("rtu:///dev/serial/by-id/usb-x", 3)  # type: ignore[attr-defined]
+    assert (settings.baud, settings.parity) == (19200, "none")  # type: ignore[attr-defined]
+
+
+def test_speed_and_parity_may_be_options_and_have_defaults(tmp_path: Path) -> None:
+    words = ["--non-interactive", "--driver", "modbus", "--link", "/dev/ttyS1"]
+    assert main(["init", str(tmp_path / "a"), *words, "--baud", "4800", "--parity", "odd"]) == 0
+    assert main(["init", str(tmp_path / "b"), *words]) == 0
+    found = [load_with_warnings(tmp_path / name)[0].devices[0].settings for name in "ab"]
+    assert [(s.baud, s.parity) for s in found] == [(4800, "odd"), (9600, "even")]  # type: ignore[attr-defined]

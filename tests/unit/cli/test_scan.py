@@ -28,6 +28,7 @@ from hardware_mocks.process import Process
 from hardware_mocks.registers import LineUnit
 from hardware_mocks.s7 import S7Server
 from hardware_mocks.serial_lines import PtyLine
+from tests.plant.processes import Child
 from tests.plant.site import free_port
 from tests.unit.cli.beside import Beside, beside, run
 
@@ -156,6 +157,21 @@ def test_a_port_that_is_held_names_the_holder_and_needs_yes(
             for stream in (process.stdin, process.stdout):
                 assert stream is not None
                 stream.close()
+
+
+def test_whoever_made_a_pseudo_terminal_does_not_use_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A virtual serial port of a network serial server is open in the program that offers it."""
+    words = ["hardware_mocks", "modbus-rtu", "--control-port", "0", "--with-parent", "--baud", "19200"]
+    bus = Child(words, tmp_path / "bus.log")
+    try:
+        asked = ("--parity", "E", "--stations", "1", "--timeout", "100ms", "--json")
+        port = str(bus.ports["modbus"])
+        assert run("scan", "serial", port, "--baud", "9600,19200", *asked) == 0
+        assert [f["baud"] for f in answer(capsys)["findings"]] == [19200]
+    finally:
+        bus.stop()
 
 
 def test_another_master_is_heard_before_anything_is_sent(

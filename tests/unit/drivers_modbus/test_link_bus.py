@@ -93,8 +93,9 @@ async def test_a_reply_that_does_not_fit(name: str, peer: PeerBus) -> None:
             await ask(link)
         assert "station 17" in str(caught.value) and "FC03 hr:107..108" in str(caught.value)
         peer.script = lambda request: [peer.framed(reply_to(request, LIE))]
-        with pytest.raises(BadReply, match="must prove itself"):
+        with pytest.raises(BadReply, match="must prove itself") as caught:
             await ask(link)
+        assert caught.value.reason == "timeout", "nothing came that could be a mismatch"
         assert len(peer.received) == 1, "a station in doubt was asked for a value"
 
 

@@ -146,6 +146,92 @@ async def test_drain_ends_at_its_deadline() -> None:
     assert bench.destination.closed == 1
 
 
+async def test_drain_waits_for_confirmations_of_what_it_sent() -> None:
+    bench = Bench()
+    keys = bench.samples.commit(2)
+    bench.destination.answer = lambda items: [PENDING for _ in items]
+    draining = asyncio.ensure_future(bench.forwarder.drain(5.0))
+    await bench.work()
+    assert not draining.done()
+    assert bench.destination.host is not None
+    bench.destination.host.acknowledged(keys[:1])
+    await bench.work()
+    assert not draining.done()
+    bench.destination.host.rejected(keys[1:], "too late")
+    await bench.work()
+    assert draining.done()
+    assert bench.samples.acknowledged == keys[:1]
+    assert bench.destination.closed == 1
+
+
+@pytest.mark.parametrize("why", ["deadline", "lost"])
+async def test_drain_does_not_wait_for_ever(why: str) -> None:
+    bench = Bench()
+    bench.samples.commit(2)
+    bench.destination.answer = lambda items: [PENDING for _ in items]
+    async with asyncio.timeout(2):
+        draining = asyncio.ensure_future(bench.forwarder.drain(0.05 if why == "deadline" else 100.0))
+        await bench.work()
+        if why == "lost":
+            assert bench.destination.host is not None
+            bench.destination.host.lost("gone")
+        await draining
+    assert len(bench.samples.open) == 2
+    assert bench.destination.closed == 1
+
+
+async def test_what_is_under_way_is_not_cut_off_by_a_polite_stop() -> None:
+    bench = Bench(max_segments=2)
+    bench.samples.commit(6)
+    bench.destination.gate = asyncio.Event()
+    async with bench:
+        await bench.work()
+        finishing = asyncio.ensure_future(bench.forwarder.finish(5.0))
+        await bench.work()
+        assert not finishing.done()
+        bench.destination.gate.set()
+        await bench.work()
+        assert finishing.done()
+        assert len(bench.destination.sends) == 1, "and no other message"
+        assert len(bench.samples.acknowledged) == 2
+    await bench.forwarder.drain(5.0)
+    sent = [key for message in bench.destination.sends for key in message]
+    assert bench.all_settled() and len(sent) == len(set(sent)) == 6
+
+
+async def test_a_polite_stop_waits_for_confirmations() -> None:
+    bench = Bench()
+    keys = bench.samples.commit(2)
+    bench.destination.answer = lambda items: [PENDING for _ in items]
+    async with bench:
+        await bench.work()
+        finishing = asyncio.ensure_future(bench.forwarder.finish(5.0))
+        await bench.work()
+        assert not finishing.done()
+        assert bench.destination.host is not None
+        bench.destination.host.acknowledged(keys)
+        await bench.work()
+        assert finishing.done()
+    assert len(bench.destination.sends) == 1
+
+
+@pytest.mark.parametrize("why", ["hung", "unreachable", "paused", "idle"])
+async def test_a_polite_stop_does_not_wait_for_ever(why: str) -> None:
+    bench = Bench()
+    if why != "idle":
+        bench.samples.commit(2)
+    if why == "hung":
+        bench.destination.gate = asyncio.Event()
+    if why == "unreachable":
+        bench.destination.refuse_connect = Unreachable("no route")
+    if why == "paused":
+        bench.destination.answer = lambda items: [Verdict(Answer.RETRY, "HTTP 503", 300.0) for _ in items]
+    async with bench:
+        await bench.work()
+        async with asyncio.timeout(2):
+            await bench.forwarder.finish(0.05 if why == "hung" else 100.0)
+
+
 async def test_drain_while_running_is_refused() -> None:
     bench = Bench()
     async with bench:

@@ -101,6 +101,30 @@ async def test_the_excursion_schedule_is_set_on_the_command_line() -> None:
     assert all(0.3 < time_s < 1.2 for time_s in high)
 
 
+async def told(*arguments: str) -> tuple[int | None, str]:
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", "-m", "hardware_mocks", *arguments, stderr=pipe
+    )
+    _, err = await child.communicate()
+    return child.returncode, err.decode()
+
+
+async def test_a_person_changes_the_process_and_the_mood_from_the_command_line() -> None:
+    async with running("all", *ANY_PORTS, *PARK_PORTS) as (_, ready), aiohttp.ClientSession() as http:
+        line, park = f"--control-port={ready['control']}", f"--park-control-port={ready['park_control']}"
+        assert await told("set", "pressure_setpoint_mpa", "0.53", line) == (0, "")
+        async with http.get(f"http://127.0.0.1:{ready['control']}/state") as response:
+            assert (await response.json())["process"]["pressure_setpoint_mpa"] == 0.53
+        assert await told("mood", "reject", "--device=press-1", "--times=2", park) == (0, "")
+        async with http.get(f"http://127.0.0.1:{ready['park_control']}/report") as response:
+            assert (await response.json())["mode"] == "reject"
+        code, why = await told("mood", "angry", park)
+        assert code == 1 and "'angry' is not one of" in why
+        code, why = await told("set", "colour", "1", line)
+        assert code == 1 and "'colour'" in why
+
+
 async def test_a_taken_port_is_one_sentence_not_a_traceback() -> None:
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

@@ -329,6 +329,32 @@ def test_units_of_one_moment_share_a_packet() -> None:
     )
 
 
+def test_a_second_that_has_been_sent_is_not_sent_again_with_other_values() -> None:
+    """The rest of the second comes with the next flush: it would be taken for a contradiction."""
+    one, tenth = drafter(), SECOND // 10
+    so2, dust = schema(["so2"]), schema(["dust"], group="slow")
+    first = [batch(so2, [1.0], time_ns=EIGHT + tenth)]
+    then = [batch(dust, [float(n)], time_ns=EIGHT + n * SECOND + 6 * tenth) for n in range(4)]
+    (sent,) = one.draft([envelope("samples", 1, *first)], no, 0).letters
+    (later,) = one.draft([envelope("samples", 2, *then)], no, 0).letters
+    assert sent.packets[0].data.startswith("DataTime=20260101080000;")
+    assert later.packets[0].data == "DataTime=20260101080001;a34013-Rtd=1.0,a34013-Flag=N"
+    (again,) = one.draft([envelope("samples", 2, *then)], no, 0).letters
+    assert again.packets == later.packets
+
+
+def test_a_group_that_is_read_once_per_slot_speaks_whenever_it_is_read() -> None:
+    one = drafter(real_time_s=1.0)
+    so2, dust = schema(["so2"]), schema(["dust"], group="slow")
+    times = []
+    for n in range(3):
+        for seq, of in ((2 * n, so2), (2 * n + 1, dust)):
+            reading = batch(of, [1.0], time_ns=EIGHT + n * SECOND)
+            draft = one.draft([envelope("samples", seq, reading)], no, 0)
+            times += [d.packets[0].data[9:23] for d in draft.letters]
+    assert times == [f"2026010108000{n}" for n in (0, 0, 1, 1, 2, 2)]
+
+
 def test_a_long_record_is_cut_between_factors() -> None:
     factors = [mapped(f"t{n}", f"a2{n:04d}") for n in range(60)]
     reading = batch(schema([f"t{n}" for n in range(60)]), [12345.67] * 60)

@@ -17,7 +17,7 @@ from edge_agent.uplinks.hj212.moment import read_qn
 from hardware_mocks.hj212_host import Hj212Host
 
 from .conftest import Agent, Opened
-from .made import batch, envelope, minute, schema
+from .made import EIGHT, SECOND, batch, envelope, minute, schema
 
 
 async def test_what_is_acknowledged_soon_is_a_verdict(platform: Hj212Host, connected: Opened) -> None:
@@ -214,6 +214,32 @@ async def test_qns_do_not_go_back_with_the_clock(
     async with connected() as uplink:
         await uplink.send([minute(1)])
     assert [p.qn for p in platform.packets] == ["20990101000000001"]
+
+
+async def test_another_connection_does_not_contradict_what_was_sent(
+    platform: Hj212Host, agent: Agent, connected: Opened
+) -> None:
+    """Five polls in the second of which one packet has gone: the rest of them has nothing to say."""
+    polls = [batch(schema(["so2"]), [float(n)], time_ns=EIGHT + n * SECOND // 5) for n in range(5)]
+    units = [envelope("samples", n, poll) for n, poll in enumerate(polls)]
+    async with connected(real_time="1s") as uplink:
+        assert (await uplink.send(units[:1]))[0].answer is Answer.ACKNOWLEDGED
+    async with connected(real_time="1s") as uplink:
+        verdicts = await uplink.send(units)
+    assert {v.answer for v in verdicts} == {Answer.ACKNOWLEDGED}
+    assert {p.data["a21026-Rtd"] for p in platform.packets if p.cn == "2011"} == {"0.00"}
+    assert platform.ledger.report()["conflicts"] == 0
+
+
+@pytest.mark.parametrize("kept", ["[", "{}", "7", '[["stack"]]', '[["stack","fast",1,"samples",7,[],{}]]'])
+async def test_damaged_memory_of_slots_is_none(
+    platform: Hj212Host, agent: Agent, connected: Opened, kept: str
+) -> None:
+    await agent.keep("slots", kept)
+    async with connected(real_time="1s") as uplink:
+        (verdict,) = await uplink.send([envelope("samples", 1, batch(schema(["so2"]), [1.0]))])
+    assert verdict.answer is Answer.ACKNOWLEDGED
+    assert len(platform.records) == 1
 
 
 async def test_a_full_disk_does_not_stop_delivery(

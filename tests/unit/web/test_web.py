@@ -17,18 +17,19 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from edge_agent.cli.alarm_words import letter_word
 from edge_agent.config.model import WebConfig
 from edge_agent.metrics import Exporter
 from edge_agent.model import Event, Quality
 from edge_agent.settings import Text
 from edge_agent.status import Board, live_quality, quality_counts
 from edge_agent.testing.clock import ManualClock
-from edge_agent.web import Sources, Web
+from edge_agent.web import Sources, Web, page
 from edge_agent.web.cached import Cached
 from edge_agent.web.document import in_pieces
 from edge_agent.web.guard import HostNames
 from edge_agent.web.server import bind_problem
-from tests.unit.metrics.board import BUFFER, MONO_NS, PERIODS, SELECTED, TIME_NS, WINDOW, make_board
+from tests.unit.metrics.board import ALARM, BUFFER, MONO_NS, PERIODS, SELECTED, TIME_NS, WINDOW, make_board
 
 EVENTS = [Event("excursion_begin", "press-1.pressure", TIME_NS, MONO_NS, "3fa2c1", {"value": 0.52})] * 3
 PATHS = (
@@ -447,6 +448,24 @@ async def test_a_large_answer_is_not_kept(site: Site) -> None:
         while cached._plain:  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.01)
     assert gzip.decompress(*await cached.get(packed=True)) == b"x" * 1000 and made == 2
+
+
+async def test_the_page_shows_alarms_limits_and_beijing_time(site: Site) -> None:
+    site.board.alarms = lambda: {"rows": [ALARM | {"name": f"a{i}"} for i in range(page.MAX_ALARMS + 2)]}
+    _, body = await site.get("/")
+    text = body.decode()
+    assert '<td>a0</td><td class="bad">ACTIVE</td><td>0.52 MPa</td><td>0.5</td>' in text
+    assert len(re.findall(r"<td>a\d+</td>", text)) == page.MAX_ALARMS and "… 2 more" in text
+    assert "<td>0.41 MPa</td><td>0.3..0.5</td>" in text
+    assert "+08:00" in text and "+00:00" not in text
+
+
+def test_page_and_terminal_call_alarm_states_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for lang in ("en", "zh"):
+        monkeypatch.setenv("EDGE_AGENT_LANGUAGE", lang)
+        assert {a: text.say(lang) for a, text in page._LETTERS.items()} == {
+            a: letter_word(a) for a in "ABCDEFGHI"
+        }
 
 
 async def test_the_page_speaks_chinese(site: Site) -> None:
