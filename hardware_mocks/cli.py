@@ -15,6 +15,7 @@ import click
 from hardware_mocks import orders
 from hardware_mocks.bench import Bench
 from hardware_mocks.faults import Fault
+from hardware_mocks.hj212_park import Hj212Park
 from hardware_mocks.influx_park import InfluxPark
 from hardware_mocks.lifetime import Part, die_with_parent, run_until_signal
 from hardware_mocks.line import Line, Server
@@ -289,6 +290,29 @@ def mqtt_park(
     """The park platform behind an MQTT broker on this machine."""
     platform = MqttPark(broker_port, park_control_port, ack_topic=ack_topic, level=int(level))
     ports = lambda: {"broker": platform.port, "park_control": platform.control_port}  # noqa: E731
+    _run([platform], ports, with_parent)
+
+
+@main.command("hj212-park")
+@_port("--park-port", 0, "Port of the platform")
+@_port("--park-control-port", 0, "HTTP port for modes and reports")
+@_parent
+def hj212_park(park_port: int, park_control_port: int, with_parent: bool) -> None:
+    """A platform that speaks HJ 212-2017 (its MN and PW: hardware_mocks/hj212_park.py)."""
+    platform = Hj212Park(park_port, park_control_port)
+    _run([platform], lambda: {"park": platform.host.port, "park_control": platform.desk.port}, with_parent)
+
+
+@main.command("sparkplug-park")
+@_port("--broker-port", 0, "Port of the broker")
+@_port("--park-control-port", 0, "HTTP port for reports")
+@_parent
+def sparkplug_park(broker_port: int, park_control_port: int, with_parent: bool) -> None:
+    """A broker and a Sparkplug B host application, scada, behind it."""
+    from hardware_mocks.sparkplug_park import SparkplugPark  # aiomqtt, which only tests need
+
+    platform = SparkplugPark(broker_port, park_control_port)
+    ports = lambda: {"broker": platform.broker.port, "park_control": platform.desk.port}  # noqa: E731
     _run([platform], ports, with_parent)
 
 

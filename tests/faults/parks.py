@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from hardware_mocks.hj212_park import MN, PW, ST
 from tests.faults.toxics import HEALTHY, Proxy, Toxic
 from tests.plant.processes import Child, get, post
 
@@ -23,18 +24,22 @@ _numbers = itertools.count(1)
 
 class Receiver(Protocol):
     """``faults``: which of down, hang, lose_answers, poison, denied it can do. ``proxy``: what the agent
-    speaks to. ``ordered``: whether ``readings`` tell the order in which the agent stored them."""
+    speaks to. ``ordered``: whether ``readings`` tell the order in which the agent stored them. ``lag_s``:
+    how long what was sent waits at least before it counts as delivered. ``per_second``: of each poll group it
+    gets one reading of a second; ``seconds`` then tells which it has."""
 
     name: str
     kind: ClassVar[str]
     faults: ClassVar[frozenset[str]]
     ordered: ClassVar[bool]
+    lag_s: ClassVar[float]
+    per_second: ClassVar[bool]
 
     @property
     def proxy(self) -> Proxy: ...
 
-    def uplink(self) -> dict[str, Any]:
-        """Its entry under ``uplinks:``."""
+    def uplink(self, units: int) -> dict[str, Any]:
+        """Its entry under ``uplinks:``; ``units``: of the plant."""
         ...
 
     def do(self, fault: str, **more: Any) -> None:
@@ -42,6 +47,8 @@ class Receiver(Protocol):
         ...
 
     def readings(self, device: str, tag: str) -> list[Reading]: ...
+
+    def seconds(self) -> set[int]: ...
 
     def newest_us(self) -> int:
         """Time of the newest sample received."""
@@ -64,6 +71,8 @@ class _Platform:
     command: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()
     port: ClassVar[str]  # under which name it tells the port that the agent speaks to
+    lag_s: ClassVar[float] = 0.0
+    per_second: ClassVar[bool] = False
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -88,6 +97,9 @@ class _Platform:
     def samples(self, device: str, tag: str) -> list[list[Any]]:
         found: list[list[Any]] = get(f"{self._control}/samples?device={device}&tag={tag}&quality=1", 30)
         return found
+
+    def seconds(self) -> set[int]:
+        return set()
 
     def conflicts(self) -> int:
         return int(self.report()["conflicts"])
@@ -117,7 +129,7 @@ class HttpPark(_Platform):
         "denied": "401",
     }  # fmt: skip
 
-    def uplink(self) -> dict[str, Any]:
+    def uplink(self, units: int) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.proxy.port}/ingest"
         return {"name": self.name, "type": "http", "url": url, "timeout": "5s"}
 
@@ -144,7 +156,7 @@ class InfluxPark(HttpPark):
     ordered: ClassVar[bool] = False
     command = "influx-park"
 
-    def uplink(self) -> dict[str, Any]:
+    def uplink(self, units: int) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.proxy.port}"
         return {"name": self.name, "type": "influx", "url": url, "database": "lineside", "strings": True,
                 "timeout": "5s"}  # fmt: skip
@@ -167,7 +179,7 @@ class MqttPark(_Platform):
     options = ("--ack-topic", "lineside/{agent}/ack")
     port = "broker"
 
-    def uplink(self) -> dict[str, Any]:
+    def uplink(self, units: int) -> dict[str, Any]:
         url = f"mqtt://127.0.0.1:{self.proxy.port}"
         return {"name": self.name, "type": "mqtt", "url": url, "ack_topic": "lineside/{agent}/ack",
                 "keepalive": "5s", "timeout": "5s"}  # fmt: skip
@@ -187,8 +199,76 @@ class MqttPark(_Platform):
         return int(self.report()["newest_us"])
 
 
+class _Behind(_Platform):
+    """A platform whose faults are all on the way to it."""
+
+    faults: ClassVar[frozenset[str]] = frozenset({"down", "hang", "lose_answers"})
+    ordered: ClassVar[bool] = False
+
+    def do(self, fault: str, **more: Any) -> None:
+        toxics = {"down": Toxic(refuse=True), "hang": Toxic(silent=True)}
+        toxics["lose_answers"] = Toxic(swallow_answers=True)
+        self.proxy.use(toxics.get(fault, HEALTHY))
+        if fault == "down":
+            self.proxy.cut()
+
+    def newest_us(self) -> int:
+        return int(self.report()["newest_us"])
+
+
+class SparkplugPark(_Behind):
+    """Keeps values by metric and time, in ms. Bad ones are left out: their times would be others than those
+    that a park with microseconds tells."""
+
+    kind: ClassVar[str] = "sparkplug"
+    lag_s: ClassVar[float] = 4.5  # confirm_after, and the question before and after it
+    command = "sparkplug-park"
+    options = ("--broker-port", "0")
+    port = "broker"
+
+    def uplink(self, units: int) -> dict[str, Any]:
+        return {"name": self.name, "type": "sparkplug", "url": f"mqtt://127.0.0.1:{self.proxy.port}",
+                "group": "plant", "node": "line", "primary_host": "scada", "keepalive": "2s",
+                "confirm_after": "3s", "timeout": "5s"}  # fmt: skip
+
+    def readings(self, device: str, tag: str) -> list[Reading]:
+        found = self.samples(device, tag)
+        return [(time_ms * 1000, value, True) for time_ms, value, quality in found if quality == 192]
+
+
+class Hj212Park(_Behind):
+    """One real-time record a second, with the first tag of each unit. The value says which poll it was."""
+
+    kind: ClassVar[str] = "hj212"
+    per_second: ClassVar[bool] = True
+    command = "hj212-park"
+    options = ("--park-port", "0")
+    port = "park"
+
+    def uplink(self, units: int) -> dict[str, Any]:
+        factors = [
+            {"tag": f"d{unit}.t0", "code": _code(f"d{unit}"), "format": "N10"} for unit in range(1, units + 1)
+        ]
+        return {"name": self.name, "type": "hj212", "address": f"tcp://127.0.0.1:{self.proxy.port}", "mn": MN,
+                "pw": PW, "st": ST, "real_time": "1s", "over_time": "1500ms", "re_count": 2, "window": 8,
+                "backfill_per_min": 6000, "factors": factors}  # fmt: skip
+
+    def readings(self, device: str, tag: str) -> list[Reading]:
+        if tag != "t0":
+            return []
+        found = get(f"{self._control}/samples?code={_code(device)}", 30)
+        return [(second * 1_000_000, int(text), True) for second, text in found]
+
+    def seconds(self) -> set[int]:
+        return set(get(f"{self._control}/seconds", 30))
+
+
+def _code(device: str) -> str:
+    return f"p99{int(device[1:]):03}"
+
+
 KINDS: dict[str, Callable[[Path, str], Receiver]] = {
-    "http": HttpPark, "mqtt": MqttPark, "influx": InfluxPark
+    "http": HttpPark, "mqtt": MqttPark, "influx": InfluxPark, "sparkplug": SparkplugPark, "hj212": Hj212Park
 }  # fmt: skip
 
 

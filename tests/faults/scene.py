@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from edge_agent.keys import parse_duration
 from tests.faults.account import Account, Lives, account, failures
 from tests.faults.parks import KINDS, Receiver, available
 from tests.plant.processes import Child, eventually, get, post
@@ -83,7 +84,7 @@ class Scene:
         self.site.module = plan.module
         if plan.state is not None:
             self.site.state = plan.state
-        uplinks = [{**park.uplink(), **(plan.uplink_keys or {})} for park in self.parks.values()]
+        uplinks = [{**park.uplink(plan.units), **(plan.uplink_keys or {})} for park in self.parks.values()]
         buffer = {"flush": plan.flush, **(plan.buffer or {})}
         self.site.write_main(uplinks=uplinks, buffer=buffer, state_dir=str(self.site.state))
         tags = [(f"t{i}", f"hr:{2 * i}", "uint32") for i in range(TAGS)]
@@ -156,9 +157,14 @@ class Scene:
         return found
 
     def pending(self, name: str = "") -> int:
-        """Segments that wait, of one uplink or of the one with the most."""
+        """Segments that wait, of one uplink or of the one with the most; without those that wait in any case
+        until they count as delivered."""
         uplinks = self.buffer()["uplinks"]
-        return max(int(row["pending_segments"]) for key, row in uplinks.items() if name in ("", key))
+        return max(self.waiting(key, row) for key, row in uplinks.items() if name in ("", key))
+
+    def waiting(self, name: str, row: Mapping[str, Any]) -> int:
+        per_s = len(self.units) / parse_duration(self.plan.flush)
+        return max(0, int(row["pending_segments"]) - round(self.parks[name].lag_s * per_s))
 
     def flows(self, within_s: float = 30.0, *names: str) -> None:
         """Waits until what is read now has arrived everywhere (or at ``names``)."""
@@ -186,7 +192,7 @@ class Scene:
     def _delivered(self) -> bool:
         status = self.site.status()
         few = 2 * len(self.units) + 1
-        waiting = [row["pending_segments"] for row in status["buffer"]["uplinks"].values()]
+        waiting = [self.waiting(name, row) for name, row in status["buffer"]["uplinks"].items()]
         return status["buffer"]["state"] == "ok" and max(waiting) <= few and all(
             row["up"] for row in status["uplinks"]
         )  # fmt: skip

@@ -22,9 +22,13 @@ class FakePark:
     name = "park"
     kind = "http"
     ordered = True
+    per_second = False
 
     def __init__(self, values: list[int]) -> None:
         self.rows: list[Reading] = [(number_of(value) * 1_000_000, value, True) for value in values]
+
+    def seconds(self) -> set[int]:
+        return {time_us // 1_000_000 for time_us, _, _ in self.rows}
 
     def readings(self, device: str, tag: str) -> list[Reading]:
         return self.rows
@@ -135,3 +139,19 @@ def test_a_sync_tried_again_is_seen(tmp_path: Path) -> None:
     assert synced_again_after_error(log) == 0
     log.write_text(f"{failed}\n41 fdatasync(9) = 0\n41 fdatasync(8) = 0\n", encoding="ascii")
     assert synced_again_after_error(log) == 1
+
+
+class PlatformOfSeconds(FakePark):
+    per_second = True
+
+
+def test_one_reading_of_a_second_stands_for_the_others(tmp_path: Path) -> None:
+    """Two polls a second: of each pair the platform gets the first. A second it has none of is a loss."""
+    polls = {1: [(n * SECOND // 2 + SECOND // 10, 0) for n in range(2, 22)]}
+    park = PlatformOfSeconds([])
+    park.rows = [(second * 1_000_000, value_of(1, 0, 2 * second - 1), True) for second in range(1, 11)]
+    found = account(park, polls, Lives([]), tmp_path, 1, {1: set()})  # type: ignore[arg-type]
+    assert (found.served, found.received, found.unaccounted, found.wrong_tag) == (20, 20, 0, 0)
+    del park.rows[4]
+    found = account(park, polls, Lives([]), tmp_path, 1, {1: set()})  # type: ignore[arg-type]
+    assert found.unaccounted == 2

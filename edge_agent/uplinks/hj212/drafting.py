@@ -2,7 +2,8 @@
 speaks for which real-time slot (``slots``), and which records wait for the rest of their moment.
 
 A platform that has seen a DataTime drops the next packet with it. So everything of one command and one second
-shares a packet (or its parts); a period of which one device's values are still missing waits for them."""
+shares a packet (or its parts); what is still missing of it is waited for a while: a second may be cut by a
+flush or by the end of a message, and one device's periods come before the other's."""
 
 from __future__ import annotations
 
@@ -17,10 +18,13 @@ from edge_agent.uplinks.hj212.letter import Identity, Letter, data_letter
 from edge_agent.uplinks.hj212.moment import stamp
 from edge_agent.uplinks.hj212.orders import Orders
 from edge_agent.uplinks.hj212.record import COMMANDS, SAMPLES, Recorder, WrongUnit, kind_of
-from edge_agent.uplinks.hj212.slots import Slots
+from edge_agent.uplinks.hj212.slots import Group, Slots
 
 GATHER_S = 15.0
 """A period whose other devices have not come by then goes without them."""
+
+REST_S = 1.5
+"""The same for a second of real-time data. Live data must not wait longer."""
 
 _SECOND_NS = 1_000_000_000
 
@@ -51,7 +55,7 @@ class _Record:
     until_ns: int = 0
     texts: dict[str, str] = field(default_factory=dict)
     hours: list[str] = field(default_factory=list)
-    devices: set[str] = field(default_factory=set)
+    sources: set[Group] = field(default_factory=set)
     keys: dict[Key, None] = field(default_factory=dict)
 
 
@@ -73,13 +77,13 @@ class Drafter:
         self._facilities = facilities or Facilities()
         self._slots = slots or Slots()
         self._parked: dict[tuple[str, int], _Record] = {}
-        self._expected = {kind: set(recorder.devices) for kind in COMMANDS}
+        self._expected = {kind: {(device, str(kind)) for device in recorder.devices} for kind in COMMANDS}
+        self._expected[SAMPLES] = {group for group in self._slots.groups if group[0] in recorder.devices}
 
     def draft(self, items: Sequence[Envelope], on_its_way: Callable[[Key], bool], now_ns: int) -> Draft:
         """Units of the same kind and second share one packet. Denied when a tag has another unit than its
         factor."""
         draft = Draft()
-        self._slots.begin()
         records: dict[tuple[str, int, Lane], _Record] = {}
         for item in items:
             if on_its_way(item.key):
@@ -93,20 +97,25 @@ class Drafter:
                 draft.verdicts[item.key] = verdict
         for record in records.values():
             self._gather(record, draft, now_ns)
+        self._go_on(draft)
         return draft
+
+    @property
+    def _slot_ns(self) -> int:
+        return round(self._orders().real_time_s * 1e9)
 
     def next_ns(self) -> int | None:
         """When ``overdue`` has something to give."""
         return min((record.until_ns for record in self._parked.values()), default=None)
 
     def overdue(self, now_ns: int) -> Draft:
-        """Records that have waited long enough. The devices that did not come are not waited for again until
-        they have been seen."""
+        """Records that have waited long enough. Who did not come is not waited for again until it has been
+        seen."""
         draft = Draft()
         for place, record in list(self._parked.items()):
             if record.until_ns <= now_ns:
                 del self._parked[place]
-                self._expected[record.kind] &= record.devices
+                self._expected[record.kind] &= record.sources
                 draft.freed += record.keys
                 self._write(draft, record)
         return draft
@@ -123,7 +132,7 @@ class Drafter:
             record = records.setdefault((kind, second_ns, item.lane), _Record(kind, second_ns, item.lane))
             record.texts |= texts
             record.hours += hours
-            record.devices.add(batch.schema.device)
+            record.sources.add((batch.schema.device, batch.schema.group))
             record.keys[item.key] = None
             entered = True
         if entered:
@@ -141,8 +150,8 @@ class Drafter:
                 yield batch, texts, hours
 
     def _readings(self, item: Envelope) -> Iterator[tuple[Batch, dict[str, str]]]:
-        slot_ns = round(self._orders().real_time_s * 1e9)
-        self._slots.observe(item.batches)
+        slot_ns = self._slot_ns
+        self._slots.observe(item.batches, item.lane)
         for index, batch in enumerate(item.batches):
             place = batch, item.key, index, slot_ns
             if not self._slots.free_for(*place):
@@ -153,29 +162,43 @@ class Drafter:
                 yield batch, texts
 
     def _gather(self, record: _Record, draft: Draft, now_ns: int) -> None:
-        """Writes the record when it is whole; else it waits for the devices that are expected."""
-        if record.kind == SAMPLES:
-            self._write(draft, record)
-            return
-        expected = self._expected[record.kind]
-        expected |= record.devices & self._recorder.devices
+        """Writes the record when it is whole; else it waits for the rest."""
+        self._expected[record.kind] |= {s for s in record.sources if s[0] in self._recorder.devices}
         place = (record.kind, record.second_ns)
         new, earlier = list(record.keys), self._parked.pop(place, None)
         if earlier is not None:
             earlier.texts |= record.texts
             earlier.hours += record.hours
-            earlier.devices |= record.devices
+            earlier.sources |= record.sources
             earlier.keys |= record.keys
             record = earlier
-        if expected <= record.devices:
+        if self._whole(record):
             draft.freed += [key for key in record.keys if key not in new]
             self._write(draft, record)
             return
-        record.until_ns = record.until_ns or now_ns + round(GATHER_S * 1e9)
+        rest_s = REST_S if record.kind == SAMPLES else GATHER_S
+        record.until_ns = record.until_ns or now_ns + round(rest_s * 1e9)
         self._parked[place] = record
         draft.parked += new
 
+    def _whole(self, record: _Record) -> bool:
+        missing = self._expected[record.kind] - record.sources
+        if record.kind != SAMPLES:
+            return not missing
+        second, length_ns = record.second_ns // _SECOND_NS, self._slot_ns
+        return all(self._slots.is_past(group, record.lane, second, length_ns) for group in missing)
+
+    def _go_on(self, draft: Draft) -> None:
+        """What has come since tells that nothing more comes for some of what waits."""
+        for place, record in list(self._parked.items()):
+            if record.kind == SAMPLES and self._whole(record):
+                del self._parked[place]
+                draft.freed += record.keys
+                self._write(draft, record)
+
     def _write(self, draft: Draft, record: _Record) -> None:
+        if record.kind == SAMPLES:
+            self._slots.close(record.second_ns // _SECOND_NS)
         order = self._recorder.order
         factors = [record.texts[code] for code in sorted(record.texts, key=order.__getitem__)]
         keys = tuple(record.keys)

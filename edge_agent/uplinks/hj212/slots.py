@@ -8,15 +8,18 @@ which more than one reading was under way.
 from __future__ import annotations
 
 import json
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from edge_agent.model import Batch
-from edge_agent.uplink import Key
+from edge_agent.uplink import Key, Lane
 
 MAX_SLOTS = 8192
 KEPT = 400
 """The newest ones, which are those that a backlog may touch again; some 20 kB of text."""
+
+Group = tuple[str, str]
+"""Device and poll group."""
 
 Slot = tuple[str, str, int]
 """Device, poll group, and which of the intervals of real-time packets since 1970."""
@@ -25,19 +28,21 @@ _SECOND_NS = 1_000_000_000
 
 
 class Slots:
-    """``begin`` opens a message: what it sends of one second shares a packet."""
+    """Seconds are counted since 1970. ``close`` tells that the packet of one has gone."""
 
     def __init__(self) -> None:
         self._speakers: OrderedDict[Slot, tuple[Key, int, int]] = OrderedDict()
-        self._seconds: Counter[int] = Counter()
-        self._fresh: set[int] = set()
-        self._paces: dict[tuple[str, str], tuple[int, int]] = {}
+        self._closed: OrderedDict[int, None] = OrderedDict()
+        self._paces: dict[Group, tuple[int, int]] = {}
+        self._newest_ns: dict[tuple[Lane, Group], int] = {}
 
-    def begin(self) -> None:
-        self._fresh.clear()
+    @property
+    def groups(self) -> set[Group]:
+        """Those that have spoken lately."""
+        return {(device, group) for device, group, _ in self._speakers}
 
-    def observe(self, batches: Iterable[Batch]) -> None:
-        """How often each poll group is read, as far as its time stamps tell."""
+    def observe(self, batches: Iterable[Batch], lane: Lane) -> None:
+        """How often each poll group is read, and how far each lane has come, as the time stamps tell."""
         for batch in batches:
             group = batch.schema.device, batch.schema.group
             last_ns, shortest_ns = self._paces.get(group, (batch.time_ns, 0))
@@ -45,47 +50,55 @@ class Slots:
             if apart_ns > 0 and (not shortest_ns or apart_ns < shortest_ns):
                 shortest_ns = apart_ns
             self._paces[group] = batch.time_ns, shortest_ns
+            self._newest_ns[lane, group] = max(self._newest_ns.get((lane, group), 0), batch.time_ns)
+
+    def is_past(self, group: Group, lane: Lane, second: int, length_ns: int) -> bool:
+        """Whether nothing of this second is to be waited for: its packet has gone already, the group speaks
+        for the slot at another time, or the lane, which is in order, has come further."""
+        if second in self._closed:
+            return True
+        held = self._speakers.get((*group, second * _SECOND_NS // length_ns))
+        if held is not None and held[2] != second:
+            return True
+        return self._newest_ns.get((lane, group), 0) // _SECOND_NS > second
 
     def free_for(self, batch: Batch, unit: Key, index: int, length_ns: int) -> bool:
-        """Whether this reading may be sent. ``length_ns``: of a slot. A second of which a packet has gone
-        already is left to it, if the poll group will be read again within the slot."""
+        """Whether this reading may be sent. ``length_ns``: of a slot. A second whose packet has gone is left
+        to it: where the poll group is read again within the slot, its next reading speaks."""
         held = self._speakers.get(_slot(batch, length_ns))
         if held is not None:
             return held[:2] == (unit, index)
-        second = batch.time_ns // _SECOND_NS
         _, shortest_ns = self._paces.get((batch.schema.device, batch.schema.group), (0, 0))
-        sent = self._seconds[second] and second not in self._fresh
-        return not (sent and 0 < 2 * shortest_ns <= length_ns)
+        return batch.time_ns // _SECOND_NS not in self._closed or not 0 < 2 * shortest_ns <= length_ns
 
     def take(self, batch: Batch, unit: Key, index: int, length_ns: int) -> None:
-        second = batch.time_ns // _SECOND_NS
-        self._fresh.add(second)
-        self._take(_slot(batch, length_ns), (unit, index, second))
+        self._take(_slot(batch, length_ns), (unit, index, batch.time_ns // _SECOND_NS))
+
+    def close(self, second: int) -> None:
+        self._closed[second] = None
+        while len(self._closed) > MAX_SLOTS:
+            self._closed.popitem(last=False)
 
     def text(self) -> str:
         rows = []
         for slot, (key, index, second) in list(self._speakers.items())[-KEPT:]:
-            rows.append([*slot, key.stream, key.epoch, key.seq, index, second])
+            rows.append([*slot, key.stream, key.epoch, key.seq, index, second, second in self._closed])
         return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
     def read(self, text: str) -> None:
         """What is missing or damaged counts as nothing."""
         try:
-            for device, group, number, stream, epoch, seq, index, second in json.loads(text) if text else ():
+            for device, group, number, stream, epoch, seq, index, second, closed in json.loads(text or "[]"):
                 self._take((device, group, number), (Key(stream, epoch, seq), index, int(second)))
+                if closed:
+                    self.close(int(second))
         except (ValueError, TypeError):
             return
 
     def _take(self, slot: Slot, speaker: tuple[Key, int, int]) -> None:
-        if self._speakers.get(slot) == speaker:
-            return
         self._speakers[slot] = speaker
-        self._seconds[speaker[2]] += 1
         while len(self._speakers) > MAX_SLOTS:
-            _, (_, _, second) = self._speakers.popitem(last=False)
-            self._seconds[second] -= 1
-            if not self._seconds[second]:
-                del self._seconds[second]
+            self._speakers.popitem(last=False)
 
 
 def _slot(batch: Batch, length_ns: int) -> Slot:

@@ -17,7 +17,7 @@ from edge_agent.uplinks.hj212 import address, assembly, letter
 from edge_agent.uplinks.hj212.archive import Archive
 from edge_agent.uplinks.hj212.clerk import Clerk
 from edge_agent.uplinks.hj212.connection import Connection
-from edge_agent.uplinks.hj212.drafting import GATHER_S, Draft, Drafter, together
+from edge_agent.uplinks.hj212.drafting import Draft, Drafter, together
 from edge_agent.uplinks.hj212.keyring import Keyring
 from edge_agent.uplinks.hj212.letter import Letter
 from edge_agent.uplinks.hj212.mark import Mark
@@ -27,6 +27,7 @@ from edge_agent.uplinks.hj212.record import Recorder
 from edge_agent.uplinks.hj212.session import Heard, Session
 from edge_agent.uplinks.hj212.slots import Slots
 from edge_agent.uplinks.hj212.start import Run
+from edge_agent.uplinks.hj212.woken import woken
 
 if TYPE_CHECKING:
     from edge_agent.uplinks.hj212.settings import Hj212Settings
@@ -67,6 +68,7 @@ class Hj212Uplink:
         self._standing = Standing(host, assembly.orders_of(settings))
         self._keyring: Keyring | None = None
         self._slots = Slots()
+        self._parked = asyncio.Event()  # something waits for its rest
         self._drafter = self._new_drafter()
         self._connection: Connection | None = None
         self._proven = False
@@ -96,10 +98,11 @@ class Hj212Uplink:
             unseal=self._keyring.unseal if self._keyring and self._settings.key_exchange else None,
         )  # fmt: skip
         self._connection = connection
-        others = [partial(clerk.run, connection), partial(self._greet, connection)]
-        if len(self._recorder.devices) > 1:
-            others.append(partial(self._gather, connection))
-        connection.start(*others)
+        connection.start(
+            partial(clerk.run, connection),
+            partial(self._greet, connection),
+            partial(self._gather, connection),
+        )
 
     async def send(self, items: Sequence[Envelope]) -> Sequence[Verdict]:
         connection = self._working()
@@ -153,6 +156,8 @@ class Hj212Uplink:
     async def _put(self, connection: Connection, draft: Draft) -> dict[Key, Verdict]:
         session = connection.session
         session.reserve(draft.parked)
+        if draft.parked:
+            self._parked.set()
         said = self._refusals(session, draft)
         until_ns = self._clock.mono_ns() + round(ROOM_S * 1e9)
         accepted = 0
@@ -274,15 +279,14 @@ class Hj212Uplink:
     async def _gather(self, connection: Connection) -> None:
         """Sends on what has waited long enough for the rest of its moment."""
         while True:
-            now_ns = self._clock.mono_ns()
-            draft = self._drafter.overdue(now_ns)
+            self._parked.clear()
+            draft = self._drafter.overdue(self._clock.mono_ns())
             for key, verdict in draft.verdicts.items():
                 connection.session.spoil([key], verdict.reason)
             if draft.letters:
                 connection.put(draft.letters)
             self._heard(connection.session.release(draft.freed))
-            next_ns = self._drafter.next_ns()
-            await self._clock.sleep_until(next_ns or now_ns + round(GATHER_S / 3 * 1e9))
+            await woken(self._parked, self._clock, self._drafter.next_ns())
 
     def _heard(self, heard: Heard) -> None:
         if heard.confirmed or heard.refused:

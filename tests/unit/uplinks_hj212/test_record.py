@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_agent.errors import Denied
 from edge_agent.model import ClockState, Event, Quality, Scaling
 from edge_agent.uplink import Answer, Envelope, Key, Lane
-from edge_agent.uplinks.hj212.drafting import GATHER_S, NOT_WANTED, Drafter, together
+from edge_agent.uplinks.hj212.drafting import GATHER_S, NOT_WANTED, REST_S, Drafter, together
 from edge_agent.uplinks.hj212.facilities import Facilities, Facility
 from edge_agent.uplinks.hj212.factors import FACTORS, FORMATS_2025, OLD_CODES, TOTALS, format_of
 from edge_agent.uplinks.hj212.flags import flag_for
@@ -22,6 +22,7 @@ from edge_agent.uplinks.hj212.parts import cut
 from edge_agent.uplinks.hj212.profile import MAX_CP, MAX_SEGMENT, Version
 from edge_agent.uplinks.hj212.record import Mapped, Recorder
 from edge_agent.uplinks.hj212.segment import Part
+from edge_agent.uplinks.hj212.slots import Slots
 
 from .made import EIGHT, IDENTITY, IDENTITY_2025, SECOND, batch, envelope, mapped, minute, period, schema
 from .vectors import OWN
@@ -40,10 +41,11 @@ def drafter(
     factors: Sequence[Mapped] = FACTORS_OF_STACK,
     facilities: Facilities | None = None,
     stopped: bool = False,
+    slots: Slots | None = None,
 ) -> Drafter:
     identity = IDENTITY_2025 if version is Version.V2025 else IDENTITY
     orders = Orders(10.0, 3, real_time_s, stopped)
-    return Drafter(identity, Recorder(factors, version), lambda: orders, facilities)
+    return Drafter(identity, Recorder(factors, version), lambda: orders, facilities, slots)
 
 
 def no(_: Key) -> bool:
@@ -343,16 +345,66 @@ def test_a_second_that_has_been_sent_is_not_sent_again_with_other_values() -> No
     assert again.packets == later.packets
 
 
-def test_a_group_that_is_read_once_per_slot_speaks_whenever_it_is_read() -> None:
+def test_a_second_that_was_cut_by_a_flush_waits_for_its_rest() -> None:
+    """Each reading in a unit of its own. At first nobody knows that there is another group."""
     one = drafter(real_time_s=1.0)
     so2, dust = schema(["so2"]), schema(["dust"], group="slow")
-    times = []
+    sent: list[tuple[str, int]] = []
     for n in range(3):
         for seq, of in ((2 * n, so2), (2 * n + 1, dust)):
             reading = batch(of, [1.0], time_ns=EIGHT + n * SECOND)
             draft = one.draft([envelope("samples", seq, reading)], no, 0)
-            times += [d.packets[0].data[9:23] for d in draft.letters]
-    assert times == [f"2026010108000{n}" for n in (0, 0, 1, 1, 2, 2)]
+            sent += [(letter.packets[0].data[21:23], len(letter.keys)) for letter in draft.letters]
+            assert len(draft.parked) == (n > 0 and of is so2)
+            assert len(draft.freed) == (n > 0 and of is dust)
+    assert sent == [("00", 1), ("00", 1), ("01", 2), ("02", 2)]
+
+
+def test_the_rest_of_a_second_that_does_not_come_is_not_waited_for() -> None:
+    one = drafter(real_time_s=1.0)
+    so2, dust = schema(["so2"]), schema(["dust"], group="slow")
+    both = [batch(so2, [1.0]), batch(dust, [1.0])]
+    assert len(one.draft([envelope("samples", n, row) for n, row in enumerate(both)], no, 0).letters) == 1
+    alone = envelope("samples", 3, batch(so2, [1.0], time_ns=EIGHT + SECOND))
+    assert one.draft([alone], no, 0).parked == [alone.key]
+    assert not one.overdue(round(REST_S * 1e9) - 1).letters
+    draft = one.overdue(one.next_ns() or 0)
+    assert draft.freed == [alone.key] and len(draft.letters) == 1
+    after = envelope("samples", 4, batch(so2, [1.0], time_ns=EIGHT + 2 * SECOND))
+    assert len(one.draft([after], no, 0).letters) == 1, "dust is not expected until it has been seen again"
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_what_has_passed_is_not_waited_for(lane: Lane) -> None:
+    """Each lane is in order: when it has come to the next second, this one is whole. The other lane may be
+    anywhere."""
+    one = drafter(real_time_s=1.0)
+    so2, dust = schema(["so2"]), schema(["dust"], group="slow")
+    both = [batch(so2, [1.0]), batch(dust, [1.0])]
+    one.draft([envelope("samples", n, row, lane=lane) for n, row in enumerate(both)], no, 0)
+    other = Lane.LIVE if lane is Lane.BACKLOG else Lane.BACKLOG
+    later = batch(dust, [1.0], time_ns=EIGHT + 50 * SECOND)
+    one.draft([envelope("samples", 3, later, lane=other)], no, 0)
+    alone = envelope("samples", 4, batch(so2, [1.0], time_ns=EIGHT + SECOND), lane=lane)
+    assert one.draft([alone], no, 0).parked == [alone.key]
+    passing = envelope("samples", 5, batch(dust, [1.0], time_ns=EIGHT + 2 * SECOND), lane=lane)
+    draft = one.draft([passing], no, 0)
+    assert draft.freed == [alone.key]
+    assert [letter.packets[0].data[21:23] for letter in draft.letters] == ["01"]
+
+
+def test_a_message_that_ends_in_the_middle_of_a_second() -> None:
+    """A backlog of twenty devices' seconds, nine units at a time: a packet for each second, and no second
+    one."""
+    groups = [schema(["so2"], group=f"g{n}") for n in range(20)]
+    one = drafter(real_time_s=1.0, slots=Slots())
+    rows = [batch(of, [1.0], time_ns=EIGHT + s * SECOND) for s in range(10) for of in groups]
+    units = [envelope("samples", n, row, lane=Lane.BACKLOG) for n, row in enumerate(rows)]
+    first = one.draft(units[:20], no, 0).letters
+    letters = [x for n in range(20, 200, 9) for x in one.draft(units[n : n + 9], no, 0).letters]
+    times = [x.packets[0].data[21:23] for x in first + letters]
+    assert times == [f"{s:02}" for s in range(10)]
+    assert all(len(x.keys) == 20 for x in letters)
 
 
 def test_a_long_record_is_cut_between_factors() -> None:

@@ -12,7 +12,6 @@ from edge_agent.errors import Denied, Unreachable
 from edge_agent.testing.wire import until
 from edge_agent.uplink import Answer, Key, Lane
 from edge_agent.uplinks.hj212 import connection, drafting
-from edge_agent.uplinks.hj212 import uplink as uplink_module
 from edge_agent.uplinks.hj212.moment import read_qn
 from hardware_mocks.hj212_host import Hj212Host
 
@@ -351,7 +350,6 @@ async def test_a_device_that_stays_away_holds_a_minute_up_only_for_a_while(
     platform: Hj212Host, agent: Agent, connected: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drafting, "GATHER_S", 0.1)
-    monkeypatch.setattr(uplink_module, "GATHER_S", 0.1)
     async with connected(factors=TWO) as uplink:
         await uplink.send([minute(1)])
         await until(lambda: agent.confirmed, "never sent")
