@@ -42,7 +42,7 @@ class Account:
     """In samples. ``unknown``: inside a ledger row of unknown extent. ``in_flight``: the agent ended before
     it had the answer. ``failed``: the agent reported the poll as failed. ``overtold``: in the ledger and yet
     received, or told twice; without meaning where not ``exact``: one reading stands for those of its second,
-    lost ones too."""
+    lost ones too, or nobody confirms what arrives."""
 
     uplink: str
     kind: str
@@ -122,7 +122,7 @@ def account(
         ledger=sum(row.samples or 0 for row in rows),
         conflicts=park.conflicts(),
         repeated=park.repeated(),
-        exact=not park.per_second,
+        exact=not (park.per_second or park.lag_s),
         **counts,
     )
 

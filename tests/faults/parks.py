@@ -221,15 +221,15 @@ class SparkplugPark(_Behind):
     that a park with microseconds tells."""
 
     kind: ClassVar[str] = "sparkplug"
-    lag_s: ClassVar[float] = 4.5  # confirm_after, and the question before and after it
+    lag_s: ClassVar[float] = 8.0  # confirm_after, and the question before and after it
     command = "sparkplug-park"
     options = ("--broker-port", "0")
     port = "broker"
 
     def uplink(self, units: int) -> dict[str, Any]:
         return {"name": self.name, "type": "sparkplug", "url": f"mqtt://127.0.0.1:{self.proxy.port}",
-                "group": "plant", "node": "line", "primary_host": "scada", "keepalive": "2s",
-                "confirm_after": "3s", "timeout": "5s"}  # fmt: skip
+                "group": "plant", "node": "line", "primary_host": "scada", "keepalive": "4s",
+                "confirm_after": "6s", "timeout": "5s"}  # fmt: skip
 
     def readings(self, device: str, tag: str) -> list[Reading]:
         found = self.samples(device, tag)

@@ -23,6 +23,7 @@ class FakePark:
     kind = "http"
     ordered = True
     per_second = False
+    lag_s = 0.0
 
     def __init__(self, values: list[int]) -> None:
         self.rows: list[Reading] = [(number_of(value) * 1_000_000, value, True) for value in values]

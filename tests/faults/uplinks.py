@@ -169,44 +169,47 @@ def _nft(*rules: str) -> None:
 def strangers(stage: Stage) -> None:
     """Each case has an uplink of its own; then the right certificate comes, and everything is delivered."""
     watch_s = stage.either(62.0, 300.0)
-    cases = ("expired", "tls-1-0", "wrong-name", "unknown-ca", "plain-server", "revoked")
-    stage.did(f"{', '.join(cases)}: watched for {watch_s:g} s, then set right")
     folder = stage.folder / "tls"
     ours, theirs = Authority(folder / "ours"), Authority(folder / "theirs")
     good = ours.server("good")
-    bad = {
-        "expired": ours.server("expired", expired=True),
-        "tls-1-0": ours.ancient("ancient"),
-        "wrong-name": ours.server("other", "park.example"),
-        "unknown-ca": theirs.server("stranger"),
-        "plain-server": None,
-        "revoked": good,
-    }
-    plan = Plan(uplinks=[(name, "http") for name in cases])
+    expired, other = ours.server("expired", expired=True), ours.server("other", "park.example")
+    ancient, stranger = ours.ancient("ancient"), theirs.server("stranger")
+    cases: dict[str, tuple[str, Any]] = {
+        "expired": ("http", expired), "tls-1-0": ("http", ancient), "wrong-name": ("http", other),
+        "unknown-ca": ("http", stranger), "plain-server": ("http", None), "revoked": ("http", good),
+        "mqtt-expired": ("mqtt", expired), "mqtt-unknown-ca": ("mqtt", stranger),
+        "influx-wrong-name": ("influx", other), "sparkplug-expired": ("sparkplug", expired),
+    }  # fmt: skip
+    stage.did(
+        f"{', '.join(cases)}: watched for {watch_s:g} s, then set right; HJ 212, without TLS, beside them"
+    )
+    plan = Plan(uplinks=[*((name, kind) for name, (kind, _) in cases.items()), ("hj212", "hj212")])
     with Scene(stage.folder, plan) as scene:
-        for name, park in scene.parks.items():
-            park.proxy.secure(bad[name])
+        for name, (_, certificate) in cases.items():
+            scene.parks[name].proxy.secure(certificate)
         entries = scene.site.main["uplinks"]
         for entry in entries:
-            entry |= {"url": entry["url"].replace("http:", "https:"), "ca_file": str(ours.ca)}
-            (stage.folder / "token").write_text("canary-4711\n", encoding="ascii")
+            if entry["name"] in cases:
+                url = entry["url"].replace("http:", "https:").replace("mqtt:", "mqtts:")
+                entry |= {"url": url, "ca_file": str(ours.ca)}
         scene.site.write_main(uplinks=entries)
         scene.parks["revoked"].do("denied")
         begin = time.monotonic()
         scene.start()
         begin = time.monotonic()
         time.sleep(watch_s)
-        for name, park in scene.parks.items():
+        for name in cases:
+            park = scene.parks[name]
             opened = [t for t in park.proxy.opened if t >= begin - 2]
             worst = max((sum(t <= other < t + 60 for other in opened) for t in opened), default=0)
             stage.at_most(f"tries/min {name}", worst, TRIES_PER_MIN)
         rows = {row["name"]: row for row in scene.site.status()["uplinks"]}
-        stage.is_("said to be up", sum(bool(row["up"]) for row in rows.values()), 0)
+        stage.is_("said to be up", [name for name, row in rows.items() if row["up"]], ["hj212"])
         denied = {e["source"] for e in scene.site.events("uplink_denied")}
         stage.is_("alarms", len(denied), len(cases))
-        for park in scene.parks.values():
-            park.proxy.secure(good)
-            park.do("ok")
+        for name in cases:
+            scene.parks[name].proxy.secure(good)
+            scene.parks[name].do("ok")
         scene.site.write_main(uplinks=entries)
         scene.flows(130)
         scene.settle()

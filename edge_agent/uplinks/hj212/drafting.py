@@ -27,6 +27,8 @@ REST_S = 1.5
 """The same for a second of real-time data. Live data must not wait longer."""
 
 _SECOND_NS = 1_000_000_000
+_ANY = ""
+"""The poll group of a device of which nothing has come yet."""
 
 NOT_CARRIED = Verdict(Answer.ACKNOWLEDGED, "nothing in it is mapped to a factor of HJ 212")
 NOT_DUE = Verdict(Answer.ACKNOWLEDGED, "between two real-time packets")
@@ -78,7 +80,9 @@ class Drafter:
         self._slots = slots or Slots()
         self._parked: dict[tuple[str, int], _Record] = {}
         self._expected = {kind: {(device, str(kind)) for device in recorder.devices} for kind in COMMANDS}
-        self._expected[SAMPLES] = {group for group in self._slots.groups if group[0] in recorder.devices}
+        groups = {group for group in self._slots.groups if group[0] in recorder.devices}
+        unknown = recorder.devices - {device for device, _ in groups}
+        self._expected[SAMPLES] = groups | {(device, _ANY) for device in unknown}
 
     def draft(self, items: Sequence[Envelope], on_its_way: Callable[[Key], bool], now_ns: int) -> Draft:
         """Units of the same kind and second share one packet. Denied when a tag has another unit than its
@@ -163,7 +167,9 @@ class Drafter:
 
     def _gather(self, record: _Record, draft: Draft, now_ns: int) -> None:
         """Writes the record when it is whole; else it waits for the rest."""
-        self._expected[record.kind] |= {s for s in record.sources if s[0] in self._recorder.devices}
+        expected = self._expected[record.kind]
+        expected |= {source for source in record.sources if source[0] in self._recorder.devices}
+        expected -= {(device, _ANY) for device, _ in record.sources}
         place = (record.kind, record.second_ns)
         new, earlier = list(record.keys), self._parked.pop(place, None)
         if earlier is not None:

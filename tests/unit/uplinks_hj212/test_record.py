@@ -360,6 +360,19 @@ def test_a_second_that_was_cut_by_a_flush_waits_for_its_rest() -> None:
     assert sent == [("00", 1), ("00", 1), ("01", 2), ("02", 2)]
 
 
+def test_the_first_second_waits_for_devices_that_have_not_come_yet() -> None:
+    """After a start nobody knows their poll groups, but that there are two devices."""
+    two = [mapped("so2", "a21026"), Mapped("meter.kwh", "p99001", Format(10))]
+    one = drafter(real_time_s=1.0, factors=two)
+    meter = replace(schema(["kwh"]), device="meter")
+    first = envelope("samples", 1, batch(schema(["so2"]), [1.0], time_ns=EIGHT + SECOND // 5))
+    assert one.draft([first], no, 0).parked == [first.key]
+    rest = envelope("samples", 2, batch(meter, [7.0], time_ns=EIGHT + SECOND // 2))
+    draft = one.draft([rest], no, 0)
+    assert draft.freed == [first.key]
+    assert [x.keys for x in draft.letters] == [(first.key, rest.key)]
+
+
 def test_the_rest_of_a_second_that_does_not_come_is_not_waited_for() -> None:
     one = drafter(real_time_s=1.0)
     so2, dust = schema(["so2"]), schema(["dust"], group="slow")
