@@ -136,11 +136,13 @@ def _lost(scene: Scene) -> int:
 
 def read_only(stage: Stage) -> None:
     """A file that is open for writing keeps a file system writable. So the store is first made to let go, by
-    a write error, and then the file system is really made read-only."""
+    a write error, and then the file system is really made read-only. Sparkplug, where something always waits
+    for its time, would keep the store's reader open, and with it the log."""
     hold_s = stage.either(6.0, 60.0)
     stage.did(f"state directory remounted read-only for {hold_s:g} s")
     state = stage.disk("64m")
-    with Scene(stage.folder, Plan(poll=PLAN.poll, state=state)) as scene:
+    kinds = {"park": "http", "mqtt": "mqtt", "influx": "influx", "hj212": "hj212", "city": "http"}
+    with Scene(stage.folder, Plan(poll=PLAN.poll, state=state, uplinks=list(kinds.items()))) as scene:
         scene.start()
         scene.flows()
         log = stage.folder / "strace.log"
