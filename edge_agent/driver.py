@@ -134,7 +134,9 @@ class Survey:
     as.
 
     ``steps``: candidates at most. ``longest_s``: how long it takes where nobody answers. ``done`` and
-    ``trying``: for progress. ``notes``: what a person should know at the end.
+    ``trying``: for progress; ``began`` is called at the first candidate: by then the place could be opened.
+    ``notes``: what a person should know at the end. ``silence``: where nothing was found, what is known
+    beyond that nobody answered.
     """
 
     def __init__(
@@ -149,6 +151,8 @@ class Survey:
         self.done = 0
         self.trying = ""
         self.notes: list[Text] = []
+        self.silence: Text | None = None
+        self.began: Callable[[], None] | None = None
         self._find = find
         self._occupied = occupied
 
@@ -157,6 +161,8 @@ class Survey:
 
     def step(self, trying: str) -> None:
         """To be called before each candidate."""
+        if not self.done and self.began is not None:
+            self.began()
         self.done += 1
         self.trying = trying
 

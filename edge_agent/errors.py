@@ -23,8 +23,12 @@ LinesideError
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from edge_agent.settings import Problem
@@ -45,15 +49,20 @@ class ConfigurationError(LinesideError):
 class DriverError(LinesideError):
     """Base of what a driver may raise. Anything else that leaves a driver is a bug in it.
 
-    ``reason`` is one of the fixed labels of ``edgeagent_device_request_failures_total``.
+    ``reason`` is one of the fixed labels of ``edgeagent_device_request_failures_total``. ``words``: in both
+    languages where a person who commissions a device may meet it; ``str()`` is English, for logs.
     """
 
     reason = "other"
 
-    def __init__(self, message: str, *, reason: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str | Text, *, reason: str | None = None) -> None:
+        super().__init__(message if isinstance(message, str) else message.en)
+        self.words = message
         if reason is not None:
             self.reason = reason
+
+    def say(self, language: str) -> str:
+        return self.words if isinstance(self.words, str) else self.words.say(language)
 
 
 class StationError(DriverError):
@@ -71,7 +80,7 @@ class BadReply(StationError):
 class Busy(StationError):
     reason = "busy"
 
-    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+    def __init__(self, message: str | Text, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
@@ -85,7 +94,7 @@ class Replan(StationError):
 
     reason = "illegal_address"
 
-    def __init__(self, message: str, learned: Any) -> None:
+    def __init__(self, message: str | Text, learned: Any) -> None:
         super().__init__(message)
         self.learned = learned
 
@@ -128,3 +137,28 @@ class StorageFull(StorageError):
 
 class StorageBroken(StorageError):
     pass
+
+
+_SYSTEM = {  # what the operating system says of a connection or a port
+    errno.ECONNREFUSED: "连接被拒绝",
+    errno.ECONNRESET: "连接被对方重置",
+    errno.ECONNABORTED: "连接被中止",
+    errno.EPIPE: "连接已被对方关闭",
+    errno.ETIMEDOUT: "连接超时",
+    errno.EHOSTUNREACH: "没有到该主机的路由",
+    errno.ENETUNREACH: "网络不可达",
+    errno.EIO: "读写错误",
+    errno.ENXIO: "没有该设备",
+    errno.ENODEV: "没有该设备",
+    errno.ENOTTY: "不是串口",
+}
+
+
+def words_of(error: Exception) -> Text:
+    """What the operating system says of a connection or a port, without the address that asyncio repeats."""
+    if not isinstance(error, OSError) or error.errno is None or error.errno <= 0:
+        said = str(error) or type(error).__name__
+        return Text(said, said)
+    said = os.strerror(error.errno)
+    known = _SYSTEM.get(error.errno)
+    return Text(said, said if known is None else f"{known}（{said}）")

@@ -109,6 +109,20 @@ class Text:
         return self.zh if language == "zh" else self.en
 
 
+def whole_link(link: str, scheme: str, example: str) -> Text:
+    """The address as it was probably meant, where only what stands in front of the host is missing or wrong
+    (``10.0.0.9:502``, ``tcp//10.0.0.9``); else an example."""
+    import re  # only where a mistake is told
+
+    front = r"(?:(?:tcp|opc|opc\.tcp|modbus|s7|https?)(?::/?/?|//?))?"
+    host = r"([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"
+    found = re.fullmatch(rf"{front}{host}(:[0-9]{{1,5}})?/?", link.strip(), re.IGNORECASE)
+    meant = f"{scheme}://{found[1]}{found[2] or ''}" if found else ""
+    if found is None or meant == link.strip() or not 1 <= int((found[2] or ":1")[1:]) <= 65_535:
+        return Text(f"such as {example}", f"例如 {example}")
+    return Text(f"here {meant}", f"此处应为 {meant}")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake in the configuration, not yet located in a file.

@@ -59,9 +59,12 @@ class ModbusDoctor:
                 async with asyncio.timeout(CONNECT_S):
                     await link.connect()
             except TimeoutError:
-                raise LinkLost(f"no connection within {CONNECT_S:g} s", reason="timeout") from None
+                raise LinkLost(
+                    Text(f"no connection within {CONNECT_S:g} s", f"{CONNECT_S:g} s 内未能连接"),
+                    reason="timeout",
+                ) from None
             except LinkDenied as error:
-                return [finding("modbus_tls", words=str(error))]
+                return [finding("modbus_tls", words=error.words)]
             except LinkLost as error:
                 if serial:
                     return [doctor_line.not_opened(endpoint(settings.link).device, error)]
@@ -75,12 +78,12 @@ class ModbusDoctor:
         try:
             columns = await reading.columns(tags)
         except StationSilent as error:
-            return await self._silent(reading, str(error))
+            return await self._silent(reading, error.words)
         except BadReply as error:
-            return await self._damaged(reading, str(error))
+            return await self._damaged(reading, error.words)
         return await doctor_values.findings(reading, tags, columns)
 
-    async def _silent(self, reading: Reading, words: str) -> Sequence[Finding]:
+    async def _silent(self, reading: Reading, words: Text | str) -> Sequence[Finding]:
         settings = reading.settings
         if is_serial(settings.link):
             await reading.link.close()
@@ -96,7 +99,7 @@ class ModbusDoctor:
             )
         ]
 
-    async def _damaged(self, reading: Reading, words: str) -> Sequence[Finding]:
+    async def _damaged(self, reading: Reading, words: Text | str) -> Sequence[Finding]:
         settings = reading.settings
         if is_serial(settings.link):
             await reading.link.close()
@@ -111,7 +114,7 @@ class ModbusDoctor:
         refused = [tag for tag in tags if values.get(tag.name, {}).get("quality") == "bad_address"]
         if refused:
             found.append(doctor_values.no_address(refused))
-        suspicion = doctor_values.order_by_value(settings, tags, values)
+        suspicion = doctor_values.by_value(settings, tags, values)
         return found if suspicion is None else [*found, suspicion]
 
 

@@ -1,9 +1,10 @@
-"""Values that do not fit: floats that only make sense in another byte order or one address on, and addresses
-the device refuses.
+"""Values that do not fit: floats that only make sense in another byte order, in the other table or one
+address on, and addresses the device refuses.
 
 A float32 has an exponent of eight bits; read with its bytes in a wrong order, it is nearly always absurdly
 large or small. So a value is suspected only when it is absurd as read, and an explanation is given only when
-it makes sense of at least half of the suspected values.
+it makes sense of at least half of the suspected values. Without one, what no machine measures is told as it
+is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,11 @@ def sensible(value: Value) -> bool:
     return isinstance(value, float) and isfinite(value) and 1e-3 <= abs(value) <= 1e6
 
 
+def impossible(value: Value) -> bool:
+    """Beyond a vacuum gauge and an energy counter in joules: to be told even where nothing explains it."""
+    return isinstance(value, float) and (0.0 < abs(value) < 1e-12 or 1e15 < abs(value) < inf)
+
+
 async def findings(reading: Reading, tags: Sequence[Tag], columns: Columns) -> Sequence[Finding]:
     """What is wrong with these values, if anything."""
     found: list[Finding] = []
@@ -67,7 +73,7 @@ async def findings(reading: Reading, tags: Sequence[Tag], columns: Columns) -> S
         found.append(finding("modbus_function", tags=_names(barred)))
     strange = strange or await _jumping(reading, pairs)
     if strange:
-        explanation = await _explained(reading, dict(list(strange.items())[:MOST]))
+        explanation = await _explained(reading, dict(list(strange.items())[:MOST])) or _strange(strange)
         found += [] if explanation is None else [explanation]
     return found
 
@@ -76,10 +82,11 @@ def no_address(refused: Sequence[Tag]) -> Finding:
     return finding("modbus_no_address", tags=_places(refused))
 
 
-def order_by_value(
+def by_value(
     settings: ModbusSettings, tags: Sequence[Tag], values: Mapping[str, Mapping[str, Any]]
 ) -> Finding | None:
-    """The same suspicion from float32 values that somebody else has read."""
+    """The same suspicion from float32 values that somebody else has read; only in another order can they be
+    read here."""
     strange = {
         tag: value
         for tag in tags
@@ -90,7 +97,7 @@ def order_by_value(
         meant = {tag: _reordered(value, order_of(settings, tag), order) for tag, value in strange.items()}
         if strange and 2 * sum(map(sensible, meant.values())) >= len(strange):
             return _order(settings, strange, meant, order)
-    return None
+    return _strange(strange)
 
 
 async def _jumping(reading: Reading, pairs: Sequence[tuple[Tag, Value, int]]) -> dict[Tag, Value]:
@@ -114,13 +121,16 @@ async def _jumping(reading: Reading, pairs: Sequence[tuple[Tag, Value, int]]) ->
 
 
 async def _explained(reading: Reading, strange: Mapping[Tag, Value]) -> Finding | None:
-    """The explanation that makes sense of most values; of equals, another order before another address."""
+    """The explanation that makes sense of most values; of equals, another order before the other table, and
+    that before another address."""
     settings, tags = reading.settings, list(strange)
     best: tuple[int, Finding] | None = None
     for order in _ORDERS:
         other = [replace(tag, byte_order=order) for tag in tags if order_of(settings, tag) is not order]
         meant = await _meant(reading, other)
         best = _better(best, strange, meant, lambda m, order=order: _order(settings, strange, m, order))
+    meant = await _meant(reading, [_elsewhere(tag) for tag in tags])
+    best = _better(best, strange, meant, lambda m: _table(strange, m))
     for step in (-1, 1):
         meant = await _meant(reading, [t for tag in tags if (t := _moved(tag, step)) is not None])
         best = _better(best, strange, meant, lambda m, step=step: _base(strange, m, step))
@@ -192,6 +202,19 @@ def _order(
         "modbus_byte_order", now="/".join(sorted(now)), order=str(order), tags=_compared(strange, meant),
         first=next(iter(strange)).name,
     )  # fmt: skip
+
+
+def _table(strange: Mapping[Tag, Value], meant: Mapping[Tag, Value]) -> Finding:
+    there = _places(_elsewhere(tag) for tag in strange if sensible(meant.get(tag)))
+    return finding("modbus_table", tags=_compared(strange, meant), meant=there)
+
+
+def _strange(values: Mapping[Tag, Value]) -> Finding | None:
+    told = {tag: value for tag, value in values.items() if impossible(value)}
+    if not told:
+        return None
+    shown = _shown(f"{tag.name} {_both(parse(tag.address))}: {_number(value)}" for tag, value in told.items())
+    return finding("modbus_strange_value", tags=shown, first=next(iter(told)).name)
 
 
 def _base(strange: Mapping[Tag, Value], meant: Mapping[Tag, Value], step: int) -> Finding:

@@ -18,13 +18,17 @@ class _Words:
 
 
 def finding(code: str, **facts: Any) -> Finding:
-    """``facts``: what stands in the braces of its texts."""
+    """``facts``: what stands in the braces of its texts; a Text in its language."""
     words = _WORDS[code]
     return Finding(code, _filled(words.message, facts), _filled(words.cure, facts), words.kind)
 
 
 def _filled(text: Text, facts: Mapping[str, Any]) -> Text:
-    return Text(text.en.format_map(facts), text.zh.format_map(facts))
+    en, zh = (
+        {name: fact.say(language) if isinstance(fact, Text) else fact for name, fact in facts.items()}
+        for language in ("en", "zh")
+    )
+    return Text(text.en.format_map(en), text.zh.format_map(zh))
 
 
 _WORDS = {
@@ -66,8 +70,8 @@ _WORDS = {
         Text("station {station} does not answer ({words}); others that answer behind the same link: {others}",
              "站号 {station} 无应答（{words}）；同一链路上有应答的其他站号：{others}"),
         Text("Is the device switched on, and is `station` its number? edge-agent scan finds the numbers that "
-             "answer. On a serial bus also check the wires A and B. A gateway that passes serial frames through "
-             "needs rtu+tcp:// instead of tcp://.",
+             "answer. On a serial bus also check the wires A and B. A gateway that passes serial frames "
+             "through needs rtu+tcp:// instead of tcp://.",
              "设备是否上电？`station` 是否与设备站号一致？用 edge-agent scan 查找有应答的站号。"
              "串行总线还请检查 A、B 线是否接反。透传串口报文的网关应写 rtu+tcp:// 而不是 tcp://。"),
         "unreachable",
@@ -128,9 +132,21 @@ _WORDS = {
     ),
     "modbus_table": _Words(
         Text("the address is in the other table", "地址在另一数据区"),
-        Text("the device refuses {tags}, but has {meant}", "设备拒绝 {tags}，但有 {meant}"),
+        Text("these addresses are refused or make no sense, but in the other table they fit: {tags}; try "
+             "{meant}",
+             "这些地址被拒绝或数值不合理，而另一数据区的同一地址吻合：{tags}；请试 {meant}"),
         Text("Holding registers are hr: or 4xxxx (function 03), input registers ir: or 3xxxx (function 04).",
              "保持寄存器写 hr: 或 4xxxx（功能码 03），输入寄存器写 ir: 或 3xxxx（功能码 04）。"),
+    ),
+    "modbus_strange_value": _Words(
+        Text("a value is so large or small that no machine measures it",
+             "数值大得或小得不合理"),
+        Text("no machine measures such values: {tags}", "这样的数值不合理：{tags}"),
+        Text("Address, table (hr: or ir:), type or byte order is wrong, or nothing is there. Compare with "
+             "the display: edge-agent read DEVICE {first} --try-orders, or edge-agent guess DEVICE --value "
+             "WHAT-THE-DISPLAY-SHOWS.",
+             "地址、数据区（hr: 或 ir:）、类型或字节序不对，或该处没有数据。请与显示值核对："
+             "edge-agent read DEVICE {first} --try-orders，或 edge-agent guess DEVICE --value 显示值。"),
     ),
     "modbus_no_address": _Words(
         Text("the device has no such address", "设备没有该地址"),

@@ -70,6 +70,13 @@ def endpoint(link: str) -> Endpoint:
 def _not_a_link(link: str) -> Exception:
     from pydantic_core import PydanticCustomError  # only where files are read
 
+    from edge_agent.settings import Text, whole_link
+
+    link = link.strip()
+    if link.startswith("/dev/"):
+        example = Text(f"here rtu://{link}", f"此处应为 rtu://{link}")
+    else:
+        example = whole_link(link, "tcp", "tcp://10.0.0.21:502")
     return PydanticCustomError(
         "modbus_link",
         "'{link}' is not a Modbus link (tcp://HOST:PORT, tls://HOST:PORT, rtu+tcp://HOST:PORT, "
@@ -77,9 +84,9 @@ def _not_a_link(link: str) -> Exception:
         {
             "link": link,
             "zh": f"“{link}”不是 Modbus 连接",
-            "cure_en": "write tcp://HOST:PORT, such as tcp://10.0.0.21:502, or for a serial port rtu:// and "
+            "cure_en": f"write tcp://HOST:PORT, {example.en}; or for a serial port rtu:// and "
             "its path, such as rtu:///dev/serial/by-id/usb-FTDI_USB_Serial-if00-port0",
-            "cure_zh": "请写 tcp://主机:端口，例如 tcp://10.0.0.21:502；串口请写 rtu:// 加设备路径，"
+            "cure_zh": f"请写 tcp://主机:端口，{example.zh}；串口请写 rtu:// 加设备路径，"
             "例如 rtu:///dev/serial/by-id/usb-FTDI_USB_Serial-if00-port0",
         },
     )

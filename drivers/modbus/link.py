@@ -21,13 +21,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drivers.modbus.endpoint import Limits, endpoint, limits_of
-from drivers.modbus.link_errors import Verdicts, reason_of, words_of
+from drivers.modbus.link_errors import NOT_CONNECTED, Verdicts, about, reason_of
 from drivers.modbus.link_tls import explain, make_context
 from drivers.modbus.request import Learned, Read
 from drivers.modbus.write import Write, write_request
 from edge_agent.driver import Request, Reserved, Trace
-from edge_agent.errors import BadReply, DriverError, LinkDenied, LinkLost
+from edge_agent.errors import BadReply, DriverError, LinkDenied, LinkLost, words_of
 from edge_agent.model import Tag, Value
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.modbus.settings import ModbusSettings
@@ -38,6 +39,7 @@ _SHORTEST, _LONGEST = (
     254,
 )  # what the length field may say: unit, function, one byte; a frame has 260 at most
 _BUFFER = 4096  # holds a dozen frames; a flood comes in pieces of this size
+_CLOSED = Text("the device closed the connection", "设备关闭了连接")
 _FITTING = slice(2, 9)  # protocol id .. byte count: compared as one string with Read.head
 
 
@@ -143,7 +145,12 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         replies: list[bytes] = []
         await self.burst((Request((), _Change.of(change)),), replies)
         if replies[0] != change.reply[2:]:
-            raise BadReply(f"{self._name} station {change.station}: another reply than to {change.text}")
+            raise BadReply(
+                Text(
+                    f"{self._name} station {change.station}: another reply than to {change.text}",
+                    f"{self._name} station {change.station}：应答与 {change.text} 不符",
+                )
+            )
 
     async def burst(self, requests: Sequence[Request], replies: list[bytes]) -> None:
         """One exchange after the other; the next request leaves as soon as a reply is checked."""
@@ -209,7 +216,8 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
             if data[start + 2] or data[start + 3] or not _SHORTEST <= length <= _LONGEST:
                 if self.trace is not None:
                     self.trace("!", data[start:], "not a Modbus TCP frame")
-                self._break_off(f"not a Modbus TCP frame: {data[start : start + 9].hex(' ')}")
+                shown = data[start : start + 9].hex(" ")
+                self._break_off(Text(f"not a Modbus TCP frame: {shown}", f"不是 Modbus TCP 报文：{shown}"))
                 return
             end = start + _HEADER + length
             if size < end:
@@ -247,7 +255,13 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
             self._settle(self._verdicts.of(read, frame[7:] if own else b"", frame))
             return
         if self._rest:  # we ask one thing at a time: a frame that fits with half a one behind it was cut
-            self._break_off(f"more than one reply: {self._rest[:9].hex(' ')} after {read.place}")
+            shown = self._rest[:9].hex(" ")
+            self._break_off(
+                Text(
+                    f"more than one reply: {shown} after {read.place}",
+                    f"应答多于一个：{read.place} 之后收到 {shown}",
+                )
+            )
             return
         self._replies.append(frame[9:])  # the head holds the length, so the frame is exactly as long
         if len(self._replies) == len(self._requests):
@@ -264,8 +278,8 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
         else:
             waiter.set_exception(error)
 
-    def _break_off(self, words: str) -> None:
-        self._loss = LinkLost(f"{self._name}: {words}", reason="mismatch")
+    def _break_off(self, words: Text) -> None:
+        self._loss = LinkLost(about(self._name, words), reason="mismatch")
         self._rest = b""
         self._settle(self._lost())
         if self._transport is not None:
@@ -273,13 +287,17 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
 
     def _lost(self) -> LinkLost:
         if self._closed or self._loss is None:
-            return LinkLost(f"{self._name}: not connected")
-        return type(self._loss)(str(self._loss), reason=self._loss.reason)  # a new one for each to raise
+            return LinkLost(about(self._name, NOT_CONNECTED))
+        return type(self._loss)(self._loss.words, reason=self._loss.reason)  # a new one for each to raise
 
     def _loss_by(self, error: Exception | None) -> LinkLost:
-        if isinstance(error, ssl.SSLError) and (words := explain(error, self._host)):
-            return LinkDenied(f"{self._name}: {words}", reason="cert")
-        words = "the device closed the connection" if error is None else words_of(error)
+        if isinstance(error, ssl.SSLError) and (why := explain(error, self._host)) is not None:
+            return LinkDenied(about(self._name, why), reason="cert")
+        words = _CLOSED if error is None else words_of(error)
         if self._secure and not self._replies and reason_of(error) == "reset":
-            words += " without an answer; if it always does, it does not accept this agent's certificate"
-        return LinkLost(f"{self._name}: {words}", reason=reason_of(error))
+            words = Text(
+                f"{words.en} without an answer; if it always does, it does not accept this agent's "
+                "certificate",
+                f"{words.zh}，没有应答；若总是如此，说明对方不接受本代理的证书",
+            )
+        return LinkLost(about(self._name, words), reason=reason_of(error))

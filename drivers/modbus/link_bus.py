@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from drivers.modbus.cost import is_serial, silence_s
 from drivers.modbus.endpoint import Limits, endpoint, limits_of
 from drivers.modbus.framing import AsciiFraming, Framing, RtuFraming
-from drivers.modbus.link_errors import Verdicts
+from drivers.modbus.link_errors import NOT_CONNECTED, Verdicts, about
 from drivers.modbus.link_trust import Probe, Trust
 from drivers.modbus.link_wire import TcpWire, Wire
 from drivers.modbus.serial_port import SerialWire
@@ -29,6 +29,7 @@ from drivers.modbus.write import write_request
 from edge_agent.driver import Request, Reserved, Trace
 from edge_agent.errors import BadReply, DriverError, LinkLost, StationSilent
 from edge_agent.model import Tag, Value
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.modbus.request import Read
@@ -43,6 +44,12 @@ FLOOD = 65536  # bytes without a frame: whatever is connected there, it does not
 
 Verdict = bytes | DriverError | None
 """The reply's data, what is wrong, or None: not an answer, wait on."""
+_DAMAGED = Text("a reply with a wrong checksum", "应答的校验码错误")
+_NO_GATEWAY = Text("this is not a gateway for serial frames", "这不是透传串口报文的网关")
+_UNPROVEN = Text(
+    "a request is without its answer: the station must prove itself first",
+    "有请求尚无应答：该站须先通过验证",
+)
 
 
 class _Question:
@@ -138,8 +145,11 @@ class ModbusBusLink:
         left_s = trust.outwaited_s(loop.time())
         if left_s > 0:
             raise BadReply(
-                f"{self._name} station {station.station}: nothing can be asked that would prove its replies; "
-                f"it is left in silence for {left_s:.1f} s",
+                Text(
+                    f"{self._name} station {station.station}: nothing can be asked that would prove its "
+                    f"replies; it is left in silence for {left_s:.1f} s",
+                    f"{self._name} station {station.station}：没有可用于验证应答的请求，静默 {left_s:.1f} s",
+                ),
                 reason="timeout",
             )
         trust.doubted = False
@@ -214,7 +224,9 @@ class ModbusBusLink:
             return error
         if pdu[1] in (1, 2, 3):
             self._trust(probe.station).refused(probe)
-        return BadReply(f"{error}; an exception proves nothing")
+        return BadReply(
+            Text(f"{error}; an exception proves nothing", f"{error.say('zh')}；异常应答不能作为验证")
+        )
 
     # What comes in
 
@@ -232,12 +244,12 @@ class ModbusBusLink:
 
     def _after_input(self) -> None:
         if self._framing.damaged and self._question is not None:
-            words = f"{self._name} station {self._question.station}: a reply with a wrong checksum"
-            self._settle(BadReply(words, reason="checksum"))
+            asked = f"{self._name} station {self._question.station}"
+            self._settle(BadReply(about(asked, _DAMAGED), reason="checksum"))
         if self._framing.waiting and self._timer is None and self._loop is not None:
             self._timer = self._loop.call_later(self._quiet_s, self._look_again)
         if not self._serial and self._framing.garbage - self._garbage > FLOOD:
-            self._gone(LinkLost(f"{self._name}: this is not a gateway for serial frames", reason="mismatch"))
+            self._gone(LinkLost(about(self._name, _NO_GATEWAY), reason="mismatch"))
 
     def _look_again(self) -> None:
         """Whether the line has been quiet long enough to give up what is not complete."""
@@ -324,13 +336,12 @@ class ModbusBusLink:
     def _require_trusted(self, station: int) -> None:
         trust = self._trust(station)
         if trust.doubted and trust.outwaited_s(self._require_open().time()) > 0:
-            words = "a request is without its answer: the station must prove itself first"
-            raise BadReply(f"{self._name} station {station}: {words}", reason="timeout")
+            raise BadReply(about(f"{self._name} station {station}", _UNPROVEN), reason="timeout")
 
     def _lost(self) -> LinkLost:
         if self._loss is None:
-            return LinkLost(f"{self._name}: not connected")
-        return type(self._loss)(str(self._loss), reason=self._loss.reason)
+            return LinkLost(about(self._name, NOT_CONNECTED))
+        return type(self._loss)(self._loss.words, reason=self._loss.reason)
 
 
 class _Named:

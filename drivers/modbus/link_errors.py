@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Protocol
 
 from edge_agent.errors import BadReply, Busy, DriverError, Refused, Replan, StationSilent
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.modbus.request import Learned
 
 EXCEPTIONS = {
-    1: "illegal function: the device does not know this function code",
-    2: "illegal data address: the device has no such address",
-    3: "illegal data value: the device does not accept this many at once",
-    4: "device failure",
-    5: "acknowledge: the device needs more time",
-    6: "device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
+    1: Text("illegal function: the device does not know this function code", "非法功能码：设备不支持该功能"),
+    2: Text("illegal data address: the device has no such address", "非法数据地址：设备没有该地址"),
+    3: Text(
+        "illegal data value: the device does not accept this many at once",
+        "非法数据值：一次请求的数量设备不接受",
+    ),
+    4: Text("device failure", "设备故障"),
+    5: Text("acknowledge: the device needs more time", "已确认：设备需要更多时间"),
+    6: Text("device busy", "设备忙"),
+    8: Text("memory parity error", "存储奇偶校验错误"),
+    10: Text("gateway path unavailable", "网关路径不可用"),
+    11: Text("gateway target device failed to respond", "网关后的设备无应答"),
 }
+UNKNOWN_EXCEPTION = Text("not in the standard", "标准中没有")
 
 
 class Asked(Protocol):
@@ -51,9 +55,18 @@ class Verdicts:
         station = f"{self._name} station {asked.station}"
         if len(pdu) != 2 or pdu[0] != asked.function | 0x80:
             shown = f"{frame[:9].hex(' ')} ({len(frame)} bytes)"
-            return BadReply(f"{station}: the reply {shown} does not fit the request {asked.place}")
+            return BadReply(
+                Text(
+                    f"{station}: the reply {shown} does not fit the request {asked.place}",
+                    f"{station}：应答 {shown} 与请求 {asked.place} 不符",
+                )
+            )
         code = pdu[1]
-        words = f"{station}: {asked.place}: exception {code}, {EXCEPTIONS.get(code, 'not in the standard')}"
+        meaning = EXCEPTIONS.get(code, UNKNOWN_EXCEPTION)
+        words = Text(
+            f"{station}: {asked.place}: exception {code}, {meaning.en}",
+            f"{station}：{asked.place}：异常码 {code}（exception {code}），{meaning.zh}",
+        )
         match code:
             case 1:
                 return Refused(words, reason="illegal_function")
@@ -68,7 +81,7 @@ class Verdicts:
             case _:
                 return Refused(words, reason="other")
 
-    def _smaller(self, words: str, learned: Learned | None, station: int) -> DriverError:
+    def _smaller(self, words: Text, learned: Learned | None, station: int) -> DriverError:
         if learned is None:
             return Refused(words)
         known = self._learned.get(station)
@@ -77,10 +90,12 @@ class Verdicts:
         return Replan(words, learned)
 
 
-def words_of(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)  # asyncio's own text repeats the address
-    return str(error) or type(error).__name__
+def about(name: str, words: Text) -> Text:
+    """What is said of a place."""
+    return Text(f"{name}: {words.en}", f"{name}：{words.zh}")
+
+
+NOT_CONNECTED = Text("not connected", "未连接")
 
 
 def reason_of(error: Exception | None) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from drivers.modbus.endpoint import Endpoint
-from drivers.modbus.link_errors import reason_of, words_of
-from edge_agent.errors import LinkLost
+from drivers.modbus.link_errors import NOT_CONNECTED, about, reason_of
+from edge_agent.errors import LinkLost, words_of
+from edge_agent.settings import Text
 
 Received = Callable[[bytes], None]
 Gone = Callable[[LinkLost], None]
+_CLOSED = Text("the gateway closed the connection", "网关关闭了连接")
 
 
 class Wire(Protocol):
@@ -52,7 +54,7 @@ class TcpWire(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         if self._transport is None or self._closed:
-            raise LinkLost(f"{self._where.place}: not connected")
+            raise LinkLost(about(self._where.place, NOT_CONNECTED))
         self._transport.write(data)
 
     async def close(self) -> None:
@@ -83,5 +85,5 @@ class TcpWire(asyncio.Protocol):
             self._gone(self._loss(exc))
 
     def _loss(self, error: Exception | None) -> LinkLost:
-        words = "the gateway closed the connection" if error is None else words_of(error)
-        return LinkLost(f"{self._where.place}: {words}", reason=reason_of(error))
+        words = _CLOSED if error is None else words_of(error)
+        return LinkLost(about(self._where.place, words), reason=reason_of(error))

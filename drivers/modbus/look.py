@@ -91,7 +91,12 @@ class _Look:
             async with asyncio.timeout(self._settings.timeout or TIMEOUT_S):
                 data = await link.exchange(Request((), read, text=read.place))
         except TimeoutError:
-            raise StationSilent(f"station {read.station} does not answer: {read.place}") from None
+            raise StationSilent(
+                Text(
+                    f"station {read.station} does not answer: {read.place}",
+                    f"站号 {read.station} 无应答：{read.place}",
+                )
+            ) from None
         except (Refused, Replan) as error:
             if error.reason == "illegal_function":
                 raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.modbus.plan import plan
 from edge_agent.errors import BadReply, Busy, Refused, Replan, StationSilent
 from edge_agent.model import Quality
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.modbus.link import ModbusTcpLink
@@ -52,7 +53,7 @@ class Reading:
                 self._learned = error.learned
                 continue
             return made.decode(replies)
-        raise BadReply("every way of reading the tags is refused")
+        raise BadReply(Text("every way of reading the tags is refused", "所有读取方式都被拒绝"))
 
     async def _ask(self, request: Request) -> Any:
         read = request.body
@@ -66,7 +67,10 @@ class Reading:
             async with asyncio.timeout(max(self.timeout_s, _WIRE_TIMES * request.cost_s)):
                 return await self.link.exchange(request)
         except TimeoutError:
-            raise StationSilent(f"no answer to {request.body.place} within {self.timeout_s:g} s") from None
+            place, limit = request.body.place, f"{self.timeout_s:g} s"
+            raise StationSilent(
+                Text(f"no answer to {place} within {limit}", f"{limit} 内对 {place} 无应答")
+            ) from None
         except Refused as error:
             return _QUALITY.get(error.reason, Quality.BAD_DEVICE)
         except Busy:

@@ -55,16 +55,21 @@ async def _behind(
     """A device that closes the connection at a strange station number is connected to again."""
     link: Link | None = None
     found = 0
+    heard = _Heard()
     try:
         for station in stations:
-            survey.step(f"{settings.link} {station}")
             link = link or await connected(settings)
+            survey.step(f"{settings.link} {station}")
             try:
                 answer = await ask_table(link, settings, station, Table.HOLDING)
+                if isinstance(answer, StationSilent):
+                    heard.gateway = answer
+                    continue
                 finding = None if answer is None else finding_of(station, answer)
                 if finding is not None and isinstance(link, ModbusTcpLink):
                     finding["about"] = await _about(link, settings, station, isinstance(answer, bytes))
-            except LinkLost:
+            except LinkLost as error:
+                heard.lost.append(error)
                 await link.close()
                 link = None
                 continue
@@ -77,6 +82,53 @@ async def _behind(
             await link.close()
     if found == len(stations) >= _SUSPICIOUS:
         survey.notes.append(_EVERY_NUMBER)
+    if not found:
+        survey.silence = heard.words(settings.link, stations)
+
+
+class _Heard:
+    """What came although no device answered. ``gateway``: its word that nobody is behind it."""
+
+    def __init__(self) -> None:
+        self.gateway: StationSilent | None = None
+        self.lost: list[LinkLost] = []
+
+    def words(self, link: str, stations: Sequence[int]) -> Text | None:
+        if self.gateway is not None:
+            return Text(
+                f"The gateway at {link} answers, but no device behind it does at unit {spans(stations)} "
+                f"({self.gateway}). Check the wiring and speed of the bus behind it, and try other numbers "
+                "with --units.",
+                f"{link} 的网关有应答，但单元号 {spans(stations)} 后面没有设备应答"
+                f"（{self.gateway.say('zh')}）。请检查网关后面总线的接线和波特率，"
+                "或用 --units 换其他单元号。",
+            )
+        strange = [error for error in self.lost if error.reason == "mismatch"]
+        if strange:
+            return Text(
+                f"The port of {link} answers, but not in Modbus ({strange[0]}). Is it another service, or is "
+                "tcp:// written where the gateway needs rtu+tcp://, or the other way round?",
+                f"{link} 的端口有应答，但不是 Modbus（{strange[0].say('zh')}）。"
+                "该端口是否为其他服务？tcp:// 与 rtu+tcp:// 是否写反？",
+            )
+        if len(self.lost) == len(stations):
+            return Text(
+                f"{link} takes connections and ends each of them without an answer: another protocol, or a "
+                "device that lets only certain addresses in.",
+                f"{link} 接受连接，但每次都不应答就断开：可能是其他协议，或设备只允许指定的地址访问。",
+            )
+        return None
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """(1, 2, 3, 7) -> "1-3,7"."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 
 _EVERY_NUMBER = Text(
@@ -93,7 +145,9 @@ async def connected(settings: ModbusSettings) -> Link:
             await link.connect()
     except TimeoutError:
         await link.close()
-        raise LinkLost(f"no connection within {_CONNECT_S:g} s", reason="timeout") from None
+        raise LinkLost(
+            Text(f"no connection within {_CONNECT_S:g} s", f"{_CONNECT_S:g} s 内未能连接"), reason="timeout"
+        ) from None
     except BaseException:
         await link.close()
         raise
@@ -102,7 +156,7 @@ async def connected(settings: ModbusSettings) -> Link:
 
 def finding_of(station: int, answer: bytes | StationError) -> Finding:
     if isinstance(answer, StationError):
-        return {"station": station, "said": str(answer), "said_zh": f"有应答，但拒绝读取：{answer}"}
+        return {"station": station, "said": str(answer), "said_zh": f"有应答，但拒绝读取：{answer.say('zh')}"}
     place = read_of(station, Table.HOLDING, 0, 1).place
     return {"station": station, "said": f"{place} is readable", "said_zh": f"{place} 可读"}
 
@@ -110,13 +164,14 @@ def finding_of(station: int, answer: bytes | StationError) -> Finding:
 async def ask_table(
     link: Link, settings: ModbusSettings, station: int, table: Table, timeout_s: float | None = None
 ) -> bytes | StationError | None:
-    """The first place of a table: its data, how it was refused, or None for silence. Raises LinkLost."""
+    """The first place of a table: its data, how it was refused, StationSilent where a gateway says that the
+    station is, or None for silence. Raises LinkLost."""
     read = read_of(station, table, 0, 1)
     await link.enrol(settings.model_copy(update={"station": station}))
     try:
         async with asyncio.timeout(timeout_s or settings.timeout or TIMEOUT_S):
             data: bytes = await link.exchange(Request((), read, text=read.place))
-    except (TimeoutError, StationSilent):
+    except TimeoutError:
         return None
     except StationError as error:
         return error

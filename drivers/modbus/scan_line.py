@@ -20,7 +20,7 @@ from drivers.modbus.endpoint import endpoint
 from drivers.modbus.scan import STATIONS, Finding, ask_table, connected, finding_of
 from drivers.modbus.serial_port import SerialWire, holding, made_by
 from edge_agent.driver import Survey
-from edge_agent.errors import BadReply, LinkLost
+from edge_agent.errors import BadReply, LinkLost, StationSilent
 from edge_agent.settings import Text
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class _Search:
         if isinstance(answer, BadReply):
             self._damaged[line] = self._damaged.get(line, 0) + 1
             return None
-        return None if answer is None else finding_of(station, answer)
+        if answer is None or isinstance(answer, StationSilent):
+            return None
+        return finding_of(station, answer)
 
     def _tell_damage(self) -> None:
         if not self._damaged:

@@ -16,8 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drivers.modbus.link_errors import words_of
-from edge_agent.errors import LinkLost
+from drivers.modbus.link_errors import NOT_CONNECTED, about
+from edge_agent.errors import LinkLost, words_of
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.modbus.link_wire import Gone, Received
@@ -50,13 +51,13 @@ class SerialWire:
         self._opening = loop.run_in_executor(None, self._open)
         port = await asyncio.shield(self._opening)
         if self._closed:
-            raise LinkLost(f"{self._device}: not connected")
+            raise LinkLost(about(self._device, NOT_CONNECTED))
         self._port = port
         loop.add_reader(port.fileno(), self._readable)
 
     def write(self, data: bytes) -> None:
         if self._port is None:
-            raise LinkLost(f"{self._device}: not connected")
+            raise LinkLost(about(self._device, NOT_CONNECTED))
         try:
             written = os.write(self._port.fileno(), data)
         except BlockingIOError:
@@ -64,7 +65,7 @@ class SerialWire:
         except OSError as error:
             raise self._dead(error) from error
         if written < len(data):
-            raise LinkLost(f"{self._device}: the port does not send: its buffer is full")
+            raise LinkLost(about(self._device, _FULL))
 
     async def close(self) -> None:
         self._closed = True
@@ -109,7 +110,13 @@ class SerialWire:
             self._gone(loss)
 
     def _dead(self, error: OSError) -> LinkLost:
-        return LinkLost(f"{self._device}: the port is gone ({words_of(error)}): is the adapter plugged in?")
+        words = words_of(error)
+        return LinkLost(
+            Text(
+                f"{self._device}: the port is gone ({words.en}): is the adapter plugged in?",
+                f"{self._device}：串口已断开（{words.zh}）：转接器是否插好？",
+            )
+        )
 
     # In a thread
 
@@ -138,17 +145,45 @@ class SerialWire:
     def _refusal(self, error: Exception) -> LinkLost:
         number = getattr(error, "errno", None)
         if number in _TAKEN:
-            return LinkLost(f"{self._device} is held by {holders(self._device)}", reason="refused")
+            return LinkLost(_taken(self._device), reason="refused")
         if number == errno.ENOENT:
-            words = "does not exist: is the adapter plugged in? The ports there are: ls -l /dev/serial/by-id"
-            return LinkLost(f"{self._device} {words}", reason="other")
+            return LinkLost(_missing(self._device), reason="other")
         if number in (errno.EACCES, errno.EPERM):
-            words = "this program may not open it: its user must be in the group that owns it (dialout)"
-            return LinkLost(f"{self._device}: {words}", reason="permission")
+            return LinkLost(about(self._device, _FORBIDDEN), reason="permission")
         if "RS485" in str(error):
-            words = "it has no RS-485 mode of its own: leave rs485 out, its adapter switches by itself"
-            return LinkLost(f"{self._device}: {words} ({error})", reason="other")
-        return LinkLost(f"{self._device} cannot be used: {words_of(error)}", reason="other")
+            return LinkLost(_no_rs485(self._device, error), reason="other")
+        words = words_of(error)
+        return LinkLost(
+            Text(f"{self._device} cannot be used: {words.en}", f"{self._device} 无法使用：{words.zh}"),
+            reason="other",
+        )
+
+
+_FULL = Text("the port does not send: its buffer is full", "串口发不出数据：缓冲区已满")
+_FORBIDDEN = Text(
+    "this program may not open it: its user must be in the group that owns it (dialout)",
+    "本程序无权打开该串口（may not open it）：所用用户须加入串口所属的组（dialout）",
+)
+
+
+def _taken(device: str) -> Text:
+    by = holders(device)
+    return Text(f"{device} is held by {by.en}", f"{device} 已被占用：{by.zh}")
+
+
+def _missing(device: str) -> Text:
+    return Text(
+        f"{device} does not exist: is the adapter plugged in? The ports there are: ls -l /dev/serial/by-id",
+        f"{device} 不存在：转接器是否插好？查看现有串口：ls -l /dev/serial/by-id",
+    )
+
+
+def _no_rs485(device: str, error: Exception) -> Text:
+    return Text(
+        f"{device}: it has no RS-485 mode of its own: leave rs485 out, its adapter switches by itself "
+        f"({error})",
+        f"{device}：串口本身不支持 RS-485 模式：请去掉 rs485，转接器会自行切换收发（{error}）",
+    )
 
 
 def _is_line(device: str) -> bool:
@@ -165,13 +200,20 @@ def _is_ready(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def holders(device: str) -> str:
+def holders(device: str) -> Text:
     """Who has the port open, by name and process id, as far as this process may see."""
     found = []
     for process, name in holding(device):
-        own = ", this program itself" if process == os.getpid() else ""
-        found.append(f"{name} (process {process}{own})")
-    return ", ".join(found) or "another process"
+        own = process == os.getpid()
+        found.append(
+            Text(
+                f"{name} (process {process}{', this program itself' if own else ''})",
+                f"{name}（进程 {process}{'，即本程序' if own else ''}）",
+            )
+        )
+    if not found:
+        return Text("another process", "其他进程")
+    return Text(", ".join(one.en for one in found), "、".join(one.zh for one in found))
 
 
 def holding(device: str) -> list[tuple[int, str]]:

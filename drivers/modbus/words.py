@@ -8,22 +8,11 @@ from collections.abc import Callable
 from drivers.modbus.address import TABLE_OF
 from drivers.modbus.endpoint import endpoint
 from drivers.modbus.framing import RtuFraming, lrc
-from drivers.modbus.link_errors import EXCEPTIONS
+from drivers.modbus.link_errors import EXCEPTIONS, UNKNOWN_EXCEPTION
 from edge_agent.driver import Meaning
 from edge_agent.settings import Text
 
 _SHOWN = 16
-_ZH_EXCEPTIONS = {
-    1: "非法功能码：设备不支持该功能",
-    2: "非法数据地址：设备没有该地址",
-    3: "非法数据值：一次请求的数量设备不接受",
-    4: "设备故障",
-    5: "已确认：设备需要更多时间",
-    6: "设备忙",
-    8: "存储奇偶校验错误",
-    10: "网关路径不可用",
-    11: "网关后的设备无应答",
-}
 _WRITES = {5: "co", 6: "hr", 15: "co", 16: "hr"}
 
 
@@ -102,9 +91,9 @@ def _answer(pdu: bytes, asked: bytes) -> Text:
     if function & 0x80:
         code = pdu[1] if len(pdu) > 1 else 0
         to = _request(asked) if asked and asked[0] == function & 0x7F else Text("", "")
-        name, why = f"FC{function & 0x7F:02d}", EXCEPTIONS.get(code, "not in the standard")
-        en = f"{name} refused, exception {code}: {why}"
-        zh = f"{name} 被拒绝，异常 {code}：{_ZH_EXCEPTIONS.get(code, '标准中没有')}"
+        name, why = f"FC{function & 0x7F:02d}", EXCEPTIONS.get(code, UNKNOWN_EXCEPTION)
+        en = f"{name} refused, exception {code}: {why.en}"
+        zh = f"{name} 被拒绝，异常 {code}：{why.zh}"
         return Text(f"{en} ({to.en})" if to.en else en, f"{zh}（{to.zh}）" if to.zh else zh)
     if function in TABLE_OF and len(pdu) >= 2 and len(pdu) == 2 + pdu[1]:
         fits = len(asked) == 5 and asked[0] == function

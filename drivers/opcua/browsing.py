@@ -12,6 +12,7 @@ from drivers.opcua.faults import TooMany, ua
 from drivers.opcua.session import Session, node_id
 from edge_agent.errors import BadReply, Refused
 from edge_agent.model import Tag, ValueType
+from edge_agent.settings import Text
 
 _ROOT = "i=85"  # Objects
 _SERVER = NodeAddress("i", 2253)  # the server's own affairs: hundreds of nodes nobody wants
@@ -84,9 +85,19 @@ class Browser:
         try:
             node = parse(text.strip() or _ROOT).resolved(self._namespaces)
         except ValueError as error:
-            raise Refused(f"'{text}' is not a node id, such as nsu=URI;s=Name or i=85") from error
+            raise Refused(
+                Text(
+                    f"'{text}' is not a node id, such as nsu=URI;s=Name or i=85",
+                    f"“{text}”不是节点标识，例如 nsu=URI;s=名称 或 i=85",
+                )
+            ) from error
         if node is None:
-            raise Refused(f"the server does not have the namespace of '{text}'")
+            raise Refused(
+                Text(
+                    f"the server does not have the namespace of '{text}'",
+                    f"服务器没有“{text}”的命名空间",
+                )
+            )
         return node
 
     async def _walk(self, start: NodeAddress) -> list[_Found]:

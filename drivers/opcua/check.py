@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from drivers.opcua.address import locate, tag_problems
 from drivers.opcua.endpoint import url
 from edge_agent.model import Tag
-from edge_agent.settings import Problem, Text
+from edge_agent.settings import Problem, Text, whole_link
 
 if TYPE_CHECKING:
     from drivers.opcua.settings import OpcuaSettings
@@ -70,6 +70,7 @@ def _identity(settings: OpcuaSettings) -> list[Problem]:
 
 
 def _bad_link(settings: OpcuaSettings) -> Problem:
+    example = whole_link(settings.link, "opc.tcp", "opc.tcp://10.0.0.41:4840")
     return Problem(
         "E-OPCUA-LINK",
         ("link",),
@@ -78,8 +79,8 @@ def _bad_link(settings: OpcuaSettings) -> Problem:
             zh=f"“{settings.link.rpartition('@')[2]}”不是 OPC UA 服务器地址。",
         ),
         Text(
-            en="Write opc.tcp:// with host and port, for example opc.tcp://10.0.0.41:4840. No user in it.",
-            zh="请写 opc.tcp:// 加主机和端口,例如 opc.tcp://10.0.0.41:4840,其中不能含用户名。",
+            en=f"Write opc.tcp:// with host and port, {example.en}. No user in it.",
+            zh=f"请写 opc.tcp:// 加主机和端口，{example.zh}，其中不能含用户名。",
         ),
     )
 

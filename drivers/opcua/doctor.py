@@ -17,6 +17,7 @@ from drivers.opcua.doctor_words import CODES, finding
 from drivers.opcua.endpoint import url
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import plan
+from drivers.opcua.scan import NO_ENDPOINTS
 from edge_agent.errors import BadReply, DriverError, LinkDenied, LinkLost, Refused, Replan
 from edge_agent.model import Quality, Tag
 from edge_agent.settings import Finding, Text
@@ -81,7 +82,7 @@ async def _offers(settings: OpcuaSettings) -> list[Any]:
         async with asyncio.timeout(OFFERS_S):
             return await Session(url(settings), OFFERS_S).offers()
     except TimeoutError:
-        raise LinkLost("the server does not tell its endpoints in time", reason="timeout") from None
+        raise LinkLost(NO_ENDPOINTS, reason="timeout") from None
 
 
 def _chosen(settings: OpcuaSettings, offers: Sequence[Any]) -> Any:
@@ -125,14 +126,14 @@ def _certificates(settings: OpcuaSettings, der: bytes) -> list[Finding]:
         Pki(folder).judge(der, urlsplit(settings.link).hostname or "", now)
     except Distrusted as error:
         if error.file is None:
-            return [finding("opcua_certificate", words=str(error), pki=folder)]
+            return [finding("opcua_certificate", words=error.words, pki=folder)]
         code = "opcua_host" if error.why == "host" else "opcua_server_untrusted"
         return [finding(
             code, subject=error.server.subject, fingerprint=error.server.fingerprint, file=error.file,
             pki=folder, host=urlsplit(settings.link).hostname,
         )]  # fmt: skip
     except LinkDenied as error:
-        return [finding("opcua_certificate", words=str(error), pki=folder)]
+        return [finding("opcua_certificate", words=error.words, pki=folder)]
     if not (folder / "own" / "certificate.der").exists():  # never made here: it would be another user's
         return [finding("opcua_own_missing", pki=folder)]
     return []
@@ -181,7 +182,7 @@ async def _session(link: OpcuaLink, settings: OpcuaSettings, tags: Sequence[Tag]
     except LinkLost as error:
         return [_denied(error, settings)]
     except DriverError as error:
-        return [finding("opcua_silent", words=str(error))]
+        return [finding("opcua_silent", words=error.words)]
 
 
 def _denied(error: LinkLost, settings: OpcuaSettings) -> Finding:
@@ -189,13 +190,9 @@ def _denied(error: LinkLost, settings: OpcuaSettings) -> Finding:
     from drivers.opcua.faults import CERTIFICATE, SESSIONS, USER
 
     code = getattr(error.__cause__, "code", None)
-    words = str(error)
+    words = error.words
     if code in CERTIFICATE:
-        return finding(
-            "opcua_client_untrusted",
-            own=Path(settings.pki) / "own" / "certificate.der",
-            words=error.__cause__,
-        )
+        return _refused_by_server(settings, error.__cause__)
     if code in USER:
         configured = settings.user is not None or settings.user_certificate is not None
         return finding("opcua_user" if configured else "opcua_identity", words=error.__cause__)
@@ -207,10 +204,19 @@ def _denied(error: LinkLost, settings: OpcuaSettings) -> Finding:
         return finding("opcua_certificate", words=words, pki=settings.pki)
     if settings.security_policy != "None" and error.reason == "reset":
         # many servers close the connection in place of a status code
-        return finding(
-            "opcua_client_untrusted", own=Path(settings.pki) / "own" / "certificate.der", words=words
-        )
+        return _refused_by_server(settings, words)
     return finding("opcua_silent", words=words)
+
+
+def _refused_by_server(settings: OpcuaSettings, words: object) -> Finding:
+    from drivers.opcua.pki import told
+
+    own = Path(settings.pki) / "own" / "certificate.der"
+    try:
+        subject = told(own.read_bytes()).get("certificate", "Lineside")
+    except OSError:
+        subject = "Lineside"
+    return finding("opcua_client_untrusted", own=own, subject=subject, words=words)
 
 
 async def _clock(link: OpcuaLink) -> list[Finding]:

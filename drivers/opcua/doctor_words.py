@@ -24,7 +24,11 @@ def finding(code: str, **facts: Any) -> Finding:
 
 
 def _filled(text: Text, facts: Mapping[str, Any]) -> Text:
-    return Text(text.en.format_map(facts), text.zh.format_map(facts))
+    en, zh = (
+        {name: fact.say(language) if isinstance(fact, Text) else fact for name, fact in facts.items()}
+        for language in ("en", "zh")
+    )
+    return Text(text.en.format_map(en), text.zh.format_map(zh))
 
 
 _WORDS = {
@@ -48,10 +52,10 @@ _WORDS = {
         Text("the server does not trust our certificate yet", "服务器尚未信任本机证书"),
         Text("the server does not accept our certificate {own}: {words}", "服务器不接受本机证书 {own}："
                                                                           "{words}"),
-        Text("In the server's certificate list, move \"Lineside on HOST\" from rejected to trusted; or "
+        Text("In the server's certificate list, move \"{subject}\" from rejected to trusted; or "
              "copy {own} "
              "there. Many servers show it only after this first try.",
-             "在服务器的证书列表中，把“Lineside on 主机名”从拒绝移到信任；或把 {own} 复制过去。"
+             "在服务器的证书列表中，把“{subject}”从拒绝移到信任；或把 {own} 复制过去。"
              "许多服务器在首次尝试之后才显示它。"),
     ),
     "opcua_expired": _Words(
@@ -66,8 +70,8 @@ _WORDS = {
     "opcua_server_soon": _Words(
         Text("the server's certificate expires soon", "服务器证书即将到期"),
         Text("the server's certificate is valid until {end} only", "服务器证书有效期至 {end}"),
-        Text("Have a new one made on the server before that day, and trust it here as the first one: "
-             "until then nothing is read. A new one may be trusted beforehand.",
+        Text("Have a new one made on the server and trust it here before that day, or nothing is read "
+             "any more. A new one may be trusted beforehand.",
              "请在到期前于服务器上更新证书，并在本机重新信任，否则到期后无法读取。可提前信任新证书。"),
     ),
     "opcua_own_soon": _Words(
@@ -115,7 +119,7 @@ _WORDS = {
     ),
     "opcua_identity": _Words(
         Text("the server does not take this kind of identity", "服务器不接受这种身份"),
-        Text("{words}", "身份方式不符：{words}"),
+        Text("the server does not take this identity: {words}", "身份方式不符：{words}"),
         Text("Anonymous access may be switched off: give user and password; or switch it on in the server.",
              "可能禁用了匿名访问：请填写 user 和 password，或在服务器上允许匿名。"),
     ),

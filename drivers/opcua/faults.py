@@ -11,6 +11,7 @@ from asyncua.ua.uaerrors import UaError
 from cryptography.exceptions import InvalidSignature
 
 from edge_agent.errors import BadReply, Busy, DriverError, LinkDenied, LinkLost, Refused
+from edge_agent.settings import Text
 
 ua: Any = typed_ua  # its annotations ask for its own number types, its code does not
 
@@ -95,24 +96,41 @@ def service_fault(error: Any, what: str) -> DriverError:
     """``what``: the call, as in "the server refuses the ...". Whatever is not known to spare the session has
     ended it."""
     if error.code in _REFUSED:
-        return Refused(f"the server refuses the {what}: {error}")
+        return Refused(
+            Text(f"the server refuses the {what}: {error}", f"服务器拒绝该请求（{what}）：{error}")
+        )
     if error.code in _BUSY:
-        return Busy(f"the server has no resources free: {error}")
+        return Busy(Text(f"the server has no resources free: {error}", f"服务器没有空闲资源：{error}"))
     if error.code in _ANSWERED_BADLY:
-        return BadReply(f"the server failed in the {what}: {error}")
-    return LinkLost(f"the session is over: {error}")
+        return BadReply(
+            Text(f"the server failed in the {what}: {error}", f"服务器处理请求（{what}）失败：{error}")
+        )
+    return LinkLost(Text(f"the session is over: {error}", f"会话已结束：{error}"))
 
 
 def refused_session(error: Any, own_certificate: str) -> LinkLost:
     """Why there is no session, and the cure. ``own_certificate``: where ours lies, "" without security."""
     if error.code in CERTIFICATE:
-        cure = f"; trust our certificate {own_certificate} on the server" if own_certificate else ""
+        own, cure, cure_zh = own_certificate, "", ""
+        if own:
+            cure = f"; trust our certificate {own} on the server"
+            cure_zh = f"；请在服务器上信任本机证书 {own}"
         return LinkDenied(
-            f"the server does not accept our certificate: {error}{cure}. If it did before: is a clock wrong?",
+            Text(
+                f"the server does not accept our certificate: {error}{cure}. If it did before: is a clock "
+                "wrong?",
+                f"服务器不接受本机证书：{error}{cure_zh}。若以前可以：时钟是否有误？",
+            ),
             reason="cert",
         )
     if error.code in USER:
-        return LinkDenied(f"the server does not let this user in: {error}", reason="auth")
+        return LinkDenied(
+            Text(f"the server does not let this user in: {error}", f"服务器不允许该用户登录：{error}"),
+            reason="auth",
+        )
     if error.code in _POLICY:
-        return LinkDenied(f"the server refuses the security policy: {error}", reason="auth")
-    return LinkLost(f"the server refuses the session: {error}")
+        return LinkDenied(
+            Text(f"the server refuses the security policy: {error}", f"服务器拒绝该安全策略：{error}"),
+            reason="auth",
+        )
+    return LinkLost(Text(f"the server refuses the session: {error}", f"服务器拒绝会话：{error}"))

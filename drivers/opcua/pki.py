@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge_agent.errors import LinkDenied
+from edge_agent.settings import Text
 
 _KEY_BITS = 2048
 _REJECTED_MAX = 32
@@ -70,9 +71,9 @@ class Distrusted(LinkDenied):
     aside, None where that failed; ``cure``: what to do with it."""
 
     def __init__(
-        self, message: str, why: str, server: x509.Certificate, file: Path | None, cure: str
+        self, message: Text, why: str, server: x509.Certificate, file: Path | None, cure: Text
     ) -> None:
-        super().__init__(f"{message} {cure}", reason="cert")
+        super().__init__(Text(f"{message.en} {cure.en}", message.zh + cure.zh), reason="cert")
         self.why = why
         self.file = file
         self.server = Known.of(server, datetime.now(UTC))
@@ -113,15 +114,19 @@ class Pki:
         trusted = self._trusted_certificates()
         pinned = server in trusted
         if not pinned and not _issued(chain, trusted):
-            text = (
+            text = Text(
                 f"the server's certificate is not trusted: {_subject(server)}, "
-                f"SHA-256 {fingerprint(server)}. Compare this with what the server itself shows."
+                f"SHA-256 {fingerprint(server)}. Compare this with what the server itself shows.",
+                f"尚未信任服务器的证书：{_subject(server)}，SHA-256 {fingerprint(server)}。"
+                "请与服务器上显示的指纹核对。",
             )
             raise Distrusted(text, "untrusted", server, *self._put_aside(server))
         if not pinned and not _names(server, host):
-            text = (
+            text = Text(
                 f"the server's certificate ({_subject(server)}) was issued for another host than {host}: "
-                "write the link as the certificate names it, or trust the certificate itself."
+                "write the link as the certificate names it, or trust the certificate itself.",
+                f"服务器的证书（{_subject(server)}）不是签发给 {host} 的："
+                "请按证书上的名称写 link，或直接信任该证书。",
             )
             raise Distrusted(text, "host", server, *self._put_aside(server))
         _check_time(server, now)
@@ -141,7 +146,7 @@ class Pki:
                 continue  # somebody's notes; the certificate that is missed says so itself
         return found
 
-    def _put_aside(self, server: x509.Certificate) -> tuple[Path | None, str]:
+    def _put_aside(self, server: x509.Certificate) -> tuple[Path | None, Text]:
         """Where it lies, and what to do with it."""
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", _subject(server)).strip("-")[:40] or "server"
         file = self._rejected / f"{name}-{fingerprint(server).replace(':', '')[:16].lower()}.der"
@@ -153,8 +158,9 @@ class Pki:
                 old.unlink(missing_ok=True)
             _write(file, server.public_bytes(serialization.Encoding.DER), 0o644)
         except OSError as error:
-            return None, f"It could not be put aside: {error}"
-        return file, f"To accept it: mv '{file}' '{self._trusted}/'"
+            return None, Text(f"It could not be put aside: {error}", f"证书无法存放：{error}")
+        move = f"mv '{file}' '{self._trusted}/'"
+        return file, Text(f"To accept it: {move}", f"确认无误后执行：{move}")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -175,7 +181,8 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def told(der: bytes) -> dict[str, str]:
-    """Of a certificate that nobody has judged: its subject, fingerprint and end; empty for what is none."""
+    """Of a certificate that nobody has judged: its subject, fingerprint and end; empty for what is none.
+    ``thumbprint``: SHA-1, because that is what Windows and many servers show; nothing is judged by it."""
     try:
         certificate = _chain(der)[0]
     except LinkDenied:
@@ -183,6 +190,7 @@ def told(der: bytes) -> dict[str, str]:
     return {
         "certificate": _subject(certificate),
         "fingerprint": fingerprint(certificate),
+        "thumbprint": certificate.fingerprint(hashes.SHA1()).hex(":").upper(),
         "expires": certificate.not_valid_after_utc.date().isoformat(),
     }
 

@@ -20,6 +20,7 @@ TIMEOUT_S = 5.0
 _SESSION = "drivers.opcua.session"
 _BEST = ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256", "None")
 _MODES = ("SignAndEncrypt", "Sign", "None")
+NO_ENDPOINTS = Text("the server does not tell its endpoints in time", "服务器未及时给出端点列表")
 _TRUST = Text(
     "With a security policy both sides must trust the other's certificate: `edge-agent read` then says where "
     "ours lies and how to trust the server's. Compare the fingerprint above with the one the server shows.",
@@ -53,7 +54,7 @@ async def _find(
         async with asyncio.timeout(timeout_s):
             offers = await session.offers()
     except TimeoutError:
-        raise LinkLost("the server does not tell its endpoints in time", reason="timeout") from None
+        raise LinkLost(NO_ENDPOINTS, reason="timeout") from None
     chosen = min((offer for offer in offers if _rank(offer) is not None), key=_rank, default=None)
     for offer in offers:
         identities = sorted({token.TokenType.name for token in offer.UserIdentityTokens or ()})

@@ -19,6 +19,7 @@ from asyncua.crypto import security_policies
 from drivers.opcua.faults import ua
 from drivers.opcua.pki import Known, Pki, default_application_uri, load_identity
 from edge_agent.errors import LinkDenied
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.opcua.settings import OpcuaSettings
@@ -88,8 +89,11 @@ class Credentials:
             return {}
         if self.policy is None:
             raise LinkDenied(
-                "a user is configured, but no security_policy: the password would cross the network "
-                "readable, so it was not sent"
+                Text(
+                    "a user is configured, but no security_policy: the password would cross the network "
+                    "readable, so it was not sent",
+                    "设置了用户但没有 security_policy：密码会以明文传输，因此没有发送",
+                )
             )
         if self._identity is not None:
             certificate, client.user_private_key = self._identity
@@ -107,21 +111,33 @@ class Credentials:
                 return endpoint
         offered = sorted({_offer(endpoint) for endpoint in endpoints or ()})
         raise LinkDenied(
-            f"the server does not offer {self._name} with {mode.name}, and less was not tried; "
-            f"it offers: {', '.join(offered) or 'nothing'}"
+            Text(
+                f"the server does not offer {self._name} with {mode.name}, and less was not tried; "
+                f"it offers: {', '.join(offered) or 'nothing'}",
+                f"服务器不提供 {self._name}、{mode.name}，未尝试更低的安全级别；"
+                f"它提供：{'、'.join(offered) or '无'}",
+            )
         )
 
     def _token(self, client: Any, kind: Any, uris: set[str]) -> Any:
         """The token policy to use: one whose protection is known to be sound."""
         offered = [policy for policy in client._policy_ids if policy.TokenType == kind]  # noqa: SLF001 its only door
         if not offered:
-            raise LinkDenied(f"the server takes no {kind.name} identity at this endpoint")
+            raise LinkDenied(
+                Text(
+                    f"the server takes no {kind.name} identity at this endpoint",
+                    f"服务器在该端点不接受 {kind.name} 身份",
+                )
+            )
         for policy in offered:
             if (policy.SecurityPolicyUri or self.policy.URI) in uris:  # type: ignore[union-attr]
                 return policy
         raise LinkDenied(
-            "the server wants the password unencrypted or with a broken cipher, so it was not sent: "
-            "set security_mode to SignAndEncrypt"
+            Text(
+                "the server wants the password unencrypted or with a broken cipher, so it was not sent: "
+                "set security_mode to SignAndEncrypt",
+                "服务器要求密码不加密或用不安全的算法，因此没有发送：请将 security_mode 设为 SignAndEncrypt",
+            )
         )
 
 

@@ -20,7 +20,8 @@ from drivers.opcua.faults import MALFORMED, TOO_MANY, TooMany, refused_session, 
 from drivers.opcua.security import Credentials, Secured
 from drivers.opcua.transport import CHUNKS_MAX, LIBRARY_TIMEOUT_S, MESSAGE_MAX, Protocol, Transport
 from edge_agent.driver import Trace
-from edge_agent.errors import BadReply, LinkDenied, LinkLost, Refused
+from edge_agent.errors import BadReply, LinkDenied, LinkLost, Refused, words_of
+from edge_agent.settings import Text
 
 _FAREWELL_S = 1.0
 _RENEW_AT = 0.75
@@ -69,7 +70,12 @@ class Session:
         except UaStatusCodeError as error:
             raise refused_session(error, self.secured.own_file) from error
         except OSError as error:
-            raise LinkLost(f"no connection to {client.server_url.geturl()}: {error}") from error
+            raise LinkLost(
+                Text(
+                    f"no connection to {client.server_url.geturl()}: {error}",
+                    f"无法连接 {client.server_url.geturl()}：{words_of(error).zh}",
+                )
+            ) from error
         except MALFORMED as error:
             raise self._misunderstanding(error) from error
         self._activated = True
@@ -79,7 +85,12 @@ class Session:
         try:
             return list(await self._endpoints() or ())
         except OSError as error:
-            raise LinkLost(f"no connection to {self._client.server_url.geturl()}: {error}") from error
+            raise LinkLost(
+                Text(
+                    f"no connection to {self._client.server_url.geturl()}: {error}",
+                    f"无法连接 {self._client.server_url.geturl()}：{words_of(error).zh}",
+                )
+            ) from error
         except MALFORMED as error:
             raise self._misunderstanding(error) from error
 
@@ -97,9 +108,16 @@ class Session:
                 raise TooMany(str(error)) from error
             raise service_fault(error, what) from error
         except OSError as error:
-            raise self._broken or LinkLost(f"the connection to the server broke: {error}") from error
+            raise self._broken or LinkLost(
+                Text(
+                    f"the connection to the server broke: {error}",
+                    f"与服务器的连接中断：{words_of(error).zh}",
+                )
+            ) from error
         except MALFORMED as error:
-            raise BadReply(f"the server's answer cannot be read: {error}") from error
+            raise BadReply(
+                Text(f"the server's answer cannot be read: {error}", f"无法解读服务器的应答：{error}")
+            ) from error
         return response
 
     def post(self, request: Any) -> asyncio.Future[Any]:
@@ -107,7 +125,12 @@ class Session:
         try:
             return self._open_protocol(while_renewing=True).post(request)
         except OSError as error:
-            raise LinkLost(f"the connection to the server broke: {error}") from error
+            raise LinkLost(
+                Text(
+                    f"the connection to the server broke: {error}",
+                    f"与服务器的连接中断：{words_of(error).zh}",
+                )
+            ) from error
 
     def prepare(self, nodes: Sequence[NodeAddress], attribute: int | None = None) -> Any:
         """The nodes as ReadParameters: one attribute (Value) of each, both time stamps."""
@@ -167,9 +190,16 @@ class Session:
         try:
             await self._renew_channel()
         except OSError as error:
-            raise LinkLost(f"the connection to the server broke: {error}") from error
+            raise LinkLost(
+                Text(
+                    f"the connection to the server broke: {error}",
+                    f"与服务器的连接中断：{words_of(error).zh}",
+                )
+            ) from error
         except MALFORMED as error:
-            raise LinkLost(f"the secure channel could not be renewed: {error}") from error
+            raise LinkLost(
+                Text(f"the secure channel could not be renewed: {error}", f"安全通道无法续期：{error}")
+            ) from error
 
     async def _endpoints(self) -> Any:
         """What the server offers, asked on an unsecured channel: nothing in it is believed before the
@@ -195,17 +225,31 @@ class Session:
 
     def _misunderstanding(self, error: Exception) -> LinkLost:
         if type(error) is UaError:  # the library's own refusal: no such endpoint, another certificate
-            return LinkDenied(f"the server offers no session as configured: {error}")
+            return LinkDenied(
+                Text(
+                    f"the server offers no session as configured: {error}",
+                    f"服务器不提供所配置的会话：{error}",
+                )
+            )
         if self.secured.own_file and not isinstance(error, UaError | ValueError | TypeError | LookupError):
-            return LinkDenied(f"the server cannot prove who it is: {type(error).__name__}", reason="cert")
-        return LinkLost(f"what the server sent is not OPC UA: {error}", reason="mismatch")
+            return LinkDenied(
+                Text(
+                    f"the server cannot prove who it is: {type(error).__name__}",
+                    f"服务器无法证明身份：{type(error).__name__}",
+                ),
+                reason="cert",
+            )
+        return LinkLost(
+            Text(f"what the server sent is not OPC UA: {error}", f"收到的不是 OPC UA 报文：{error}"),
+            reason="mismatch",
+        )
 
     def _open_protocol(self, while_renewing: bool = False) -> Protocol:
         if self._broken is not None:
-            raise LinkLost(str(self._broken), reason=self._broken.reason)
+            raise LinkLost(self._broken.words, reason=self._broken.reason)
         protocol = self._transport.protocol
         if not self._activated or not isinstance(protocol, Protocol) or not protocol.is_usable:
-            raise LinkLost("the connection to the server is closed")
+            raise LinkLost(Text("the connection to the server is closed", "与服务器的连接已关闭"))
         if self._renewing and not self._renewal.locked() and not while_renewing:
             raise LinkLost(_NOT_RENEWED, reason="timeout")
         return protocol

@@ -15,7 +15,7 @@ from drivers.s7.pdu import REPLY_HEAD, REPLY_ITEM, SMALLEST
 from drivers.s7.texts import ENCODINGS
 from drivers.s7.write import exclusive_byte
 from edge_agent.model import Tag
-from edge_agent.settings import Problem, Text
+from edge_agent.settings import Problem, Text, whole_link
 
 if TYPE_CHECKING:
     from drivers.s7.settings import S7Settings
@@ -107,6 +107,7 @@ def _exclusive_problems(settings: S7Settings) -> Iterator[Problem]:
 
 
 def _bad_link(settings: S7Settings) -> Problem:
+    example = whole_link(settings.link, "tcp", "tcp://10.0.0.31")
     return Problem(
         "E-S7-LINK",
         ("link",),
@@ -115,8 +116,8 @@ def _bad_link(settings: S7Settings) -> Problem:
             zh=f"“{settings.link}”不是 S7 控制器的地址。",
         ),
         Text(
-            en="Write tcp:// and the controller's IP address, for example tcp://10.0.0.31 (port 102).",
-            zh="请写 tcp:// 加控制器 IP 地址,例如 tcp://10.0.0.31(端口 102)。",
+            en=f"Write tcp:// and the controller's IP address, {example.en} (port 102 if left out).",
+            zh=f"请写 tcp:// 加控制器 IP 地址，{example.zh}（省略端口时为 102）。",
         ),
     )
 

@@ -11,7 +11,7 @@ from drivers.s7.codec import Reply
 from drivers.s7.cpu_state import CpuState
 from drivers.s7.doctor_words import CODES, finding, said
 from drivers.s7.endpoint import endpoint
-from drivers.s7.link import S7Link
+from drivers.s7.link import NO_ANSWER, S7Link
 from drivers.s7.plan import Limits, plan
 from edge_agent.errors import BadReply, Busy, DriverError, LinkLost, Refused, Replan
 from edge_agent.model import Quality, Tag, ValueType
@@ -51,12 +51,12 @@ class S7Doctor:
             except LinkLost as error:
                 if isinstance(error.__cause__, OSError) or error.reason == "timeout":
                     raise
-                return [await _elsewhere(settings, str(error))]
+                return [await _elsewhere(settings, error.words)]
             return await _Visit(link, settings, limits).findings(tags)
         except Refused as error:
             return [_refused(error)]
         except (BadReply, Busy) as error:
-            return [finding("s7_answers", words=str(error))]
+            return [finding("s7_answers", words=error.words)]
         finally:
             await link.close()
 
@@ -149,14 +149,14 @@ class _Visit:
                 learned = error.learned
                 continue
             return made.decode(replies)
-        raise BadReply("every way of reading the tags is refused")
+        raise BadReply(Text("every way of reading the tags is refused", "所有读取方式都被拒绝"))
 
     async def _ask(self, request: Any) -> Any:
         try:
             async with asyncio.timeout(self._settings.timeout or REQUEST_S):
                 reply = await self._link.exchange(request)
         except TimeoutError:
-            raise BadReply("the controller has stopped answering") from None
+            raise BadReply(Text("the controller has stopped answering", "控制器不再应答")) from None
         self._stopped |= isinstance(reply, Reply) and reply.cpu is CpuState.STOP
         return reply
 
@@ -167,10 +167,10 @@ async def _connected(link: S7Link, settings: S7Settings) -> Limits:
             await link.connect()
             return await link.enrol(settings)
     except TimeoutError:
-        raise LinkLost("no answer in time", reason="timeout") from None
+        raise LinkLost(NO_ANSWER, reason="timeout") from None
 
 
-async def _elsewhere(settings: S7Settings, words: str) -> Finding:
+async def _elsewhere(settings: S7Settings, words: Text | str) -> Finding:
     """The places where CPUs are usually found, each asked by one connection that ends at once."""
     there = []
     for rack, slot in _PLACES:
@@ -190,16 +190,16 @@ async def _elsewhere(settings: S7Settings, words: str) -> Finding:
     return _nobody_there(settings, words, there[0])
 
 
-def _nobody_there(settings: S7Settings, words: str, there: str) -> Finding:
+def _nobody_there(settings: S7Settings, words: Text | str, there: str) -> Finding:
     return finding("s7_rack_slot", rack=settings.rack, slot=settings.slot, words=said(words), there=there)
 
 
 def _refused(error: Refused) -> Finding:
     if error.reason == "permission":
-        return finding("s7_put_get", words=said(str(error)))
+        return finding("s7_put_get", words=said(error.words))
     if error.reason == "auth":
-        return finding("s7_password", words=said(str(error)))
-    return finding("s7_answers", words=str(error))
+        return finding("s7_password", words=said(error.words))
+    return finding("s7_answers", words=error.words)
 
 
 def _with(tags: Sequence[Tag], columns: Columns, quality: Quality) -> list[Tag]:

@@ -24,14 +24,15 @@ def finding(code: str, **facts: Any) -> Finding:
     return Finding(code, _filled(words.message, facts), _filled(words.cure, facts), words.kind)
 
 
-def said(words: str) -> Text:
+def said(words: Text | str) -> Text:
     """The kernel of a driver's sentence: the controller's error number, or its reason in both languages."""
-    if (number := re.search(r"0x[0-9A-F]{4}", words)) is not None:
+    whole = Text(words, words) if isinstance(words, str) else words
+    if (number := re.search(r"0x[0-9A-F]{4}", whole.en)) is not None:
         return Text(f"error {number[0]}", f"错误 {number[0]}")
     for reason, text in _REASONS.items():
-        if reason in words:
+        if reason in whole.en:
             return text
-    return Text(words, words)
+    return whole
 
 
 _REASONS = {

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_agent.errors import LinkLost
+from edge_agent.settings import Text
 
 CONFIRM = 0xD0
 DATA = 0xF0
@@ -25,17 +26,20 @@ _CONNECTION_KIND = {"pg": 1, "op": 2, "basic": 3}
 _TPDU_SIZE_CODE = 0x0A  # we ask for 1024 bytes: the largest PDU (960) and its header in one piece
 _TPDU_SIZE_DEFAULT = 128  # ISO 8073, when the confirm does not say
 _REASONS = {
-    0: "no reason given",
-    1: "congestion: no connection resource free",
-    2: "no session at that TSAP: check rack, slot and connection",
-    3: "address unknown: check rack and slot",
-    128: "normal disconnect",
-    129: "congestion in the controller",
-    130: "negotiation failed",
-    133: "protocol error",
-    135: "reference overflow",
-    136: "connection refused",
-    138: "invalid header",
+    0: Text("no reason given", "未说明原因"),
+    1: Text("congestion: no connection resource free", "繁忙：没有空闲的连接"),
+    2: Text(
+        "no session at that TSAP: check rack, slot and connection",
+        "该 TSAP 没有可连接的模块：请检查 rack、slot 和 connection",
+    ),
+    3: Text("address unknown: check rack and slot", "地址未知：请检查 rack 和 slot"),
+    128: Text("normal disconnect", "正常断开"),
+    129: Text("congestion in the controller", "控制器负荷过重"),
+    130: Text("negotiation failed", "协商失败"),
+    133: Text("protocol error", "协议错误"),
+    135: Text("reference overflow", "引用号溢出"),
+    136: Text("connection refused", "连接被拒绝"),
+    138: Text("invalid header", "报文头无效"),
 }
 
 
@@ -59,7 +63,10 @@ def tpdu_size(confirm: bytes) -> int:
     at = 7
     while at < len(confirm):
         if at + 2 > len(confirm) or at + 2 + confirm[at + 1] > len(confirm):
-            raise LinkLost("the controller's connect confirm is malformed", reason="mismatch")
+            raise LinkLost(
+                Text("the controller's connect confirm is malformed", "控制器的连接确认格式有误"),
+                reason="mismatch",
+            )
         if confirm[at] == 0xC0 and confirm[at + 1] == 1 and 7 <= confirm[at + 2] <= 13:
             return 1 << confirm[at + 2]
         at += 2 + confirm[at + 1]
@@ -97,12 +104,21 @@ class Reassembler:
         self._buffer += data
         while self._buffer:
             if self._buffer[0] != 3:
-                raise LinkLost("what the controller sent is not ISO-on-TCP", reason="mismatch")
+                raise LinkLost(
+                    Text("what the controller sent is not ISO-on-TCP", "收到的不是 ISO-on-TCP 报文"),
+                    reason="mismatch",
+                )
             if len(self._buffer) < _TPKT:
                 return
             length = int.from_bytes(self._buffer[2:4])
             if not 7 <= length <= self.limit + 7:
-                raise LinkLost(f"the controller announced a packet of {length} bytes", reason="mismatch")
+                raise LinkLost(
+                    Text(
+                        f"the controller announced a packet of {length} bytes",
+                        f"控制器声明的报文长度为 {length} 字节",
+                    ),
+                    reason="mismatch",
+                )
             if len(self._buffer) < length:
                 return
             packet = bytes(self._buffer[_TPKT:length])
@@ -114,21 +130,44 @@ class Reassembler:
     def _take(self, packet: bytes) -> Tpdu | None:
         header, kind = packet[0] + 1, packet[1] & 0xF0
         if header > len(packet) or header < 3:
-            raise LinkLost("the controller sent a broken COTP header", reason="mismatch")
+            raise LinkLost(
+                Text("the controller sent a broken COTP header", "控制器的 COTP 报文头有误"),
+                reason="mismatch",
+            )
         if kind == DATA:
             return self._data(packet[header:], bool(packet[2] & 0x80))
         if kind == CONFIRM and header >= 7:
             return Tpdu(CONFIRM, packet[:header])
         if kind == _DISCONNECT and header >= 7:
-            reason = _REASONS.get(packet[6], f"reason {packet[6]}")
-            raise LinkLost(f"the controller refused or ended the connection ({reason})")
+            reason = _REASONS.get(packet[6]) or Text(f"reason {packet[6]}", "原因不明")
+            raise LinkLost(
+                Text(
+                    f"the controller refused or ended the connection ({reason.en})",
+                    f"控制器拒绝或结束了连接：{reason.zh}（{reason.en}）",
+                )
+            )
         if kind == _ERROR:
-            raise LinkLost("the controller reported an error in the transport protocol", reason="mismatch")
-        raise LinkLost(f"the controller sent an unknown COTP packet (0x{packet[1]:02X})", reason="mismatch")
+            raise LinkLost(
+                Text("the controller reported an error in the transport protocol", "控制器报告传输协议错误"),
+                reason="mismatch",
+            )
+        raise LinkLost(
+            Text(
+                f"the controller sent an unknown COTP packet (0x{packet[1]:02X})",
+                f"控制器发来未知的 COTP 报文（0x{packet[1]:02X}）",
+            ),
+            reason="mismatch",
+        )
 
     def _data(self, payload: bytes, complete: bool) -> Tpdu | None:
         if len(self._pdu) + len(payload) > self.limit:
-            raise LinkLost(f"the controller sent a PDU longer than {self.limit} bytes", reason="mismatch")
+            raise LinkLost(
+                Text(
+                    f"the controller sent a PDU longer than {self.limit} bytes",
+                    f"控制器发来的 PDU 超过 {self.limit} 字节",
+                ),
+                reason="mismatch",
+            )
         self._pdu += payload
         if not complete:
             return None

@@ -24,17 +24,20 @@ from drivers.s7.pdu import (
     with_reference,
 )
 from drivers.s7.plan import Body, Impossible, Limits, StateQuestion
-from drivers.s7.wire import Wire
+from drivers.s7.wire import NOT_CONNECTED, Wire
 from drivers.s7.write import write_pdu
 from edge_agent.driver import Request, Reserved, Trace
-from edge_agent.errors import BadReply, LinkLost, Refused, Replan
+from edge_agent.errors import BadReply, LinkLost, Refused, Replan, words_of
 from edge_agent.model import Quality, Tag, Value
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.s7.settings import S7Settings
 
 _MUTE_S = 60.0  # until a CPU that did not tell its state is asked for it again
 _ANY_BYTE = read_request([Range("M", 0, 0, 1)])
+
+NO_ANSWER = Text("no answer in time", "未及时应答")
 
 
 class S7Link:
@@ -71,13 +74,19 @@ class S7Link:
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except (OSError, UnicodeError) as error:  # UnicodeError: what cannot be a host name
-            raise LinkLost(f"no connection to {host}:{port}: {error}") from error
+            raise LinkLost(
+                Text(
+                    f"no connection to {host}:{port}: {error}",
+                    f"无法连接 {host}:{port}：{words_of(error).zh}",
+                )
+            ) from error
         request = frames.connect_request(settings.connection, settings.rack, settings.slot)
         try:
             confirm = await wire.ask(request, None)
         except LinkLost as error:
             asked = f"rack {settings.rack}, slot {settings.slot}, connection {settings.connection}"
-            raise LinkLost(f"{error}; asked for {asked}", reason=error.reason) from error
+            words = Text(f"{error}; asked for {asked}", f"{error.say('zh')}；请求的是 {asked}")
+            raise LinkLost(words, reason=error.reason) from error
         wire.tpdu_size = frames.tpdu_size(confirm)
 
     async def enrol(self, station: S7Settings) -> Limits:
@@ -86,7 +95,12 @@ class S7Link:
         if self._limits is None:
             granted, jobs = parse_setup(await self._ask(wire, setup_request(0, self._settings.pdu)))
             if granted < SMALLEST:
-                raise BadReply(f"the controller grants PDUs of {granted} bytes; {SMALLEST} is the least")
+                raise BadReply(
+                    Text(
+                        f"the controller grants PDUs of {granted} bytes; {SMALLEST} is the least",
+                        f"控制器允许的 PDU 为 {granted} 字节，至少需要 {SMALLEST}",
+                    )
+                )
             self._limits = Limits(min(granted, self._settings.pdu), jobs)
             wire.frames.limit = self._limits.pdu
         return self._limits
@@ -159,7 +173,7 @@ class S7Link:
 
     def _require_wire(self) -> Wire:
         if self._wire is None:
-            raise LinkLost("the link is not connected")
+            raise LinkLost(NOT_CONNECTED)
         return self._wire
 
     def _require_limits(self) -> Limits:

@@ -14,7 +14,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from drivers.s7 import user_data
-from drivers.s7.link import S7Link
+from drivers.s7.link import NO_ANSWER, S7Link
 from drivers.s7.pdu import (
     ITEMS_MAX,
     REPLY_HEAD,
@@ -124,7 +124,7 @@ class _Look:
                 await self._link.connect()
                 limits = await self._link.enrol(self._settings)
         except TimeoutError:
-            raise LinkLost("no answer in time", reason="timeout") from None
+            raise LinkLost(NO_ANSWER, reason="timeout") from None
         self._most = limits.pdu - REPLY_HEAD - REPLY_ITEM
         self._items = (limits.pdu - REQUEST_HEAD) // REQUEST_ITEM
 
@@ -168,8 +168,12 @@ class _Look:
         (result,) = await self._read([wanted])
         if isinstance(result, bytes):
             return result
+        db, first, last = wanted.db, wanted.start, wanted.start + wanted.length - 1
         raise Refused(
-            f"DB{wanted.db} does not let bytes {wanted.start} to {wanted.start + wanted.length - 1} be read"
+            Text(
+                f"DB{db} does not let bytes {first} to {last} be read",
+                f"DB{db} 的字节 {first} 至 {last} 不允许读取",
+            )
         )
 
     async def _read(self, ranges: Sequence[Range]) -> tuple[bytes | Quality, ...]:
@@ -187,7 +191,7 @@ class _Look:
             async with asyncio.timeout(self._timeout_s):
                 return await answer
         except TimeoutError:
-            raise StationSilent("the controller does not answer in time") from None
+            raise StationSilent(Text("the controller does not answer in time", "控制器未及时应答")) from None
 
 
 def _row(number: int, offset: int, data: bytes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from edge_agent.errors import BadReply, Busy, DriverError, Refused
 from edge_agent.model import Quality
+from edge_agent.settings import Text
 
 ITEMS_MAX = 20
 """No controller takes more variables in one request."""
@@ -120,7 +121,12 @@ def parse_setup(reply: bytes) -> tuple[int, int]:
     """(PDU length granted, parallel jobs). Raises BadReply, Refused, Busy."""
     parameter, data = _sections(reply)
     if len(parameter) != _SETUP_PARAMETER.size or data or parameter[0] != _SETUP:
-        raise BadReply("the controller's answer to Setup Communication does not fit the request")
+        raise BadReply(
+            Text(
+                "the controller's answer to Setup Communication does not fit the request",
+                "控制器对 Setup Communication 的应答与请求不符",
+            )
+        )
     _, _, jobs, _, pdu = _SETUP_PARAMETER.unpack(parameter)
     return pdu, jobs
 
@@ -133,10 +139,18 @@ def parse_read(reply: bytes, lengths: Sequence[int]) -> tuple[bytes | Quality, .
     """
     parameter, data = _sections(reply)
     if len(parameter) != 2 or parameter[0] != _READ:
-        raise BadReply("the controller answered another function than the one asked")
+        raise BadReply(
+            Text("the controller answered another function than the one asked", "控制器应答的功能与请求不符")
+        )
     if parameter[1] != len(lengths):
-        text = f"asked for {len(lengths)} items, the controller answered {parameter[1]}"
-        raise BadReply(f"{text}; if it never takes more, set max_items: {max(1, parameter[1])}")
+        got, most = parameter[1], max(1, parameter[1])
+        raise BadReply(
+            Text(
+                f"asked for {len(lengths)} items, the controller answered {got}; if it never takes more, set "
+                f"max_items: {most}",
+                f"请求 {len(lengths)} 项，控制器只应答 {got} 项；若始终如此，请设置 max_items: {most}",
+            )
+        )
     results = []
     at = 0
     for number, length in enumerate(lengths):
@@ -146,7 +160,12 @@ def parse_read(reply: bytes, lengths: Sequence[int]) -> tuple[bytes | Quality, .
         if number < len(lengths) - 1:
             at += used % 2
     if at != len(data):
-        raise BadReply(f"the controller sent {len(data)} bytes of data where {at} were announced")
+        raise BadReply(
+            Text(
+                f"the controller sent {len(data)} bytes of data where {at} were announced",
+                f"控制器声明 {at} 字节数据，实际发来 {len(data)} 字节",
+            )
+        )
     return tuple(results)
 
 
@@ -154,7 +173,12 @@ def parse_write(reply: bytes) -> None:
     """Returns when the one item was written. Raises Refused with the controller's reason, BadReply, Busy."""
     parameter, data = _sections(reply)
     if parameter != bytes((_WRITE, 1)) or len(data) != 1:
-        raise BadReply("the controller's answer does not fit a write of one value")
+        raise BadReply(
+            Text(
+                "the controller's answer does not fit a write of one value",
+                "控制器的应答与写一个值的请求不符",
+            )
+        )
     if data[0] != _GOOD:
         why, reason = _WRITE_REFUSED.get(data[0], (f"return code 0x{data[0]:02X}", "device"))
         raise Refused(f"the controller did not write the value: {why}", reason=reason)
@@ -163,31 +187,55 @@ def parse_write(reply: bytes) -> None:
 def _parse_item(data: bytes, at: int, length: int, number: int) -> tuple[bytes | Quality, int]:
     """One item -> its result and the bytes it took, padding excluded."""
     if at + REPLY_ITEM > len(data):
-        raise BadReply(f"the controller's answer ends before item {number + 1}")
+        raise BadReply(
+            Text(
+                f"the controller's answer ends before item {number + 1}",
+                f"控制器的应答缺少第 {number + 1} 项",
+            )
+        )
     code, size, announced = _ITEM_HEAD.unpack_from(data, at)
     if code != _GOOD:  # no data follows, whatever the length field says
         return _QUALITY.get(code, Quality.BAD_DEVICE), REPLY_ITEM
     if size in _IN_BITS and announced % 8 == 0:
         announced //= 8
     elif size not in _IN_BYTES:
-        raise BadReply(f"item {number + 1} has transport size 0x{size:02X}, which was not asked for")
+        raise BadReply(
+            Text(
+                f"item {number + 1} has transport size 0x{size:02X}, which was not asked for",
+                f"第 {number + 1} 项的传输类型 0x{size:02X} 与请求不符",
+            )
+        )
     end = at + REPLY_ITEM + length
     if announced != length or end > len(data):
-        raise BadReply(f"item {number + 1} has {announced} bytes, {length} were asked for")
+        raise BadReply(
+            Text(
+                f"item {number + 1} has {announced} bytes, {length} were asked for",
+                f"第 {number + 1} 项有 {announced} 字节，请求的是 {length} 字节",
+            )
+        )
     return data[at + REPLY_ITEM : end], REPLY_ITEM + length
 
 
 def _sections(reply: bytes) -> tuple[bytes, bytes]:
     """Parameter and data of an acknowledgement whose lengths add up and whose header reports no error."""
     if len(reply) < _HEADER.size or reply[1] not in (_ACK, _ACK_DATA):
-        raise BadReply("the controller's answer is not an acknowledgement with data")
+        raise BadReply(
+            Text(
+                "the controller's answer is not an acknowledgement with data", "控制器的应答不是带数据的确认"
+            )
+        )
     _, kind, _, _, parameter_length, data_length, error_class, error_code = _HEADER.unpack_from(reply)
     if len(reply) != _HEADER.size + parameter_length + data_length:
-        raise BadReply(f"the controller's answer is {len(reply)} bytes long and says otherwise")
+        raise BadReply(
+            Text(
+                f"the controller's answer is {len(reply)} bytes long and says otherwise",
+                f"控制器的应答长 {len(reply)} 字节，与其声明不符",
+            )
+        )
     if (error_class, error_code) != (_NO_ERROR, _NO_ERROR):
         raise _refusal(error_class, error_code)
     if kind != _ACK_DATA:
-        raise BadReply("the controller acknowledged without data")
+        raise BadReply(Text("the controller acknowledged without data", "控制器的确认不带数据"))
     split = _HEADER.size + parameter_length
     return reply[_HEADER.size : split], reply[split:]
 
@@ -196,14 +244,29 @@ def _refusal(error_class: int, error_code: int) -> DriverError:
     """What an error in the header asks of the caller."""
     number = f"error 0x{error_class:02X}{error_code:02X}"
     if (error_class, error_code) == (0x81, 0x04):
-        text = f"the controller does not allow this access ({number}): is PUT/GET permitted?"
+        text = Text(
+            f"the controller does not allow this access ({number}): is PUT/GET permitted?",
+            f"控制器不允许此访问（{number}）：是否已允许 PUT/GET？",
+        )
         return Refused(text, reason="permission")
     if error_class == 0x83:
-        return Busy(f"the controller has no resources free ({number})")
+        return Busy(
+            Text(f"the controller has no resources free ({number})", f"控制器没有空闲资源（{number}）")
+        )
     if error_class == 0x85:
-        return BadReply(f"the controller says that the PDU length is wrong ({number})")
+        return BadReply(
+            Text(
+                f"the controller says that the PDU length is wrong ({number})",
+                f"控制器认为 PDU 长度不对（{number}）",
+            )
+        )
     if error_class == 0xD6:
-        return Refused(f"the controller is protected by a password ({number})", reason="auth")
+        return Refused(
+            Text(f"the controller is protected by a password ({number})", f"控制器有密码保护（{number}）"),
+            reason="auth",
+        )
     if error_class in (0x81, 0x82, 0x84, 0x87, 0xD2, 0xD4):
-        return Refused(f"the controller refuses the request ({number})")
-    return BadReply(f"the controller reports an unknown {number}")
+        return Refused(
+            Text(f"the controller refuses the request ({number})", f"控制器拒绝该请求（{number}）")
+        )
+    return BadReply(Text(f"the controller reports an unknown {number}", f"控制器报告未知错误 {number}"))

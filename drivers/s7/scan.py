@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.s7 import cpu_state, user_data
 from drivers.s7.cpu_state import CpuState
-from drivers.s7.link import S7Link
+from drivers.s7.link import NO_ANSWER, S7Link
 from edge_agent.driver import Survey
 from edge_agent.errors import DriverError, LinkLost, StationError
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from drivers.s7.settings import S7Settings
@@ -56,7 +57,13 @@ async def _find(
         yield {"rack": rack, "slot": slot, "said": f"PDU {pdu}", "about": about, "chosen": not found}
         found = True
     if not found and last is not None:
-        raise LinkLost(f"no CPU answers at any rack and slot: {last}", reason=last.reason)
+        raise LinkLost(
+            Text(
+                f"no CPU answers at any rack and slot: {last}",
+                f"所有机架和插槽都没有 CPU 应答：{last.say('zh')}",
+            ),
+            reason=last.reason,
+        )
 
 
 async def _asked(settings: S7Settings) -> tuple[int, dict[str, str]]:
@@ -68,7 +75,7 @@ async def _asked(settings: S7Settings) -> tuple[int, dict[str, str]]:
             pdu = (await link.enrol(settings)).pdu
         return pdu, await _about(link, timeout_s)
     except TimeoutError:
-        raise LinkLost("no answer in time", reason="timeout") from None
+        raise LinkLost(NO_ANSWER, reason="timeout") from None
     finally:
         await link.close()
 

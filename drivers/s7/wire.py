@@ -7,10 +7,17 @@ import asyncio
 from drivers.s7 import frames
 from drivers.s7.pdu import reference_of
 from edge_agent.driver import Trace
-from edge_agent.errors import LinkLost
+from edge_agent.errors import LinkLost, words_of
+from edge_agent.settings import Text
 
 _STRAYS_MAX = 100  # PDUs nobody asked for, during one wait; more is a peer that babbles
 _UNSENT_MAX = 65_536
+_CLOSED = Text("the connection was closed", "连接被关闭")
+NOT_CONNECTED = Text("the link is not connected", "未连接")
+
+
+def _broken(error: Exception) -> Text:
+    return Text(f"the connection broke: {error}", f"连接中断：{words_of(error).zh}")
 
 
 class Wire(asyncio.Protocol):
@@ -26,7 +33,7 @@ class Wire(asyncio.Protocol):
         self.trace: Trace | None = None
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] | None = None
-        self._lost: str | None = None
+        self._lost: Text | str | None = None
         self._lost_reason = "reset"
         self._question: tuple[int | None, asyncio.Future[bytes]] | None = None
         self._strays = 0
@@ -42,7 +49,7 @@ class Wire(asyncio.Protocol):
             self.trace(">", data, "")
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > _UNSENT_MAX:
-            self._lose(LinkLost("the controller takes nothing any more"))
+            self._lose(LinkLost(Text("the controller takes nothing any more", "控制器不再接收数据")))
         try:
             return await answer
         finally:
@@ -51,7 +58,7 @@ class Wire(asyncio.Protocol):
                 answer.exception()  # seen, even if a cancellation overtook it
 
     async def close(self) -> None:
-        self._lose(LinkLost("the link was closed"))
+        self._lose(LinkLost(Text("the link was closed", "连接已关闭")))
         if self._closed is not None:
             await asyncio.shield(self._closed)  # abort() needs one turn of the loop, no network
 
@@ -72,10 +79,10 @@ class Wire(asyncio.Protocol):
             self._lose(error)
 
     def eof_received(self) -> None:
-        self._lose(LinkLost("the controller closed the connection"))
+        self._lose(LinkLost(Text("the controller closed the connection", "控制器关闭了连接")))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lose(LinkLost(f"the connection broke: {exc}" if exc else "the connection was closed"))
+        self._lose(LinkLost(_CLOSED if exc is None else _broken(exc)))
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
 
@@ -86,23 +93,34 @@ class Wire(asyncio.Protocol):
         if tpdu.kind == frames.DATA:
             reference = reference_of(tpdu.payload)
             if reference is None:
-                raise LinkLost("what the controller sent is not S7", reason="mismatch")
+                raise LinkLost(
+                    Text("what the controller sent is not S7", "收到的不是 S7 报文"), reason="mismatch"
+                )
         if self._question is not None and self._question[0] == reference and not self._question[1].done():
             if self.frames.unfinished:  # we ask one thing at a time: half a packet behind it means it was cut
-                raise LinkLost("the controller sent half a packet behind its answer", reason="mismatch")
+                raise LinkLost(
+                    Text(
+                        "the controller sent half a packet behind its answer",
+                        "控制器在应答之后又发来半个报文",
+                    ),
+                    reason="mismatch",
+                )
             self._question[1].set_result(tpdu.payload)
             return
         self._strays += 1
         if self._strays > _STRAYS_MAX:
-            raise LinkLost("the controller keeps sending what nobody asked for", reason="mismatch")
+            raise LinkLost(
+                Text("the controller keeps sending what nobody asked for", "控制器不断发来未请求的数据"),
+                reason="mismatch",
+            )
 
     def _lose(self, error: LinkLost) -> None:
         if self._lost is None:
-            self._lost, self._lost_reason = str(error), error.reason
+            self._lost, self._lost_reason = error.words, error.reason
         if self._transport is not None:
             self._transport.abort()
         if self._question is not None and not self._question[1].done():
             self._question[1].set_exception(error)
 
     def _loss(self) -> LinkLost:
-        return LinkLost(self._lost or "the link is not connected", reason=self._lost_reason)
+        return LinkLost(self._lost or NOT_CONNECTED, reason=self._lost_reason)

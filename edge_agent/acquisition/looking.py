@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from edge_agent.acquisition.once import CONNECT_TIMEOUT_S, Reader
+from edge_agent.acquisition.once import CONNECT_TIMEOUT_S, NOT_CONNECTED, Reader
 from edge_agent.errors import LinkLost, Replan
 from edge_agent.model import Quality
 
@@ -38,7 +38,7 @@ async def read_memory(device: Device, cells: Sequence[Tag]) -> list[Value]:
                 await link.connect()
                 limits = await link.enrol(device.settings)
         except TimeoutError:
-            raise LinkLost(f"no connection within {CONNECT_TIMEOUT_S:g} s", reason="timeout") from None
+            raise LinkLost(NOT_CONNECTED, reason="timeout") from None
         look = _Look(device, Reader(device, link, limits), cells)
         await look.run()
         return look.values

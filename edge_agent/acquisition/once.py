@@ -18,6 +18,7 @@ from edge_agent.acquisition.station import WIRE_TIMES
 from edge_agent.driver import Reserved
 from edge_agent.errors import BadReply, Busy, LinkLost, Refused, Replan, StationError, StationSilent
 from edge_agent.model import Quality, Schema
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 2.0
 MAX_PLANS = 200
+NOT_CONNECTED = Text(f"no connection within {CONNECT_TIMEOUT_S:g} s", f"{CONNECT_TIMEOUT_S:g} s 内未能连接")
 
 
 async def read_once(device: Device, clock: Clock) -> list[Batch]:
@@ -45,7 +47,7 @@ async def read_once(device: Device, clock: Clock) -> list[Batch]:
                 await link.connect()
                 limits = await link.enrol(device.settings)
         except TimeoutError:
-            raise LinkLost(f"no connection within {CONNECT_TIMEOUT_S:g} s", reason="timeout") from None
+            raise LinkLost(NOT_CONNECTED, reason="timeout") from None
         reader = Reader(device, link, limits)
         return [await _read_group(device, reader, group, clock) for group in _groups(device)]
     finally:
@@ -84,7 +86,9 @@ class Reader:
                 learned = error.learned
                 continue
             return plan.decode(replies)
-        raise BadReply(f"{device.name} refuses every way of reading its tags")
+        raise BadReply(
+            Text(f"{device.name} refuses every way of reading its tags", f"{device.name} 拒绝所有读取方式")
+        )
 
     async def ask(self, plan: Plan, request: Request) -> Any:
         if self._trusted is False:
@@ -96,7 +100,10 @@ class Reader:
             async with asyncio.timeout(timeout_s):
                 return await self._link.exchange(request)
         except TimeoutError:
-            raise StationSilent(f"{self._device.name} did not answer within {timeout_s:g} s") from None
+            name = self._device.name
+            raise StationSilent(
+                Text(f"{name} did not answer within {timeout_s:g} s", f"{name} 在 {timeout_s:g} s 内无应答")
+            ) from None
         except Refused as error:
             return quality_of(error)
         except Busy:

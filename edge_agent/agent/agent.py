@@ -112,6 +112,7 @@ class Agent:
     def _fill_board(self) -> None:
         board, configuration = self.board, self.configuration
         board.line, board.version = configuration.line, __version__
+        board.language = configuration.language
         board.agent_id = self._buffer.agent
         board.started_ns = board.config_reloaded_ns = self._clock.time_ns()
         board.config_version = configuration.version
@@ -274,6 +275,7 @@ class Agent:
         if self._web is not None:
             self._web.reconfigure(new.web)
         self.board.line, self.board.config_version = new.line, new.version
+        self.board.language = new.language
         if new.version != old.version:
             self._flow.event("config_changed", "configuration", {"from": old.version, "to": new.version})
 

@@ -17,6 +17,7 @@ from edge_agent.agent.agent import Agent
 from edge_agent.clock import SystemClock
 from edge_agent.config.apart import Loaded, load_apart
 from edge_agent.errors import ConfigurationError, LinesideError
+from edge_agent.settings import Text
 from edge_agent.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def run(config_dir: Path, *, log_level: str = "info", log_format: str = "auto") 
     return 0
 
 
+class StateUnusable(LinesideError):
+    """The state directory is not for this process. ``text``: the sentence in both languages."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        self.text = Text(en, zh)
+        super().__init__(en)
+
+
 @contextmanager
 def own_state(state_dir: Path) -> Iterator[None]:
     """Makes the state directory, private, and holds it for this process. LinesideError with a cure when it
@@ -46,9 +55,11 @@ def own_state(state_dir: Path) -> Iterator[None]:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise LinesideError(
+        raise StateUnusable(
             f"the state directory {state_dir} cannot be made or opened ({error.strerror}): "
-            "create it for this user, or set `state_dir` in edge-agent.yaml"
+            "create it for this user, or set `state_dir` in edge-agent.yaml",
+            f"无法创建或打开数据目录 {state_dir}（{error.strerror}）：请为本用户创建该目录，"
+            "或在 edge-agent.yaml 中另设 `state_dir`",
         ) from None
     try:
         _check_owned(state_dir, handle)
@@ -60,16 +71,18 @@ def own_state(state_dir: Path) -> Iterator[None]:
 def _check_owned(state_dir: Path, handle: int) -> None:
     read_only = os.fstatvfs(handle).f_flag & os.ST_RDONLY
     if not read_only and not os.access(state_dir, os.W_OK | os.X_OK):
-        raise LinesideError(
+        raise StateUnusable(
             f"the state directory {state_dir} cannot be written by this user: "
-            "change its owner, or set `state_dir` in edge-agent.yaml"
+            "change its owner, or set `state_dir` in edge-agent.yaml",
+            f"本用户无法写入数据目录 {state_dir}：请修改其属主，或在 edge-agent.yaml 中另设 `state_dir`",
         )
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise LinesideError(
+        raise StateUnusable(
             f"another agent is running on the state directory {state_dir}: end it, "
-            "or set another `state_dir` in edge-agent.yaml"
+            "or set another `state_dir` in edge-agent.yaml",
+            f"另一个代理正在使用数据目录 {state_dir}：请先停止它，或在 edge-agent.yaml 中另设 `state_dir`",
         ) from None
     except OSError:  # a file system without locks
         return
@@ -140,9 +153,8 @@ class _Process:
     def _show(self, board: Board, loaded: Loaded) -> None:
         board.config_source = loaded.source
         board.config_reload_ok = not loaded.problems
-        board.config_problems = _lines(loaded.problems)
-        for line in board.config_problems:
-            log.error("%s", line)
+        board.config_directory = str(self._config_dir.absolute())
+        _tell(board, loaded.problems)
         if not loaded.problems:
             board.config_reloaded_ns = self._clock.time_ns()
         if loaded.not_saved:
@@ -151,9 +163,7 @@ class _Process:
 
     def _refuse(self, board: Board, problems: Sequence[Problem]) -> None:
         board.config_reload_ok = False
-        board.config_problems = _lines(problems)
-        for line in board.config_problems:
-            log.error("%s", line)
+        _tell(board, problems)
         log.error("reload refused: the running configuration stays")
 
 
@@ -169,6 +179,12 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, Loaded]) -> Loa
         await asyncio.wait((working, stopping))
 
 
-def _lines(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Place, code and cause of each mistake; logs are English, whatever the page speaks."""
-    return tuple(f"{getattr(p, 'place', '')}: {p.code} {p.message.en}" for p in problems if not p.warning)
+def _tell(board: Board, problems: Sequence[Problem]) -> None:
+    """Place, code and cause of each mistake, in both languages for page and status; the log is English."""
+    board.config_problems = tuple(
+        {"place": str(getattr(p, "place", "")), "code": p.code, "en": p.message.en, "zh": p.message.zh}
+        for p in problems
+        if not p.warning
+    )
+    for told in board.config_problems:
+        log.error("%s: %s %s", told["place"], told["code"], told["en"])

@@ -53,7 +53,10 @@ def tell(error: Exception) -> int:
         click.echo(_permission(error), err=True)
         return 5
     if isinstance(error, (LinesideError, OSError)):
-        click.echo(str(error), err=True)
+        from edge_agent.settings import Text
+
+        text = getattr(error, "text", None)  # in both languages, where the agent's own parts raised it
+        click.echo(say(text.en, text.zh) if isinstance(text, Text) else str(error), err=True)
         return int(getattr(error, "exit_code", 1))
     name = type(error).__name__
     click.echo(

@@ -16,7 +16,7 @@ from edge_agent.cli import console_client
 from edge_agent.cli.alarm_words import letter_word, priority_word
 from edge_agent.cli.console_client import socket_option
 from edge_agent.cli.moments import moment
-from edge_agent.cli.output import local_time, print_tables, value_text
+from edge_agent.cli.output import local_time, print_tables, process_text
 from edge_agent.cli.say import Verb, config_option, json_option, option, say, verb
 from edge_agent.cli.table import Table
 
@@ -204,8 +204,8 @@ def _line(event: Mapping[str, Any]) -> list[str]:
     return [
         local_time(event["time_ns"]), event["source"], kind_word(event["kind"]),
         letter_word(detail.get("before") or ""), letter_word(detail.get("after") or ""),
-        priority_word(detail.get("priority") or ""), value_text(detail.get("value")),
-        value_text(detail.get("limit")), str(detail.get("unit") or ""), str(detail.get("user") or ""),
+        priority_word(detail.get("priority") or ""), process_text(detail.get("value")),
+        process_text(detail.get("limit")), str(detail.get("unit") or ""), str(detail.get("user") or ""),
         str(detail.get("comment") or detail.get("reason") or ""),
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.cli.output import local_time, quality_word, value_text
+from edge_agent.cli.output import local_time, process_text, quality_word
 from edge_agent.cli.say import say
 from edge_agent.cli.table import Table
 
@@ -61,7 +61,8 @@ def list_table(answer: Mapping[str, Any]) -> Table:
     shown = {row["name"] for row in answer["alarms"]}
     rows = [_row(row) for row in answer["alarms"]]
     rows += [[name, letter_word("A"), *[""] * 8] for name in answer.get("names", ()) if name not in shown]
-    return Table(_title(answer), tuple(headings.split(",")), rows, frozenset({3, 4}))
+    spare = (8, 7, 9, 2, 5, 4)
+    return Table(_title(answer), tuple(headings.split(",")), rows, frozenset({3, 4}), spare)
 
 
 def _title(answer: Mapping[str, Any]) -> str:
@@ -79,7 +80,7 @@ def _row(row: Mapping[str, Any]) -> list[str]:
     first = say("  first", "  首出") if row["first_out"] else ""
     return [
         row["name"], letter_word(row["letter"]) + first, priority_word(row["priority"]),
-        value_text(row["value"]), value_text(row["limit"]), row["unit"], local_time(row["since_ns"]),
+        process_text(row["value"]), process_text(row["limit"]), row["unit"], local_time(row["since_ns"]),
         local_time(row["until_ns"]), row["user"] or row["acked_by"], row["comment"],
     ]  # fmt: skip
 
@@ -134,7 +135,7 @@ def _yes(flag: bool) -> str:
 
 
 def _amount(value: Any, unit: str) -> str:
-    return f"{value_text(value)} {unit}".strip() if value is not None else ""
+    return f"{process_text(value)} {unit}".strip() if value is not None else ""
 
 
 def done_table(answer: Mapping[str, Any]) -> Table:

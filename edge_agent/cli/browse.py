@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_agent.cli.completing import devices
 from edge_agent.cli.output import print_json, print_tables, value_text
 from edge_agent.cli.say import config_option, json_option, option, say, verb
 from edge_agent.cli.table import Table, without_empty_last
 from edge_agent.errors import DriverError, LinesideError, LinkLost
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from edge_agent.driver import DriverPlugin
@@ -36,7 +38,7 @@ class Exists(LinesideError):
     "`browse modbus HOST`. Only reads.",
     zh="显示设备中有什么：`browse 设备`、`browse opcua URL`、`browse s7 主机`、`browse modbus 主机`。只读。",
 )
-@click.argument("device", metavar="DEVICE|URL|opcua|s7|modbus")
+@click.argument("device", metavar="DEVICE|URL|opcua|s7|modbus", shell_complete=devices)
 @click.argument("place", metavar="[URL|HOST[:PORT]]", required=False)
 @option("--from", "start", metavar="NODE|NUMBER", en="Where to begin.", zh="起始节点或地址。")
 @option("--count", type=click.IntRange(1, 65_536), en="Modbus: how many places.", zh="Modbus：数量。")
@@ -144,7 +146,7 @@ def _look(plugin: DriverPlugin, settings: Any, tries: Mapping[str, Sequence[Any]
     from edge_agent.cli.survey import Nobody, carry_out, tell_end
 
     assert plugin.look is not None
-    outcome = carry_out(plugin.look(settings, tries))
+    outcome = carry_out(plugin.look(settings, tries), settings.link)
     if as_json:
         print_json(
             {
@@ -194,7 +196,7 @@ def _walk(plugin: DriverPlugin, settings: Any, start: str) -> Sequence[Tag]:
     except TimeoutError:
         raise Nobody(say(f"{settings.link} answers too slowly", f"{settings.link} 应答过慢")) from None
     except DriverError as error:
-        raise failure(error) from error
+        raise failure(error, settings.link) from error
 
 
 async def _tags(plugin: DriverPlugin, settings: Any, start: str) -> Sequence[Tag]:
@@ -205,7 +207,10 @@ async def _tags(plugin: DriverPlugin, settings: Any, start: str) -> Sequence[Tag
                 await link.connect()
                 await link.enrol(settings)
         except TimeoutError:
-            raise LinkLost(f"no connection within {_CONNECT_S:g} s", reason="timeout") from None
+            raise LinkLost(
+                Text(f"no connection within {_CONNECT_S:g} s", f"{_CONNECT_S:g} s 内未能连接"),
+                reason="timeout",
+            ) from None
         async with asyncio.timeout(_WALK_S):
             tags: Sequence[Tag] = await link.browse(settings, start)
             return tags

@@ -62,7 +62,7 @@ def ask(place: Path, verb: str, args: Mapping[str, Any]) -> Any:
     except PermissionError as error:
         raise _not_allowed(place) from error
     except OSError as error:
-        raise _nobody(place, error.strerror or str(error)) from error
+        raise _nobody(place, _reason(error)) from error
     try:
         answer = json.loads(line, object_hook=Answer)
     except ValueError as error:
@@ -122,6 +122,14 @@ def _is_there(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return say("there is no such socket", "该套接字不存在")
+    if isinstance(error, ConnectionRefusedError):
+        return say("nobody listens there", "无程序监听")
+    return error.strerror or str(error)
 
 
 def _nobody(place: Path, reason: str) -> NoConsole:

@@ -57,8 +57,18 @@ def _line(row: Mapping[str, Any]) -> list[str]:
     ]
     if row["held"]:
         remarks.insert(0, say("readings HELD BACK", "读数暂不计入"))
-    shown = [row["name"], row["tag"], row["total"], row["unit"], row["display"] or ""]
+    shown = [row["name"], row["tag"], _counted(row), row["unit"], row["display"] or ""]
     return [*shown, local_time(row["time_ns"]), ", ".join(remarks)]
+
+
+def _counted(row: Mapping[str, Any]) -> str:
+    """The total without what floats add to a difference of readings: as many decimals as twelve digits of the
+    larger of total and display leave, at most nine. ``--json`` has every digit."""
+    total = Decimal(row["total"])
+    whole = max(abs(total), abs(Decimal(row["display"] or "0")))
+    decimals = min(9, max(0, 11 - whole.adjusted() if whole >= 1 else 9))
+    text = f"{total:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @counters.command(

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from edge_agent.cli import console_client
+from edge_agent.cli.completing import devices
 from edge_agent.cli.console_client import socket_option
 from edge_agent.cli.moments import BEIJING, moment_text
 from edge_agent.cli.output import print_json
@@ -53,7 +54,7 @@ def minutes_option(function: Any) -> Any:
     "only, sends nothing, and switches itself off.",
     zh="显示正在运行的代理与设备之间的每一帧报文及其含义。只旁听，不发送，到时自动停止。",
 )
-@click.argument("device", metavar="DEVICE")
+@click.argument("device", metavar="DEVICE", shell_complete=devices)
 @minutes_option
 @option(
     "--out",
@@ -101,7 +102,7 @@ def debug(
     "(python -m hardware_mocks replay FILE).",
     zh="把设备的应答录制成文件，可由模拟控制器回放（python -m hardware_mocks replay FILE）。",
 )
-@click.argument("device", metavar="DEVICE")
+@click.argument("device", metavar="DEVICE", shell_complete=devices)
 @minutes_option
 @option(
     "--out",

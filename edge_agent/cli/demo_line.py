@@ -35,10 +35,13 @@ PORTS = {"15020": "modbus", "10102": "s7", "14840": "opcua", "18080": "park"}
 
 
 def run_demo(seconds: float | None, *, language: str = "en", plain: bool = False) -> int:
-    """Runs until Ctrl-C, or for ``seconds``. The last line on stdout is one JSON object with the account."""
+    """Runs until Ctrl-C, or for ``seconds``. At the end the account for people; the last line on stdout is
+    the same as one JSON object."""
     logs.configure("error", "auto")
     with tempfile.TemporaryDirectory(prefix="edge-agent-demo-") as folder:
-        account = asyncio.run(_demo(Path(folder), seconds, View(language, plain=plain)))
+        view = View(language, plain=plain)
+        account = asyncio.run(_demo(Path(folder), seconds, view))
+    view.close(account)
     sys.stdout.write(json.dumps(account) + "\n")
     sys.stdout.flush()
     return 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_agent.cli.completing import devices_and_self
 from edge_agent.cli.output import print_json
 from edge_agent.cli.say import config_option, json_option, language, say, verb
 from edge_agent.cli.status import url_option
@@ -22,7 +23,7 @@ from edge_agent.cli.table import printable
 
 if TYPE_CHECKING:
     from edge_agent.config.model import Configuration, Device, UplinkConfig
-    from edge_agent.settings import Finding
+    from edge_agent.settings import Finding, Text
 
 SELF = "self"
 AT_ONCE = 4
@@ -50,7 +51,7 @@ class Verdict:
     zh="诊断设备、上行平台和本机的问题，给出原因和处理方法。NAME 为设备名、上行名，或 `self`（本机）；"
     "不写则全部检查。",
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=devices_and_self)
 @config_option
 @url_option
 @json_option
@@ -186,7 +187,7 @@ async def _examined(diagnose: Callable[[], Any], place: tuple[str, int] | None) 
         async with asyncio.timeout(LONGEST_S):
             return list(await diagnose())
     except (DriverError, UplinkError) as error:
-        words = str(error)
+        words: Text | str = error.words if isinstance(error, DriverError) else str(error)
     except TimeoutError:
         words = f"> {LONGEST_S:g} s"
     cause = None if place is None else await why_unreachable(*place)

@@ -128,12 +128,13 @@ def _no_name(host: str) -> Finding:
     )
 
 
-def lost(words: str) -> Finding:
+def lost(words: Text | str) -> Finding:
     """A TCP connection can be made, but the driver or uplink got no further."""
+    said = Text(words, words) if isinstance(words, str) else words
     return _finding(
         "link_lost",
-        f"a TCP connection can be made, but: {words}",
-        f"TCP 可以连接，但是：{words}",
+        f"a TCP connection can be made, but: {said.en}",
+        f"TCP 可以连接，但是：{said.zh}",
         "Does this port speak this protocol? Are all connections of the device taken by others?",
         "该端口是否为此协议？设备的连接数是否已被其他程序占满？",
     )

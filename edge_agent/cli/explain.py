@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_agent.cli.completing import devices
 from edge_agent.cli.output import print_json, print_tables
 from edge_agent.cli.read import find_device
 from edge_agent.cli.say import config_option, json_option, option, say, verb
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     "and who set them. Connects to nothing.",
     zh="显示轮询设备所用的请求，以及链路的繁忙程度；对于窗口，显示各限值及其来源。不连接任何设备。",
 )
-@click.argument("name", metavar="DEVICE|WINDOW")
+@click.argument("name", metavar="DEVICE|WINDOW", shell_complete=devices)
 @option("--window", "as_window", is_flag=True, en="It is the name of a window.", zh="这是窗口名称。")
 @config_option
 @json_option

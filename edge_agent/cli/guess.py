@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_agent.cli.completing import devices
 from edge_agent.cli.say import config_option, json_option, option, say, verb
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     en="Find which address, type, byte order and scale shows what the machine's display shows. Only reads.",
     zh="根据机器显示屏上的数值，反查地址、类型、字节序和倍率。只读不写。",
 )
-@click.argument("device", metavar="DEVICE")
+@click.argument("device", metavar="DEVICE", shell_complete=devices)
 @option("--value", "values", multiple=True, metavar="NUMBER",
         en="What the display shows, with its decimals; may be given several times.",
         zh="显示屏上的数值，保留小数位；可多次给出。")  # fmt: skip
@@ -55,9 +56,9 @@ def guess(
 
     wanted = find_device(load(config_dir), device)
     if again:
-        guessed = _second_look(wanted, values, again, tolerance)
+        guessed = _second_look(wanted, config_dir, values, again, tolerance)
     else:
-        guessed = _first_look(wanted, values, near, span, tolerance)
+        guessed = _first_look(wanted, config_dir, values, near, span, tolerance)
     if as_json:
         guess_words.show_json(wanted, guessed, unit)
     else:
@@ -66,7 +67,12 @@ def guess(
 
 
 def _first_look(
-    device: Device, values: Sequence[str], near: str | None, span: int, tolerance: float | None
+    device: Device,
+    config_dir: Path,
+    values: Sequence[str],
+    near: str | None,
+    span: int,
+    tolerance: float | None,
 ) -> list[Guessed]:
     from edge_agent.cli import guess_memory
 
@@ -75,20 +81,25 @@ def _first_look(
             say("what does the display show? --value 23.7", "显示屏上是多少？例如 --value 23.7")
         )
     shown = [_shown(text, tolerance) for text in values]
+    _refuse_zero(shown)
     memory = _memory(device, near, span)
-    guess_memory.keep(device.name, guess_memory.Kept(tuple(values), near, memory))
+    guess_memory.keep(config_dir, device.name, guess_memory.Kept(tuple(values), near, memory))
     return _guessed(device, memory, shown, _search(memory, near))
 
 
 def _second_look(
-    device: Device, values: Sequence[str], again: Sequence[str], tolerance: float | None
+    device: Device,
+    config_dir: Path,
+    values: Sequence[str],
+    again: Sequence[str],
+    tolerance: float | None,
 ) -> list[Guessed]:
     from dataclasses import replace
 
     from edge_agent.cli import guess_memory
     from edge_agent.cli.probing import Memory, readings_of, values_of
 
-    first = guess_memory.kept(device.name)
+    first = guess_memory.kept(config_dir, device.name)
     if first is None or (values and tuple(values) != first.values):
         raise click.UsageError(
             say(
@@ -114,6 +125,20 @@ def _second_look(
         after=after,
     )
     return _guessed(device, first.memory, shown, search)
+
+
+def _refuse_zero(shown: Sequence[Shown]) -> None:
+    """Memory is full of zeros, and of floats too small to be told from one."""
+    for one in shown:
+        if one.value == 0:
+            raise click.UsageError(
+                say(
+                    f"--value {one.text}: zeros stand everywhere in memory, so a zero finds nothing. Choose "
+                    "a moment when the display is not zero, or another value of the same display.",
+                    f"--value {one.text}：内存中到处是 0，无法据此查找。"
+                    "请在显示值不为 0 时再查，或改用同一显示屏上的另一个数值。",
+                )
+            )
 
 
 def _memory(device: Device, near: str | None, span: int) -> Memory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_agent.cli.probing import Memory
+
+_READABLE = 40
+"""Characters of a device's name: with three or four bytes each still a file name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +26,9 @@ class Kept:
     memory: Memory
 
 
-def keep(device: str, seen: Kept) -> None:
+def keep(config_dir: Path, device: str, seen: Kept) -> None:
     """Without a place to write to there is no second look; the first one goes on."""
-    place = _place(device)
+    place = _place(config_dir, device)
     memory = seen.memory
     data = {
         "values": seen.values,
@@ -40,12 +44,12 @@ def keep(device: str, seen: Kept) -> None:
         return
 
 
-def kept(device: str) -> Kept | None:
+def kept(config_dir: Path, device: str) -> Kept | None:
     from edge_agent.cli.probing import Memory
     from edge_agent.model import Scaling, Tag, ValueType
 
     try:
-        data = json.loads(_place(device).read_text(encoding="utf-8"))
+        data = json.loads(_place(config_dir, device).read_text(encoding="utf-8"))
         tags = [
             Tag(
                 **row
@@ -59,6 +63,9 @@ def kept(device: str) -> Kept | None:
         return None
 
 
-def _place(device: str) -> Path:
+def _place(config_dir: Path, device: str) -> Path:
+    """The digest tells devices apart, of two lines too; the name beside it is for whoever looks there."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "edge-agent" / f"guess-{re.sub(r'[^0-9A-Za-z_.-]', '_', device)}.json"
+    whose = hashlib.sha256(f"{config_dir.resolve()}\0{device}".encode()).hexdigest()[:16]
+    readable = re.sub(r"[^\w.-]", "_", device)[:_READABLE]
+    return Path(base) / "edge-agent" / f"guess-{readable}-{whose}.json"

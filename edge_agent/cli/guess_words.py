@@ -32,7 +32,7 @@ def show(device: Device, guessed: Sequence[Guessed], unit: str) -> None:
         click.echo(",".join(COLUMNS))
         for number, one in enumerate(best, 1):
             click.echo(_line(device, one.candidates[0], number, unit))
-    if any(not one.candidates or one.candidates[0].likely < SURE for one in guessed):
+    if best and any(not one.candidates or one.candidates[0].likely < SURE for one in guessed):
         _advise(device, guessed)
 
 
@@ -43,6 +43,7 @@ def show_json(device: Device, guessed: Sequence[Guessed], unit: str) -> None:
             "values": [
                 {
                     "shown": one.shown.text,
+                    **({} if one.after is None else {"again": one.after.text}),
                     "tolerance": one.shown.tolerance,
                     "accidents": round(one.accidents, 3),
                     "candidates": [
@@ -85,7 +86,11 @@ def _table(one: Guessed) -> Table:
         ]
         for c in one.candidates[:SHOWN]
     ]  # fmt: skip
-    return Table(one.shown.text, tuple(headings.split(",")), rows, frozenset({4, 5}))
+    return Table(_texts(one), tuple(headings.split(",")), rows, frozenset({4, 5}))
+
+
+def _texts(one: Guessed) -> str:
+    return one.shown.text if one.after is None else f"{one.shown.text} -> {one.after.text}"
 
 
 def _sure(likely: float) -> str:
@@ -102,7 +107,18 @@ def _why(candidate: Candidate) -> str:
 
 
 def _tell(one: Guessed) -> None:
-    text = one.shown.text
+    text = _texts(one)
+    if not one.candidates and one.after is not None:
+        click.echo(
+            say(
+                f"{text}: no place has gone with the display. Begin anew with --value, at another place "
+                "(--near) or with more room (--span, --tolerance).",
+                f"{text}：没有随显示变化的地址。请用 --value 重新查找：换个位置（--near），"
+                "或放宽范围（--span、--tolerance）。",
+            ),
+            err=True,
+        )
+        return
     if not one.candidates:
         click.echo(
             say(
@@ -130,14 +146,14 @@ def _tell(one: Guessed) -> None:
 
 
 def _advise(device: Device, guessed: Sequence[Guessed]) -> None:
-    words = " ".join("--again " + "?" for _ in guessed)
+    words, words_zh = (" ".join(f"--again {word}" for _ in guessed) for word in ("NEW", "新数值"))
     click.echo(
         say(
             "\nTo be sure, wait until the display has changed and give what it shows then:\n"
             f"  edge-agent guess {device.name} {words}\n"
             "or name a second value from the same display (--value), or one with more digits.",
             "\n如需确认，请等显示屏数值变化后给出新数值：\n"
-            f"  edge-agent guess {device.name} {words}\n"
+            f"  edge-agent guess {device.name} {words_zh}\n"
             "也可再给出同一显示屏上的另一个数值（--value），或位数更多的数值。",
         )
     )

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.init_files import Answers, files_of
+from edge_agent.cli.completing import drivers
+from edge_agent.cli.init_files import files_of
+from edge_agent.cli.init_questions import Questions, ask, ask_language
 from edge_agent.cli.language import choose
 from edge_agent.cli.output import print_json, quality_word, value_text
-from edge_agent.cli.say import json_option, language, option, say, verb
+from edge_agent.cli.say import Directory, json_option, option, say, verb
 from edge_agent.errors import ConfigurationError, LinesideError
 
 if TYPE_CHECKING:
     from edge_agent.config.model import Configuration
-    from edge_agent.driver import DriverPlugin
 
 SYSTEM = Path("/etc/edge-agent")
-_SERIAL = ("rtu://", "ascii://")
-_UNKNOWN_TAG = ("1", "float32")
+_FIRST = "edge-agent.yaml"
+OK, UNREACHABLE = 0, 4
 
 
 @verb(
@@ -29,11 +30,15 @@ _UNKNOWN_TAG = ("1", "float32")
     en="Ask a few questions and write a first configuration. Nothing that exists is touched.",
     zh="回答几个问题，生成第一份配置。已有的文件绝不改动。",
 )
-@click.argument("directory", type=click.Path(path_type=Path), default=SYSTEM, envvar="EDGE_AGENT_CONFIG")
+@click.argument("directory", type=Directory(), default=SYSTEM, envvar="EDGE_AGENT_CONFIG")
 @option("--line", "line", en="Name of the production line.", zh="产线名称。")
 @option("--device", "device", en="Name of the first device.", zh="第一台设备的名称。")
 @option(
-    "--driver", "driver", en="Protocol: modbus, s7, opcua, sim ...", zh="协议：modbus、s7、opcua、sim 等。"
+    "--driver",
+    "driver",
+    shell_complete=drivers,
+    en="Protocol: modbus, s7, opcua, sim ...",
+    zh="协议：modbus、s7、opcua、sim 等。",
 )
 @option("--link", "link", en="Address of the device.", zh="设备地址。")
 @option("--station", "station", type=int, en="Station number, where there is one.", zh="站号（如有）。")
@@ -56,24 +61,26 @@ def init(
     link: str | None, station: int | None, baud: int | None, parity: str | None, probe: bool | None,
     non_interactive: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    _refuse_existing(directory, [])
+    named = ctx.get_parameter_source("directory") is not click.core.ParameterSource.DEFAULT
     given = {"line": line, "device": device, "driver": driver, "link": link, "station": station}
-    given |= {"baud": baud, "parity": parity}
-    if non_interactive:
-        if driver is None:
-            raise click.UsageError(say("--non-interactive needs --driver", "--non-interactive 需要 --driver"))
-        questions = Questions({key: value for key, value in given.items() if value is not None}, ask=None)
-    else:
-        questions = Questions({key: value for key, value in given.items() if value is not None}, ask=_ask)
-        chosen = _ask("Language / 语言 (zh, en)", language(), _one_of(["zh", "en"]))
-        choose(ctx, None, chosen)  # type: ignore[arg-type]
+    given = {
+        key: value for key, value in (given | {"baud": baud, "parity": parity}).items() if value is not None
+    }
+    if named:
+        _usable(directory, [])
+    if non_interactive and driver is None:
+        raise click.UsageError(say("--non-interactive needs --driver", "--non-interactive 需要 --driver"))
+    if not non_interactive:
+        choose(ctx, None, ask_language())  # type: ignore[arg-type]
+    directory = _place(directory, named=named, asking=not non_interactive)
+    questions = Questions(given, ask=None if non_interactive else ask)
     files, configuration = _answered(directory, questions)
-    _refuse_existing(directory, list(files))
+    _usable(directory, list(files))
     for name, text in files.items():
         _write(directory / name, text)
     read = _probe(configuration, probe, asking=not non_interactive)
     _tell(directory, list(files), read, as_json)
-    return 0
+    return OK if read is None or read["ok"] else UNREACHABLE
 
 
 def _answered(directory: Path, questions: Questions) -> tuple[dict[str, str], Configuration]:
@@ -96,92 +103,30 @@ def _answered(directory: Path, questions: Questions) -> tuple[dict[str, str], Co
             questions.again()
 
 
-Ask = Callable[[str, str | None, Callable[[str], str]], str]
+def _place(directory: Path, *, named: bool, asking: bool) -> Path:
+    """Where the files are to go, told before the first question. A place that cannot be used is refused at
+    once; whoever named none is asked."""
+    if named or not asking:
+        if asking or not named:
+            click.echo(say(f"directory: {directory}", f"目录：{directory}"), err=True)
+        _usable(directory, [])
+        return directory
 
-
-class Questions:
-    """What to ask, in order. ``given``: answers of the command line; they are not asked for."""
-
-    def __init__(self, given: Mapping[str, Any], ask: Ask | None) -> None:
-        self.given = dict(given)
-        self.ask = ask
-
-    def again(self) -> None:
-        """Of what was wrong nothing counts: only protocol and line stay."""
-        for key in ("device", "link", "station", "baud", "parity"):
-            self.given.pop(key, None)
-
-    def answers(self) -> Answers:
-        from edge_agent import registry
-
-        line = self._text("line", say("Name of the production line", "产线名称"), "line-1")
-        names = registry.names(registry.DRIVERS)
-        driver = self._text(
-            "driver", say("Protocol ({})", "协议（{}）").format(", ".join(names)), names[0], _one_of(names)
-        )
-        plugin = registry.load_driver(driver)
-        fields = plugin.settings.model_fields
-        device = self._text("device", say("Name of the device", "设备名称"), f"{driver}-1")
-        example = str((fields["link"].examples or [fields["link"].default])[0])
-        question = say("Address of the device, such as {}", "设备地址，例如 {}").format(example)
-        link = _whole_link(self._text("link", question, example), example)
-        station = None
-        if "station" in fields:
-            station = int(self._text("station", say("Station number", "站号"), "1", _whole_number))
-        bus = self._bus() if "baud" in fields and link.startswith(_SERIAL) else None
-        return Answers(language(), line, device, driver, link, station, _first_tag(plugin), bus)
-
-    def _bus(self) -> tuple[str, str]:
-        baud = self._text("baud", say("Speed of the bus (baud)", "总线波特率"), "9600", _whole_number)
-        question = say("Parity of the bus (even, none, odd)", "总线校验（even 偶、none 无、odd 奇）")
-        return baud, self._text("parity", question, "even", _one_of(["even", "none", "odd"]))
-
-    def _text(
-        self, key: str, question: str, default: str | None, check: Callable[[str], str] = str.strip
-    ) -> str:
-        if key not in self.given:
-            self.given[key] = default if self.ask is None else self.ask(question, default, check)
-        return str(self.given[key])
-
-
-def _whole_link(written: str, example: str) -> str:
-    """An address alone gets the scheme of the example, a serial port that of RTU."""
-    if written.startswith("/"):
-        return f"rtu://{written}"
-    return written if "://" in written else f"{example.partition('://')[0]}://{written}"
-
-
-def _first_tag(plugin: DriverPlugin) -> tuple[str, str]:
-    return plugin.first_tag or _UNKNOWN_TAG
-
-
-def _ask(question: str, default: str | None, check: Callable[[str], str]) -> str:
-    """On standard error, a line at a time, so that it works on any terminal and serial console."""
-    return str(click.prompt(question, default=default, value_proc=lambda text: check(str(text)), err=True))
-
-
-def _one_of(known: list[str]) -> Callable[[str], str]:
     def check(text: str) -> str:
-        if text.strip().lower() in known:
-            return text.strip().lower()
-        from edge_agent.config.suggest import hint
+        try:
+            _usable(Path(text).expanduser(), [])
+        except LinesideError as error:
+            raise click.UsageError(str(error)) from None
+        return text
 
-        guess = hint(text, known).say(language())
-        raise click.UsageError(say("{}one of: {}", "{}可选：{}").format(guess, ", ".join(known)))
-
-    return check
-
-
-def _whole_number(text: str) -> str:
-    try:
-        return str(int(text))
-    except ValueError:
-        raise click.UsageError(say("a whole number", "请输入整数")) from None
+    usual = str(directory) if _writable(directory) and not (directory / _FIRST).exists() else "my-line"
+    question = say("Directory to write the configuration to", "配置写入哪个目录")
+    return Path(ask(question, usual, check)).expanduser()
 
 
-def _refuse_existing(directory: Path, names: list[str]) -> None:
+def _usable(directory: Path, names: list[str]) -> None:
     """Before the first question as well: nobody likes to answer for nothing."""
-    for name in ["edge-agent.yaml", *names]:
+    for name in [_FIRST, *names]:
         if (directory / name).exists():
             raise LinesideError(
                 say(
@@ -191,6 +136,29 @@ def _refuse_existing(directory: Path, names: list[str]) -> None:
                     "增加设备时请在 devices.d 中新建文件。",
                 )
             )
+    if directory.exists() and not directory.is_dir():
+        raise LinesideError(
+            say(f"{directory} is a file; name a directory.", f"{directory} 是文件；请指明一个目录。")
+        )
+    if not _writable(directory):
+        raise NotWritable(
+            say(
+                f"this user may not write to {directory}. Choose a directory of your own, such as "
+                f"`edge-agent init my-line`, or run it as root: sudo edge-agent init {directory}",
+                f"当前用户不能写入 {directory}。请换成自己的目录，例如 `edge-agent init my-line`，"
+                f"或以 root 执行：sudo edge-agent init {directory}",
+            )
+        )
+
+
+class NotWritable(LinesideError):
+    exit_code = 5
+
+
+def _writable(directory: Path) -> bool:
+    """Whether it could be made and written to, as far as can be told beforehand."""
+    there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _write(path: Path, text: str) -> None:
@@ -228,6 +196,9 @@ def _tell(directory: Path, names: list[str], read: dict[str, Any] | None, as_jso
         click.echo(say("written: {}", "已写入：{}").format(directory / name))
     if read is not None:
         click.echo(read["said"], file=sys.stdout if read["ok"] else sys.stderr)
+        if not read["ok"]:
+            kept = say("The files are written all the same.", "配置文件已照常写入。")
+            click.echo(kept, err=True)
     where = "" if directory == SYSTEM else f" --config {directory}"
     click.echo(
         say(

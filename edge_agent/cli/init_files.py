@@ -39,7 +39,8 @@ def _agent(answers: Answers, state_dir: str | None) -> str:
         else f"{'# state_dir: /var/lib/edge-agent':<30}"
     )
     return f"""\
-# yaml-language-server: $schema=/usr/share/edge-agent/schema/edge-agent.schema.json
+# yaml-language-server: $schema=schema/edge-agent.schema.json
+# {_schema("schema")}
 #
 # {
         say(
@@ -55,7 +56,9 @@ def _agent(answers: Answers, state_dir: str | None) -> str:
     }
 
 line: {_text(answers.line)}
-language: {answers.language:<19} # {say("of logs and page: zh or en", "日志与页面语言：zh 或 en")}
+language: {answers.language:<19} # {
+        say("of the status page: zh or en; logs are English", "状态网页的语言：zh 或 en；日志为英文")
+    }
 {where}# {say("where data is kept; relative to this file", "数据目录，相对本文件")}
 
 # web:
@@ -89,7 +92,8 @@ def _device(answers: Answers) -> str:
         same = say("the same in every device on the bus", "总线上每台设备都一样")
         station += f"baud: {answers.bus[0]:<23} # {same}\nparity: {answers.bus[1]}\n"
     return f"""\
-# yaml-language-server: $schema=/usr/share/edge-agent/schema/device.schema.json
+# yaml-language-server: $schema=../schema/device.schema.json
+# {_schema("../schema")}
 #
 # {say("One device. Its tags stand in", "一台设备一个文件；点表在")} tags.d/{answers.device}.csv
 
@@ -114,10 +118,19 @@ poll: 1s
 """
 
 
+def _schema(folder: str) -> str:
+    command = f"edge-agent schema --write {folder}"
+    return say(
+        f"An editor with a YAML plug-in completes the keys once this has been run here: {command}",
+        f"编辑器（带 YAML 插件）自动补全：先在本文件所在目录执行一次 {command}",
+    )
+
+
 def _table(answers: Answers) -> str:
+    """With the mark at its begin without which Excel and WPS do not see that it is UTF-8."""
     address, kind = answers.first
     told = say("replace it by your own tags", "请改为实际的点")
-    return f"name,address,type,unit,description,scale\nfirst_value,{address},{kind},,{told},\n"
+    return f"\ufeffname,address,type,unit,description,scale\nfirst_value,{address},{kind},,{told},\n"
 
 
 def _text(value: str) -> str:

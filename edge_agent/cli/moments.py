@@ -6,6 +6,7 @@ form everywhere, and always with its ``+08:00``.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone, tzinfo
 
 import click
@@ -14,6 +15,7 @@ from edge_agent.cli.lengths import no_length, seconds
 from edge_agent.cli.say import say
 
 BEIJING = timezone(timedelta(hours=8))
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+08:00")
 
 
 def moment(text: str, now_ns: int, where: tzinfo = BEIJING) -> int:
@@ -51,6 +53,17 @@ def length_ns(text: str) -> int:
     if found is None or found <= 0:
         raise no_length(text)
     return round(found * 1e9)
+
+
+def short_moment(text: str, now_ns: int) -> str:
+    """For a list on a terminal: of a moment as ``moment_text`` writes it the time of day if that is today,
+    else date and minute. Any other text as it is."""
+    if not _WRITTEN.fullmatch(text):
+        return text
+    today = moment_text(now_ns)
+    if text[:10] == today[:10]:
+        return text[11:19]
+    return text[5:16] if text[:4] == today[:4] else text[:10]
 
 
 def moment_text(time_ns: int, where: tzinfo = BEIJING) -> str:

@@ -11,7 +11,7 @@ import click
 
 from edge_agent.cli.lengths import length_text
 from edge_agent.cli.moments import moment_text
-from edge_agent.cli.say import say
+from edge_agent.cli.say import language, say
 from edge_agent.cli.table import Table, plain, printable
 
 if TYPE_CHECKING:
@@ -42,21 +42,37 @@ def print_tables(tables: Sequence[Table]) -> None:
         from rich.console import Console
 
         console = Console()
-        for table in tables:
-            console.print(rich_table(table))
+        for position, table in enumerate(tables):
+            console.print(*([""] if position else []), rich_table(table, console.width), sep="\n")
         return
     click.echo("\n\n".join(plain(table) for table in tables))
 
 
-def rich_table(table: Table) -> RichTable:
+def rich_table(table: Table, columns: int) -> RichTable:
+    """The table as a terminal of so many columns has room for it."""
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(title=table.title or None, title_justify="left", box=None, pad_edge=False)
-    for column, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if column in table.right else "left")
-    for row in table.rows:
-        style = "bold red" if ALARMING.intersection(row) else ""
+    from edge_agent.cli.fitting import fitted, widths
+
+    fit, left_out = fitted(table, columns)
+    names = say(", ", "、").join(left_out)
+    note = say(f"no room for: {names} (--json has all)", f"放不下：{names}（--json 有全部）")
+    shown = RichTable(
+        title=Text(fit.title, overflow="fold") if fit.title else None,
+        title_justify="left",
+        caption=note if left_out else None,
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for column, (heading, width) in enumerate(zip(fit.headings, widths(fit, columns), strict=True)):
+        shown.add_column(
+            heading, justify="right" if column in fit.right else "left", width=width, overflow="fold"
+        )
+    for whole, row in zip(table.rows, fit.rows, strict=True):
+        style = "bold red" if ALARMING.intersection(whole) else ""
         shown.add_row(*(Text(printable(cell), style=style) for cell in row))
     return shown
 
@@ -78,34 +94,27 @@ def state_word(state: str) -> str:
 
 
 def quality_word(quality: str) -> str:
-    words = {
-        "good": say("good", "良好"),
-        "uncertain": say("uncertain", "可疑"),
-        "uncertain_stopped": say("controller stopped", "控制器停机"),
-        "uncertain_estimated": say("estimated", "估算值"),
-        "undefined": say("undefined", "无定义"),
-        "uncertain_source_time": say("source time wrong", "源时间异常"),
-        "bad": say("bad", "坏值"),
-        "bad_comm": say("no answer", "通信失败"),
-        "bad_address": say("no such address", "地址不存在"),
-        "bad_decode": say("no number", "无法解码"),
-        "bad_device": say("device fault", "设备故障"),
-        "bad_config": say("wrong type or access", "类型或权限不符"),
-        "stale": say("too old", "过期"),
-        "waiting": say("not read yet", "尚未读取"),
-        "not_reported": say("not reported", "未上报"),
-        "unchanged": say("unchanged", "未变化"),
-    }
-    return words.get(quality, quality)
+    from edge_agent.status.shown import QUALITIES
+
+    return QUALITIES[quality].say(language()) if quality in QUALITIES else quality
 
 
-def value_text(value: Any) -> str:
-    """A value as a person reads it: nothing for none, floats without noise, integers in full."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return f"{value:.7g}" if isinstance(value, float) else str(value)
+def reason_word(reason: str) -> str:
+    from edge_agent.status.shown import reason_text
+
+    return reason_text(reason, language())
+
+
+def value_text(value: Any, kind: str = "") -> str:
+    """A value as a person reads it, with the digits that it has. ``kind``: the type, where it is known."""
+    from edge_agent.status.shown import number_text
+
+    return number_text(value, kind)
+
+
+def process_text(value: Any) -> str:
+    """A value beside its limits: with the digits of a measurement, whatever arithmetic it went through."""
+    return value_text(value, "float32")
 
 
 def local_time(time_ns: int | None) -> str:

@@ -33,10 +33,10 @@ def drivers(context: click.Context, as_json: bool) -> None:
         print_json(found)
         return
     rows = [
-        [row["name"], row["address_hint"], row.get("error") or row["summary"].get(language(), "")]
+        [row["name"], row.get("error") or row["summary"].get(language(), ""), row["address_hint"]]
         for row in found["drivers"]
     ]
-    headings = say("driver,address,what", "驱动,地址写法,说明").split(",")
+    headings = say("driver,what,address", "驱动,说明,地址写法").split(",")
     uplinks = [[row["name"], row.get("error") or ""] for row in found["uplinks"]]
     print_tables(
         [

@@ -15,6 +15,7 @@ from edge_agent.cli.read import ask, reached
 from edge_agent.cli.read_address import asking
 from edge_agent.cli.say import language, say
 from edge_agent.errors import LinkLost
+from edge_agent.settings import Text
 
 if TYPE_CHECKING:
     from edge_agent.commissioning import Reading
@@ -124,7 +125,9 @@ async def _browse(device: Device, link: Any, start: str) -> Sequence[Tag]:
             found: Sequence[Tag] = await link.browse(device.settings, start)
             return found
     except TimeoutError:
-        raise LinkLost(f"not browsed within {BROWSE_S:g} s", reason="timeout") from None
+        raise LinkLost(
+            Text(f"not browsed within {BROWSE_S:g} s", f"{BROWSE_S:g} s 内未能浏览完"), reason="timeout"
+        ) from None
     finally:
         await link.close()
 

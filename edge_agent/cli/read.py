@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edge_agent.cli.completing import devices
 from edge_agent.cli.output import print_json, print_tables, quality_word, value_text
-from edge_agent.cli.say import config_option, json_option, option, say, verb
+from edge_agent.cli.say import config_option, json_option, language, option, say, verb
 from edge_agent.cli.table import Table, without_empty_last
 from edge_agent.errors import DriverError, LinesideError
 from edge_agent.settings import Text
@@ -21,19 +23,18 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+WORTH_TELLING_S = 1.0
+
 _CURES = {
     "timeout": Text(
-        "Is the device switched on, the cable plugged in, the address and station number right? Try `ping`.",
-        "设备是否上电、网线是否插好、地址与站号是否正确？可先 `ping`。",
+        "Is the device switched on, the cable plugged in, the address and station number right? Try `ping` "
+        "(not at a serial port), then `edge-agent doctor`.",
+        "设备是否上电、电缆是否插好、地址与站号是否正确？可先 `ping`（串口除外），再用 `edge-agent doctor`。",
     ),
     "refused": Text(
         "The machine answers, but nothing listens on that port: check the port and that the PLC's server "
-        "is enabled. A serial port may be held by another program: the message names it. If that is the "
-        "running agent, `edge-agent watch` shows what it reads; to ask directly, `sudo systemctl stop "
-        "edge-agent`, and start it again afterwards: meanwhile nothing on that port is polled.",
-        "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。"
-        "串口可能被其他程序占用，见上面的信息。若占用者是正在运行的代理：`edge-agent watch` 可查看数值；"
-        "如需直接读取，请先 `sudo systemctl stop edge-agent`，读完再启动，期间该串口不采集。",
+        "is enabled.",
+        "主机可达但端口无人监听：请检查端口号，以及 PLC 的通信服务是否启用。",
     ),
     "auth": Text(
         "Check user, password and certificate, and what the device trusts.",
@@ -59,6 +60,14 @@ _CURES = {
     ),
 }
 """What to try, by the reason's fixed label."""
+_TAKEN = Text(
+    "Another program has the port, see above: end it first. If that is the running agent, `edge-agent watch` "
+    "shows what it reads; to ask directly, `sudo systemctl stop edge-agent`, and start it again afterwards: "
+    "meanwhile nothing on that port is polled.",
+    "串口被上面所示的程序占用：请先结束该程序。若占用者是正在运行的代理：`edge-agent watch` 可查看数值；"
+    "如需直接读取，请先 `sudo systemctl stop edge-agent`，读完再启动，期间该串口不采集。",
+)
+"""Of "refused" where the link is a serial port."""
 _OTHER_CURE = Text(
     "Check the device's address in its file, then cable and power; `edge-agent doctor` names the cause.",
     "请检查配置中的设备地址，再查接线与电源；可用 `edge-agent doctor` 查明原因。",
@@ -74,7 +83,7 @@ class Unreached(LinesideError):
     en="Read a device once, directly, and show raw and engineering values. The agent need not run.",
     zh="直接读取一次设备，显示原始值与工程值。无需代理在运行。",
 )
-@click.argument("device", metavar="DEVICE")
+@click.argument("device", metavar="DEVICE", shell_complete=devices)
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
 @option(
     "--raw",
@@ -141,7 +150,15 @@ def read(
             command = f"edge-agent doctor {wanted.name}"
             hint = say(f"Not all is good: {command} names the cause.", f"有的值不正常：{command} 可查原因。")
             click.echo(hint, err=True)
-    return 0
+    return exit_code(rows)
+
+
+def exit_code(rows: Sequence[Mapping[str, Any]]) -> int:
+    """4 where no value came at all, 1 where one is bad; a doubtful one has been read."""
+    bad = [row["quality"] for row in rows if str(row["quality"]).startswith("bad")]
+    if rows and bad == ["bad_comm"] * len(rows):
+        return Unreached.exit_code
+    return 1 if bad else 0
 
 
 def find_device(configuration: Configuration, name: str) -> Device:
@@ -196,14 +213,35 @@ def ask(device: Device) -> list[Batch]:
 def reached(device: Device, doing: Coroutine[Any, Any, Result]) -> Result:
     """What it returns. Unreached, with a cure, where the driver cannot reach the device."""
     try:
-        return asyncio.run(doing)
+        return asyncio.run(_watched(device, doing))
     except DriverError as error:
-        raise Unreached(f"{device.name} ({device.link_key}): {error}\n{_cure(error.reason)}") from error
+        said, link = error.say(language()), device.link_key
+        colon = say(": ", "：")
+        raise Unreached(f"{device.name} ({link}){colon}{said}\n{cure(error.reason, link)}") from error
 
 
-def _cure(reason: str) -> str:
-    cure = _CURES.get(reason, _OTHER_CURE)
-    return say(cure.en, cure.zh)
+async def _watched(device: Device, doing: Coroutine[Any, Any, Result]) -> Result:
+    """On a terminal it is told what is waited for, once it takes long enough to wonder."""
+    loop = asyncio.get_running_loop()
+    telling = loop.call_later(WORTH_TELLING_S, _tell, device) if sys.stderr.isatty() else None
+    try:
+        return await doing
+    finally:
+        if telling is not None:
+            telling.cancel()
+
+
+def _tell(device: Device) -> None:
+    where = f"{device.name} ({device.link_key})"
+    click.echo(say(f"waiting for {where} ...", f"正在等待 {where} 应答 ..."), err=True)
+
+
+def cure(reason: str, link: str) -> str:
+    """What to try where ``link``, as it is written (rtu:///dev/ttyUSB0) or as its key, fails for that
+    reason."""
+    on_this_machine = link.partition(":")[2].removeprefix("//").startswith("/")
+    taken = reason == "refused" and on_this_machine
+    return (_TAKEN if taken else _CURES.get(reason, _OTHER_CURE)).say(language())
 
 
 def rows_of(batch: Batch, labels: Mapping[str, Mapping[int, str]]) -> Iterator[dict[str, Any]]:
@@ -230,7 +268,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     headings = say("tag,type,raw,value,unit,quality,meaning", "变量,类型,原始值,工程值,单位,质量,含义")
     cells = [
         [
-            row["tag"], row["type"], value_text(row["raw"]), value_text(row["value"]), row["unit"],
+            row["tag"], row["type"], value_text(row["raw"], row["type"]),
+            value_text(row["value"], row["type"]), row["unit"],
             quality_word(row["quality"]), row["label"] or "",
         ]
         for row in rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.cli.output import print_json, print_tables, quality_word, value_text
-from edge_agent.cli.read import ask, rows_of
+from edge_agent.cli.read import ask, exit_code, rows_of
 from edge_agent.cli.say import say
 from edge_agent.cli.table import Table, without_empty_last
 
@@ -35,10 +35,10 @@ def show_raw(device: Device, labels: Mapping[str, Mapping[int, str]], as_json: b
     ]
     if as_json:
         print_json({"device": device.name, "tags": rows})
-        return 0
+        return exit_code(rows)
     print_tables([_table(rows)])
     _tell(prober, rows)
-    return 0
+    return exit_code(rows)
 
 
 def _cells(prober: Prober, device: Device) -> dict[str, list[Tag]]:
@@ -83,8 +83,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     cells = [
         [
             row["tag"], row["notation"] or row["address"], row["type"], row["bytes"] or "",
-            value_text(row["raw"]), value_text(row["value"]), row["unit"], quality_word(row["quality"]),
-            row["label"] or "",
+            value_text(row["raw"], row["type"]), value_text(row["value"], row["type"]), row["unit"],
+            quality_word(row["quality"]), row["label"] or "",
         ]
         for row in rows
     ]  # fmt: skip

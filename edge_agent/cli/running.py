@@ -85,4 +85,4 @@ def _own_options(words: Sequence[str]) -> Iterator[str]:
 def demo(seconds: float | None) -> int:
     from edge_agent.cli.demo_line import run_demo
 
-    return run_demo(seconds)
+    return run_demo(seconds, language=language())

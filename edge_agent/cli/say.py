@@ -83,13 +83,31 @@ def json_option(function: Function) -> Function:
     )(function)
 
 
+class Directory(click.Path):
+    """A configuration directory; whoever names the ``edge-agent.yaml`` in it means the directory."""
+
+    def __init__(self) -> None:
+        from pathlib import Path
+
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from pathlib import Path
+
+        named = Path(value)
+        if named.is_file() and named.name != "edge-agent.yaml":
+            wrong = say(f"{value} is a file; name its directory", f"{value} 是文件；请指明它所在的目录")
+            self.fail(wrong, param, ctx)
+        return super().convert(named.parent if named.is_file() else named, param, ctx)
+
+
 def config_option(function: Function) -> Function:
     from pathlib import Path
 
     return option(
         "--config",
         "config_dir",
-        type=click.Path(path_type=Path),
+        type=Directory(),
         default=Path("/etc/edge-agent"),
         envvar="EDGE_AGENT_CONFIG",
         show_default=True,

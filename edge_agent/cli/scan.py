@@ -30,6 +30,7 @@ _ABOUT = {  # what a finding may tell beside its settings -> its heading
     "application_uri": ("application URI", "应用 URI"),
     "certificate": ("certificate", "证书"),
     "fingerprint": ("SHA-256", "SHA-256"),
+    "thumbprint": ("SHA-1", "SHA-1"),
     "expires": ("valid until", "有效期至"),
 }
 _BESIDE = ("said", "said_zh", "about", "chosen")
@@ -149,16 +150,18 @@ def _scan(
     plugin = load_driver(driver)
     settings = settings_of(plugin, keys)
     assert plugin.scan is not None
-    outcome = carry_out(plugin.scan(settings, tries), despite_others=despite_others)
+    outcome = carry_out(plugin.scan(settings, tries), settings.link, despite_others=despite_others)
     findings = outcome.findings
     devices = [_device(driver, settings.link, finding) for finding in findings if finding.get("chosen", True)]
     if as_json:
         report = {"driver": driver, "link": settings.link, "findings": findings, "devices": devices}
-        print_json(report | {"notes": outcome.notes, "stopped": outcome.stopped, "error": outcome.error})
+        report |= {"notes": outcome.notes, "silence": outcome.silence}
+        print_json(report | {"stopped": outcome.stopped, "error": outcome.error})
         return 0 if findings else Nobody.exit_code
     if not findings:
         tell_end(outcome)
-        raise Nobody(say(f"nobody answered at {settings.link}", f"{settings.link} 无任何应答"))
+        nobody = say(f"nobody answered at {settings.link}", f"{settings.link} 无任何应答")
+        raise Nobody(outcome.silence or nobody)
     print_tables(_tables(findings))
     tell_end(outcome)
     click.echo("\n" + _yaml(devices))
@@ -174,7 +177,7 @@ def _tables(findings: Sequence[Mapping[str, Any]]) -> list[Table]:
     common = [
         name
         for name in names
-        if name == "fingerprint"
+        if name in ("fingerprint", "thumbprint")
         or (several and all(about.get(name) == abouts[0].get(name) for about in abouts))
     ]
     single = [name for name in names if name not in common]

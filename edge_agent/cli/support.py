@@ -68,5 +68,17 @@ def support(
     return 0
 
 
+_PROBLEMS = {  # the manifest, which goes to whoever it is, has them in English
+    "there is none on this machine": "本机没有",
+    "there is none": "没有",
+    "there is no store yet": "还没有缓存",
+    "no journalctl here; name a log file with --log": "本机没有 journalctl；请用 --log 指定日志文件",
+}
+
+
 def _why(problem: str) -> str:
-    return f" [{problem}]" if problem else ""
+    if not problem:
+        return ""
+    size = problem.removeprefix("cut: it has ").removesuffix(" bytes")
+    chinese = f"已截断，原有 {size} 字节" if size != problem else _PROBLEMS.get(problem, problem)
+    return f" [{say(problem, chinese)}]"

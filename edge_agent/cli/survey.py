@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge_agent.driver import DriverPlugin, Survey
 
 _REFRESH_S = 0.2
+_BEGIN_S = 0.01
 _WORTH_TELLING_S = 1.0
 
 
@@ -47,12 +48,14 @@ class Occupied(LinesideError):
 
 @dataclass(slots=True)
 class Outcome:
-    """``stopped``: interrupted before its end. ``error``: why it ended early by itself."""
+    """``stopped``: interrupted before its end. ``error``: why it ended early by itself. ``silence``: what is
+    known where nothing was found."""
 
     findings: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stopped: bool = False
     error: str = ""
+    silence: str = ""
 
 
 def settings_of(plugin: DriverPlugin, keys: Mapping[str, Any]) -> Any:
@@ -71,18 +74,11 @@ def settings_of(plugin: DriverPlugin, keys: Mapping[str, Any]) -> Any:
         raise click.UsageError("\n".join(texts)) from None
 
 
-def carry_out(survey: Survey, *, despite_others: bool = True) -> Outcome:
+def carry_out(survey: Survey, link: str, *, despite_others: bool = True) -> Outcome:
     """Runs it to its end, or until it is interrupted. Raises Occupied where somebody would be disturbed,
     unless ``despite_others``; Nobody where nothing was found because nobody can be reached."""
     if survey.longest_s > _WORTH_TELLING_S:
-        length = length_text(survey.longest_s)
-        click.echo(
-            say(
-                f"At most {length} ({survey.steps} to ask). Ctrl-C ends it and shows what was found.",
-                f"最多需要 {length}（共询问 {survey.steps} 项）。按 Ctrl-C 可提前结束并显示已找到的结果。",
-            ),
-            err=True,
-        )
+        survey.began = lambda: _announce(survey)
     outcome = Outcome()
     try:
         asyncio.run(_run(survey, outcome, despite_others))
@@ -90,20 +86,32 @@ def carry_out(survey: Survey, *, despite_others: bool = True) -> Outcome:
         outcome.stopped = True
     except DriverError as error:
         if not outcome.findings:
-            raise failure(error, [note.say(language()) for note in survey.notes]) from error
-        outcome.error = str(error)
+            raise failure(error, link, [note.say(language()) for note in survey.notes]) from error
+        outcome.error = error.say(language())
     outcome.notes += [note.say(language()) for note in survey.notes]
+    outcome.silence = "" if survey.silence is None else survey.silence.say(language())
     return outcome
 
 
-def failure(error: DriverError, notes: Sequence[str] = ()) -> LinesideError:
+def _announce(survey: Survey) -> None:
+    length = length_text(survey.longest_s)
+    click.echo(
+        say(
+            f"At most {length} ({survey.steps} to ask). Ctrl-C ends it and shows what was found.",
+            f"最多需要 {length}（共询问 {survey.steps} 项）。按 Ctrl-C 可提前结束并显示已找到的结果。",
+        ),
+        err=True,
+    )
+
+
+def failure(error: DriverError, link: str, notes: Sequence[str] = ()) -> LinesideError:
     """What a driver's error is to a person: with the cure, and with the exit code that belongs to it."""
     if isinstance(error, Refused):
-        text = say(f"the device refuses: {error}", f"设备拒绝：{error}")
+        text = say(f"the device refuses: {error}", f"设备拒绝：{error.say('zh')}")
         return Declined("\n".join((text, *notes)))
-    from edge_agent.cli.read import _cure
+    from edge_agent.cli.read import cure
 
-    text = "\n".join((str(error), *(notes or (_cure(error.reason),))))
+    text = "\n".join((error.say(language()), *(notes or (cure(error.reason, link),))))
     return NotLetIn(text) if error.reason == "permission" else Nobody(text)
 
 
@@ -128,6 +136,9 @@ async def _show(survey: Survey, outcome: Outcome) -> None:
     started_s, before = time.monotonic(), 0
     try:
         while True:
+            if not survey.done:  # it has yet to say how long it takes, and does so on a line of its own
+                await asyncio.sleep(_BEGIN_S)
+                continue
             left = ""
             spent_s = time.monotonic() - started_s
             if survey.longest_s > spent_s and survey.steps:
@@ -145,7 +156,8 @@ async def _show(survey: Survey, outcome: Outcome) -> None:
             before = width(text)
             await asyncio.sleep(_REFRESH_S)
     finally:
-        click.echo("\r" + " " * before + "\r", nl=False, err=True)
+        if before:
+            click.echo("\r" + " " * before + "\r", nl=False, err=True)
 
 
 def _occupied(others: Sequence[str]) -> str:

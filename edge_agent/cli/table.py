@@ -9,24 +9,28 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``right``: positions of the columns that are aligned to the right (numbers)."""
+    """``right``: positions of the columns that are aligned to the right (numbers). ``spare``: of those that
+    a narrow terminal does without, the least important first."""
 
     title: str
     headings: tuple[str, ...]
     rows: Sequence[Sequence[str]]
     right: frozenset[int] = frozenset()
+    spare: tuple[int, ...] = ()
 
 
 def without_empty_last(table: Table) -> Table:
     """The table without its last column if nothing stands in it."""
     if any(row[-1] for row in table.rows):
         return table
-    return replace(table, headings=table.headings[:-1], rows=[row[:-1] for row in table.rows])
+    rows = [row[:-1] for row in table.rows]
+    spare = tuple(column for column in table.spare if column < len(table.headings) - 1)
+    return replace(table, headings=table.headings[:-1], rows=rows, spare=spare)
 
 
 def width(text: str) -> int:
     """Columns a terminal uses: wide and full-width characters take two, combining marks none."""
-    return sum(_columns(character) for character in text)
+    return len(text) if text.isascii() else sum(_columns(character) for character in text)
 
 
 def _columns(character: str) -> int:

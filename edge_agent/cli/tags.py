@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_agent.cli.completing import devices
 from edge_agent.cli.output import print_json, print_tables
 from edge_agent.cli.say import Family, Verb, config_option, json_option, language, option, say
 from edge_agent.cli.table import Table, without_empty_last
@@ -36,7 +37,7 @@ def tags() -> None:
 
 
 @tags.command("list", cls=Verb, help="List the tags of a device, or of all.", zh="列出一台或全部设备的点。")
-@click.argument("device", required=False, metavar="[DEVICE]")
+@click.argument("device", required=False, metavar="[DEVICE]", shell_complete=devices)
 @config_option
 @json_option
 def list_(device: str | None, config_dir: Path, as_json: bool) -> int:
@@ -71,7 +72,7 @@ def list_(device: str | None, config_dir: Path, as_json: bool) -> int:
     "workbook with a sheet each.",
     zh="把设备的点表写成 Excel 或 WPS 可编辑的文件。不写 DEVICE 时导出全部设备：每台一个工作表。",
 )
-@click.argument("device", required=False, metavar="[DEVICE]")
+@click.argument("device", required=False, metavar="[DEVICE]", shell_complete=devices)
 @option(
     "--out",
     "out",
@@ -91,6 +92,13 @@ def export(device: str | None, out: Path, form: str | None, force: bool, config_
         raise LinesideError(say("there is no tag table to export", "没有可导出的点表"))
     if out.exists() and not force:
         raise LinesideError(say(f"{out} exists; --force replaces it", f"{out} 已存在；--force 可覆盖"))
+    if not out.parent.is_dir():
+        raise LinesideError(
+            say(
+                f"directory {out.parent} does not exist; correct --out, or make it: mkdir -p {out.parent}",
+                f"目录 {out.parent} 不存在；请改正 --out，或先新建：mkdir -p {out.parent}",
+            )
+        )
     if form == "csv" and len(found) > 1:
         names = ", ".join(one.name for one in found)
         raise click.UsageError(
@@ -148,7 +156,7 @@ def _exported(found: Sequence[Target], form: str) -> bytes:
     zh="把 FILE 与设备 DEVICE 的点表比较并显示差异；加 --apply 才写入。",
 )
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.argument("device", metavar="DEVICE")
+@click.argument("device", metavar="DEVICE", shell_complete=devices)
 @option(
     "--from",
     "tool",

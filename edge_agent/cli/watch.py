@@ -12,10 +12,12 @@ from typing import Any
 import click
 
 from edge_agent.cli import agent_api
+from edge_agent.cli.completing import devices as device_names
 from edge_agent.cli.output import age_text, quality_word, rich_table, state_word, value_text
 from edge_agent.cli.say import config_option, json_option, option, say, verb
 from edge_agent.cli.status import url_option
 from edge_agent.cli.table import Table, plain, without_empty_last
+from edge_agent.cli.whereabouts import tell_other
 
 PERIOD_S = 1.0
 
@@ -25,7 +27,7 @@ PERIOD_S = 1.0
     en="Show live values with quality, age and window state. Name devices to see only those.",
     zh="实时显示数值、质量、时效与窗口状态。可指定设备。",
 )
-@click.argument("devices", nargs=-1, metavar="[DEVICE]...")
+@click.argument("devices", nargs=-1, metavar="[DEVICE]...", shell_complete=device_names)
 @option("--once", is_flag=True, en="Show once and end.", zh="只显示一次。")
 @option("--plain", "as_plain", is_flag=True, en="No colour, no cursor movement.", zh="纯文本输出。")
 @option(
@@ -50,6 +52,8 @@ def watch(
 ) -> int:
     place = agent_api.locate(url, config_dir, context)
     first = agent_api.ask(place, "/api/v1/tags")
+    if url is None:
+        tell_other(config_dir, place, first)
     _refuse_unknown(devices, first)
     answers = iter([first]) if once else _every_second(place, first)
     if raw:
@@ -108,7 +112,7 @@ def _live(answers: Iterator[Any], devices: Sequence[str]) -> None:
 
     with Live(auto_refresh=False, vertical_overflow="ellipsis") as screen:
         for answer in answers:
-            screen.update(rich_table(_table(answer, devices)), refresh=True)
+            screen.update(rich_table(_table(answer, devices), screen.console.width), refresh=True)
 
 
 def _values(answer: Mapping[str, Any], devices: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -149,7 +153,7 @@ def _table(answer: Any, devices: Sequence[str]) -> Table:
         return without_empty_last(Table(title, tuple(headings.split(",")), []))
     rows = [
         [
-            value["device"], value["tag"], value_text(value["value"]), value["unit"],
+            value["device"], value["tag"], value_text(value["value"], value.get("type", "")), value["unit"],
             quality_word(value["quality"]), age_text(value["age_s"]),
             state_word(value["window"]) if value["window"] else "", value.get("label") or "",
         ]

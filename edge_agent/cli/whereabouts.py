@@ -31,13 +31,16 @@ Wanted = TypeVar("Wanted")
 @dataclass(frozen=True, slots=True)
 class Told:
     """What one ``edge-agent.yaml`` says. A part that cannot be used is None and has its reason in ``wrong``,
-    by ``console``, ``web`` or ``state_dir``. ``source``: what was read, for people."""
+    by ``console``, ``web`` or ``state_dir``. ``source``: what was read, for people. ``absent``: there is no
+    such file."""
 
     source: str
     wrong: Mapping[str, str]
     state_dir: Path | None = None
     socket: Path | None = None
     web: WebFile | None = None
+    line: str | None = None
+    absent: bool = False
 
 
 def of_directory(directory: Path) -> Told:
@@ -46,7 +49,7 @@ def of_directory(directory: Path) -> Told:
     try:
         data = file.read_bytes()
     except OSError as error:
-        return _nothing(str(file), error.strerror or str(error))
+        return _unread(file, error)
     return _told(str(file), data, directory.absolute())
 
 
@@ -56,7 +59,7 @@ def of_last_good(state_dir: Path) -> Told:
     try:
         data = file.read_bytes()
     except OSError as error:
-        return _nothing(str(file), error.strerror or str(error))
+        return _unread(file, error)
     from edge_agent.config.lastgood import last_good_marker
 
     marker = last_good_marker(state_dir)  # checks the digest
@@ -87,8 +90,10 @@ def look(
     kept = take(last)
     if found is not None and (kept is None or not is_there(kept)):
         return found, plain, False
+    if now.absent and kept is None:
+        return None, _elsewhere(now), True
     why = _why(now) if found is None else say(f"nothing is at {found}", f"{found} 处没有")
-    tried = say(f"{now.source} cannot be gone by ({why})", f"不能按 {now.source} ({why})")
+    tried = say(f"{now.source} does not tell the place ({why})", f"{now.source} 未能指明位置（{why}）")
     if kept is not None:
         then = say(
             f"so the place is that of the last good configuration, {last.source}",
@@ -96,10 +101,23 @@ def look(
         )
         return kept, say(f"{tried}, {then}.", f"{tried}，{then}。"), True
     then = say(
-        f"and {last.source} neither ({_why(last)}), so this is the default place",
-        f"{last.source} 也不能 ({_why(last)})，因此使用默认位置",
+        f"and there is no last good configuration, {last.source} ({_why(last)}): this is the default place. "
+        "`edge-agent check` shows what is wrong",
+        f"也没有上次有效的配置 {last.source}（{_why(last)}），因此查找的是默认位置。"
+        "请用 `edge-agent check` 查看错误",
     )
     return None, say(f"{tried}, {then}.", f"{tried}，{then}。"), True
+
+
+def _elsewhere(now: Told) -> str:
+    """The configuration is not where it was looked for: most often a second terminal without the variable."""
+    return say(
+        f"There is no configuration at {now.source}, so this is the default place. If the agent runs with "
+        "another directory, name that one: --config DIRECTORY, or once in this terminal: "
+        "export EDGE_AGENT_CONFIG=DIRECTORY",
+        f"未找到配置文件 {now.source}，因此查找的是默认位置。若代理使用其他配置目录，请加 --config 目录，"
+        "或在本终端先执行：export EDGE_AGENT_CONFIG=目录",
+    )
 
 
 def remember(context: click.Context, reason: str, doubtful: bool = False) -> None:
@@ -120,6 +138,29 @@ def tell_doubt() -> None:
         click.echo(found, err=True)
 
 
+def tell_other(config_dir: Path, place: str, answer: Mapping[str, Any]) -> None:
+    """Warns where the agent that answers is not that of the local configuration: two configurations with the
+    same port, and the second agent could not listen."""
+    here = of_directory(config_dir)
+    if here.line is None:
+        return
+    running, there = str(answer["agent"]["line"]), str(answer["config"].get("directory") or "")
+    same = Path(there).resolve() == config_dir.resolve() if there else running == here.line
+    if same:
+        return
+    click.echo(
+        say(
+            f"warning: at {place} answers the agent of line {running} ({there or 'place not told'}), "
+            f"not that of line {here.line} ({config_dir.absolute()}). Does the latter run? If both are to "
+            "run, give each its own `web.port` in edge-agent.yaml.",
+            f"警告：{place} 处应答的是产线 {running} 的代理（{there or '未告知位置'}），"
+            f"不是产线 {here.line} 的（{config_dir.absolute()}）。后者是否在运行？"
+            "如需同时运行，请在各自的 edge-agent.yaml 中设置不同的 `web.port`。",
+        ),
+        err=True,
+    )
+
+
 def _remembered() -> tuple[str, bool]:
     context = click.get_current_context(silent=True)
     found: tuple[str, bool] = context.meta.pop(_REASON, ("", False)) if context else ("", False)
@@ -130,8 +171,16 @@ def _why(told: Told) -> str:
     return say(", ", "，").join(dict.fromkeys(told.wrong.values()))
 
 
-def _nothing(source: str, why: str) -> Told:
-    return Told(source, dict.fromkeys(("console", "web", "state_dir"), why))
+def _nothing(source: str, why: str, *, absent: bool = False) -> Told:
+    return Told(source, dict.fromkeys(("console", "web", "state_dir"), why), absent=absent)
+
+
+def _unread(file: Path, error: OSError) -> Told:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return _nothing(str(file), say("there is no such file", "文件不存在"), absent=True)
+    if isinstance(error, PermissionError):
+        return _nothing(str(file), say("this user may not read it", "当前用户无权读取"))
+    return _nothing(str(file), error.strerror or str(error))
 
 
 def _told(source: str, data: bytes, directory: Path) -> Told:
@@ -156,7 +205,9 @@ def _told(source: str, data: bytes, directory: Path) -> Told:
     console = part("console", lambda value: ConsoleFile(**_only(value, "socket")))
     web = part("web", lambda value: WebFile(**_only(value, "host", "port")))
     socket = directory / console.socket if console is not None and console.socket is not None else None
-    return Told(source, wrong, state_dir, socket, web)
+    line = part("line", _text)
+    wrong.pop("line", None)  # nothing is looked for there
+    return Told(source, wrong, state_dir, socket, web, line)
 
 
 def _mapping(data: bytes) -> tuple[Mapping[str, Any] | None, str]:

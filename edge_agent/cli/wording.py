@@ -40,9 +40,15 @@ _SENTENCES = [
         (r"'(?P<x>.*?)' is not one of (?P<n>.*)\.", "'{x}' 不在可选值之中：{n}。"),
         (r"'(?P<x>.*?)' is not a valid (?P<n>\w+)( range)?\.", "'{x}' 不是有效的数值。"),
         (r"(?P<x>\S+) is not in the range (?P<n>.*)\.", "{x} 不在范围 {n} 之内。"),
-        (r"\s*Choose from:\s*(?P<x>.*)", "可选：{x}"),
-        (r"\s*Did you mean (?P<x>.*?)\?", "是否想写 {x}？"),
+        (r"\s*Choose from:\s*(?P<x>.*)", "可选：{x}。"),
         (r"\s*\(?Did you mean one of: (?P<x>.*?)\?\)?", "是否想写其中之一：{x}？"),
+        (r"\s*Did you mean (?P<x>.*?)\?", "是否想写 {x}？"),
+        (r"(File|Directory|Path) (?P<x>'.*') does not exist\.", "{x} 不存在。"),
+        (r"(File|Directory|Path) (?P<x>'.*') is a file\.", "{x} 是文件，不是目录。"),
+        (r"(File|Directory|Path) (?P<x>'.*') is a directory\.", "{x} 是目录，不是文件。"),
+        (r"(File|Directory|Path) (?P<x>'.*') is not readable\.", "{x} 无法读取。"),
+        (r"(File|Directory|Path) (?P<x>'.*') is not writable\.", "{x} 无法写入。"),
+        (r"(File|Directory|Path) (?P<x>'.*') is not executable\.", "{x} 无法执行。"),
         (r"\s*\(?Possible options: (?P<x>.*?)\)?", "可用的选项：{x}"),
     )
 ]
@@ -53,10 +59,15 @@ def in_chinese(sentence: str) -> str:
     for pattern, chinese in _SENTENCES:
         found = pattern.fullmatch(sentence)
         if found:
-            parts = found.groupdict()
+            parts = {name: _one_line(part) for name, part in found.groupdict().items()}
             rest = parts.pop("rest", None) or ""
             return chinese.format(**parts, rest=in_chinese(rest) if rest.strip() else "")
     return sentence
+
+
+def _one_line(part: str | None) -> str | None:
+    """click writes a list of choices one a line."""
+    return part if part is None else re.sub(r",?\s*\n\s*", lambda m: ", " if "," in m[0] else " ", part)
 
 
 def tell_usage(error: click.ClickException, words: Sequence[str]) -> None:

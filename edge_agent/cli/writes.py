@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import click
 
 from edge_agent.cli import console_client
+from edge_agent.cli.completing import devices
 from edge_agent.cli.console_client import socket_option
 from edge_agent.cli.lengths import seconds
 from edge_agent.cli.output import local_time, print_json, print_tables
@@ -134,7 +135,7 @@ def kill(
 
 
 @verb("unlock", en="Let a locked-out device be written again.", zh="解除对设备的写入锁定。")
-@click.argument("device", metavar="DEVICE")
+@click.argument("device", metavar="DEVICE", shell_complete=devices)
 @comment_option
 @console_options
 @click.pass_context

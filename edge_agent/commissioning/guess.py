@@ -63,11 +63,13 @@ class Candidate:
 
 @dataclass(slots=True)
 class Guessed:
-    """Of one shown value. ``accidents``: how many places agree by chance alone in memory full of noise."""
+    """Of one shown value. ``accidents``: how many places agree by chance alone in memory full of noise.
+    ``after``: what was shown at the second look, from which the readings then are."""
 
     shown: Shown
     candidates: list[Candidate] = field(default_factory=list)
     accidents: float = 0.0
+    after: Shown | None = None
 
 
 def guess(found: Sequence[Reading], values: Sequence[Shown], search: Search | None = None) -> list[Guessed]:
@@ -78,7 +80,7 @@ def guess(found: Sequence[Reading], values: Sequence[Shown], search: Search | No
     for number, value in enumerate(values):
         after = known.after[number] if number < len(known.after) else None
         every = [c for r in found for c in _matches(r, value, after, known, memory)]
-        guessed.append(Guessed(value, every, _accidents(found, value)))
+        guessed.append(Guessed(value, every, _accidents(found, value), after))
     lists = [one.candidates for one in guessed]
     for number, one in enumerate(guessed):
         others = [c for at, candidates in enumerate(lists) if at != number for c in _best(candidates)]
@@ -108,23 +110,42 @@ def _matches(
         if abs(engineering - value.value) > close:
             continue
         score, reasons = _judged(reading, divisor, engineering, value)
-        if after is not None and search.later is not None:
-            follows = _follows(search.later.get(reading.key), divisor, after)
-            if follows is None:
-                continue
-            score += follows
-            reasons.append(Text(f"follows the display to {after.text}", f"随显示变化到 {after.text}"))
         bonus, more = _surroundings(reading, search, memory)
-        found.append(Candidate(reading, divisor, engineering, score + bonus, (*reasons, *more)))
+        candidate = Candidate(reading, divisor, engineering, score + bonus, (*reasons, *more))
+        if after is None or search.later is None:
+            found.append(candidate)
+        elif (later := search.later.get(reading.key)) is not None:
+            found += _followed(candidate, later, value, after)
     return found
 
 
-def _follows(later: Reading | None, divisor: int, after: Shown) -> float | None:
-    if later is None or later.value is None or not math.isfinite(later.value):
-        return None
-    if abs(later.value / divisor - after.value) > after.tolerance * (1 + 1e-6) + 1e-12:
-        return None
-    return 0.7 * _surprise(later, divisor, after)
+def _followed(candidate: Candidate, later: Reading, value: Shown, after: Shown) -> list[Candidate]:
+    """The candidate as it reads at the second look; nothing where it has not gone with the display."""
+    now, before, divisor = later.value, candidate.reading.value, candidate.divisor
+    if now is None or before is None or not math.isfinite(now):
+        return []
+    if abs(now / divisor - after.value) > after.tolerance * (1 + 1e-6) + 1e-12:
+        return []
+    score, moved = candidate.score, abs(after.value - value.value)
+    if not moved:
+        why = Text("still agrees, but the display has not changed", "仍然吻合，但显示值没有变化")
+    elif now != before:
+        score += 0.7 * _surprise(later, divisor, after)
+        why = Text(f"follows the display to {after.text}", f"随显示变化到 {after.text}")
+    elif moved < _step(later) / divisor * (1 - 1e-6):
+        why = Text("cannot show so small a change", "分辨率不足以反映这么小的变化")
+    else:
+        return []
+    reasons = (*candidate.reasons, why)
+    return [replace(candidate, reading=later, value=now / divisor, score=score, reasons=reasons)]
+
+
+def _step(reading: Reading) -> float:
+    """The least by which the number at that place can change."""
+    value = reading.value
+    if not isinstance(value, float):
+        return 1.0
+    return 2.0 ** (math.floor(math.log2(max(abs(value), 1e-30))) - (23 if reading.size == 4 else 52))
 
 
 def _judged(reading: Reading, divisor: int, engineering: float, value: Shown) -> tuple[float, list[Text]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from edge_agent.config import catalogue as c
 from edge_agent.config.document import Document
-from edge_agent.config.explain import shown
+from edge_agent.config.explain import quoted
 from edge_agent.config.located import Collector, Path
 from edge_agent.config.model import Selection, UplinkConfig
 from edge_agent.config.plugins import UPLINK, Keys, Plugins, find, secret_paths, warn_inline_secrets
@@ -136,7 +136,7 @@ def _warn_plain(document: Document, path: Path, settings: BaseModel, collector: 
 
 
 def _wrong_type(document: Document, path: Path, found: Any, wanted: Text, collector: Collector) -> None:
-    values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
+    values: dict[str, object] = {"found": quoted(path, found), "wanted": wanted, "hint": NOTHING}
     collector.add(document.source, document.value(path), c.WRONG_TYPE, path, key=path[0], **values)
 
 

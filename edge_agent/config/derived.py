@@ -20,7 +20,7 @@ from edge_agent.config.derived_operands import UNKNOWN, Operands
 from edge_agent.config.derived_shapes import CounterFile, DerivedFile, DerivedTagFile, FigureFile
 from edge_agent.config.devices import Draft
 from edge_agent.config.document import Document
-from edge_agent.config.explain import shown
+from edge_agent.config.explain import quoted
 from edge_agent.config.fields import is_name, name_guess
 from edge_agent.config.located import Collector, Path
 from edge_agent.config.plugins import Keys
@@ -361,7 +361,7 @@ class Derived:
                 yield from (total_name(name, period), total_name(f"{name}.coverage", period))
 
     def _wrong_type(self, document: Document, path: Path, found: Any, wanted: Text) -> None:
-        values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
+        values: dict[str, object] = {"found": quoted(path, found), "wanted": wanted, "hint": NOTHING}
         self._add(document, path, c.WRONG_TYPE, key=path[0], **values)
 
     def _add(self, document: Document, path: Path, entry: c.Entry, /, **values: object) -> None:

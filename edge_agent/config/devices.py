@@ -10,7 +10,7 @@ from typing import Any
 from edge_agent.config import catalogue as c
 from edge_agent.config.arrays import Arrays
 from edge_agent.config.document import Document
-from edge_agent.config.explain import shown
+from edge_agent.config.explain import quoted
 from edge_agent.config.kinds import Kinds
 from edge_agent.config.located import Collector
 from edge_agent.config.plugins import DRIVER, Keys, Plugins, find, warn_inline_secrets
@@ -34,7 +34,8 @@ class Draft:
     """A device as far as its files are sound. ``bad``: its keys with a mistake. ``windows``: (place in the
     file, window). ``settings`` is None unless every key of the driver is right; ``salvaged``: those that are,
     for what is asked about single tags. ``rows``: of each tag in
-    ``tags``. ``arrays``: number of elements, of the arrays that could be taken apart. ``ages_s``: by poll
+    ``tags``. ``groups_s``: the poll groups as they are written, also those without a tag, which ``periods_s``
+    loses. ``arrays``: number of elements, of the arrays that could be taken apart. ``ages_s``: by poll
     group, for how long a value holds, where that is not three periods. ``listed_in``: of a device without a
     table, the file that names every tag it has; empty while there may be others; ``unsound``: those of them
     that have a mistake. ``equipment`` and, by tag,
@@ -53,6 +54,7 @@ class Draft:
     tags: dict[str, Tag] = field(default_factory=dict)
     rows: dict[str, TagRow] = field(default_factory=dict)
     arrays: dict[str, int] = field(default_factory=dict)
+    groups_s: dict[str, float] = field(default_factory=dict)
     periods_s: dict[str, float] = field(default_factory=dict)
     windows: list[tuple[int, WindowFile]] = field(default_factory=list)
     ages_s: dict[str, float] = field(default_factory=dict)
@@ -116,7 +118,8 @@ class DeviceReader:
         draft.enabled = common.enabled
         draft.description = common.description
         draft.equipment = common.equipment or ""
-        draft.periods_s = {} if "poll" in bad else {group: float(s) for group, s in common.poll.items()}
+        draft.groups_s = {} if "poll" in bad else {group: float(s) for group, s in common.poll.items()}
+        draft.periods_s = dict(draft.groups_s)
         return common
 
     def _windows(self, draft: Draft) -> None:
@@ -145,7 +148,7 @@ class DeviceReader:
 
     def _wrong_type(self, draft: Draft, path: tuple[str | int, ...], found: Any, wanted: Text) -> None:
         at = draft.document.value(path)
-        values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
+        values: dict[str, object] = {"found": quoted(path, found), "wanted": wanted, "hint": NOTHING}
         self.collector.add(draft.document.source, at, c.WRONG_TYPE, path, key=path[0], **values)
         draft.bad.add(str(path[0]))
 

@@ -7,6 +7,7 @@ and ``cure_zh``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, get_args
 
@@ -117,7 +118,8 @@ class Explainer:
     def _value(self, error: Error, path: Path, key: str, at: Position) -> None:
         kind, found, context = error["type"], shown(path, error["input"]), error.get("ctx", {})
         if kind in _WANTED:
-            self._add(at, c.WRONG_TYPE, path, key=key, wanted=_WANTED[kind], found=found, hint=NOTHING)
+            told = quoted(path, error["input"])
+            self._add(at, c.WRONG_TYPE, path, key=key, wanted=_WANTED[kind], found=told, hint=NOTHING)
         elif kind in ("literal_error", "enum", "union_tag_invalid"):
             known = _options(str(context.get("expected", context.get("expected_tags", ""))))
             self._add(
@@ -155,7 +157,7 @@ class Explainer:
         elif kind == "duration_positive":
             self._add(at, c.DURATION_POSITIVE, path, found=found)
         elif kind == "size":
-            self._add(at, c.SIZE, path, found=found)
+            self._add(at, c.SIZE, path, found=found, hint=said(_size_meant(found)))
         elif kind == "name":
             self._add(at, c.BAD_NAME, path, name=found, guess=context.get("guess", "name_1"))
         else:
@@ -172,16 +174,35 @@ _UNITS = {
     "秒钟": "s", "秒": "s", "seconds": "s", "second": "s", "secs": "s", "sec": "s",
     "分钟": "min", "分": "min", "minutes": "min", "mins": "min", "m": "min",
     "小时": "h", "hours": "h", "hour": "h", "天": "d", "days": "d", "day": "d",
+    "ms": "ms", "s": "s", "min": "min", "h": "h", "d": "d",
 }  # fmt: skip
 
 
 def _duration_meant(found: object) -> str | None:
-    """``5秒``, ``5 sec`` -> ``5s``."""
+    """``5秒``, ``5 sec``, ``5S`` -> ``5s``."""
     text = str(found).strip().lower().replace(" ", "")
     for ending, unit in _UNITS.items():
         if text.endswith(ending) and text[: -len(ending)].replace(".", "", 1).isdigit():
             return text[: -len(ending)] + unit
     return None
+
+
+def _size_meant(found: object) -> str | None:
+    """``4G``, ``4 gb``, ``4GiB`` -> ``4GB``."""
+    match = re.fullmatch(
+        r"(\d+(?:\.\d+)?)(k|m|g|千|兆)(i?b)?(yte|ytes)?", str(found).lower().replace(" ", "")
+    )
+    units = {"k": "kB", "m": "MB", "g": "GB", "千": "kB", "兆": "MB"}
+    return match[1] + units[match[2]] if match else None
+
+
+def quoted(path: Path, value: Any) -> object:
+    """As ``shown``, for behind a Chinese word: set apart from it, text in quotes."""
+    found = shown(path, value)
+    if isinstance(found, Text):
+        return found
+    told = f"'{found}'" if isinstance(value, str) else f"{found}"
+    return Text(told, f" {told}")
 
 
 def shown(path: Path, value: Any) -> object:

@@ -1,4 +1,4 @@
-"""Devices that share a link must agree on the link's options, and fit into its time."""
+"""Devices on one link agree on its options, are different stations, and fit into its time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from edge_agent.config.plugins import DRIVER
 
 
 def check_links(drafts: Sequence[Draft], collector: Collector) -> None:
-    """Reports, at the later device, each link option that differs from the first device on that link."""
+    """Reports, at the later device, each link option that differs from the first device on that link, and a
+    station that is another device already."""
     first: dict[str, Draft] = {}
+    stations: dict[tuple[str, object], Draft] = {}
     for draft in drafts:
         key = _link_key(draft, collector)
         if key is None:
@@ -24,6 +26,9 @@ def check_links(drafts: Sequence[Draft], collector: Collector) -> None:
         other = first.setdefault(key, draft)
         if other is not draft:
             _compare(draft, other, collector)
+        station = getattr(draft.settings, "station", None)  # protocols without one have several clients
+        if station is not None and stations.setdefault((key, station), draft) is not draft:
+            _same_station(draft, stations[key, station], collector)
 
 
 def _link_key(draft: Draft, collector: Collector) -> str | None:
@@ -57,6 +62,18 @@ def _compare(draft: Draft, other: Draft, collector: Collector) -> None:
         }
         at = draft.document.value(path)
         collector.add(draft.document.source, at, c.LINK_OPTIONS, path, key=option, **values)
+
+
+def _same_station(draft: Draft, other: Draft, collector: Collector) -> None:
+    path = ("station",) if "station" in draft.document.data else ("link",)
+    line = other.document.value(path if path[0] in other.document.data else ("link",))[0]
+    values: dict[str, object] = {
+        "station": getattr(draft.settings, "station", None),
+        "link": getattr(draft.settings, "link", ""),
+        "device": other.name,
+        "other": f"{other.file}:{line}",
+    }
+    collector.add(draft.document.source, draft.document.value(path), c.W_SAME_STATION, path, **values)
 
 
 def warn_of_load(devices: Sequence[Device], drafts: Mapping[str, Draft], collector: Collector) -> None:

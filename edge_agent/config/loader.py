@@ -40,7 +40,7 @@ from edge_agent.config.selecting import resolved
 from edge_agent.config.shapes import AgentFile, BufferFile
 from edge_agent.config.sources import MAX_BYTES, Decoded, DirectoryFiles, Files, ReadFiles, decode, user_name
 from edge_agent.config.standards import Standards, StandardsReader, today
-from edge_agent.config.suggest import said
+from edge_agent.config.strays import is_yaml, not_there, warn_of_strays
 from edge_agent.config.table import Table, read_table
 from edge_agent.config.tags import TagMaker
 from edge_agent.config.windows import Note, WindowReader
@@ -138,6 +138,7 @@ class _Run:
         """None when there are mistakes."""
         agent = self._agent()
         drafts, complete = self._drafts()
+        warn_of_strays(self.files, self._tables, self.collector)
         by_name: dict[str, Draft] = {}
         for draft in drafts:
             by_name.setdefault(draft.name, draft)
@@ -264,15 +265,15 @@ class _Run:
             return document, *read_agent(document, self.plugins, self.collector)
         if not self.collector.has_errors(AGENT_FILE):
             near = get_close_matches(AGENT_FILE, [n[2:] for n in self.files.names(".")], n=1, cutoff=0.7)
-            values: dict[str, object] = {"name": AGENT_FILE, "hint": said(near[0] if near else None)}
-            self.collector.add(Source(AGENT_FILE, ""), (1, 1), c.MISSING_FILE, **values)
+            what, cure = not_there(self.files.directory, AGENT_FILE, near[0] if near else None)
+            self.collector.add(Source(AGENT_FILE, ""), (1, 1), c.NO_CONFIGURATION, what=what, cure=cure)
         return None
 
     # --- devices.d -----------------------------------------------------------------------------------------
 
     def _drafts(self) -> tuple[list[Draft], bool]:
         """All devices, and whether every file gave one with a name."""
-        names = [name for name in self.files.names("devices.d") if _is_yaml(name)]
+        names = [name for name in self.files.names("devices.d") if is_yaml(name)]
         tables = [name.removeprefix("tags.d/") for name in self.files.names("tags.d")]
         reader = DeviceReader(self.plugins, self._table, tables, self.collector)
         documents = [self._document(name, "device") for name in names]
@@ -295,7 +296,7 @@ class _Run:
     # --- standards.d ---------------------------------------------------------------------------------------
 
     def _standards(self) -> Standards:
-        names = [name for name in self.files.names("standards.d") if _is_yaml(name)]
+        names = [name for name in self.files.names("standards.d") if is_yaml(name)]
         documents = [self._document(name, "standard") for name in names]
         return StandardsReader(self.collector, self.day).read(d for d in documents if d is not None)
 
@@ -303,15 +304,11 @@ class _Run:
 
     def _derived(self, devices: Mapping[str, Draft], complete: bool) -> tuple[Derived, bool]:
         """The virtual device, and whether every file of it could be read."""
-        names = [name for name in self.files.names("derived.d") if _is_yaml(name)]
+        names = [name for name in self.files.names("derived.d") if is_yaml(name)]
         documents = [self._document(name, "tags") for name in names]
         sound = [document for document in documents if document is not None]
         whole = len(sound) == len(names)
         return Derived(sound, devices, complete, self.collector, whole=whole), whole
-
-
-def _is_yaml(name: str) -> bool:
-    return name.endswith((".yaml", ".yml"))
 
 
 def _uplink_names(agent: Document | None) -> list[str] | None:

@@ -12,7 +12,7 @@ from edge_agent.config import catalogue as c
 from edge_agent.config.derivation import Counter
 from edge_agent.config.devices import Draft
 from edge_agent.config.document import Document
-from edge_agent.config.explain import shown
+from edge_agent.config.explain import quoted
 from edge_agent.config.located import Collector, Path
 from edge_agent.config.period_shapes import PeriodFile, StateFile
 from edge_agent.config.period_values import MINUTES, Beside, Mean, PeriodTag
@@ -117,7 +117,7 @@ class PeriodReader:
                 yield path, written
 
     def _wrong(self, draft: Draft, path: Path, found: Any, wanted: Text) -> None:
-        values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
+        values: dict[str, object] = {"found": quoted(path, found), "wanted": wanted, "hint": NOTHING}
         at = draft.document.value(path)
         self.collector.add(draft.document.source, at, c.WRONG_TYPE, path, key=path[0], **values)
 

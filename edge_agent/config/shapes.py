@@ -155,7 +155,9 @@ class AgentFile(Settings):
     """``edge-agent.yaml``. ``uplinks`` are validated one by one, each against its plug-in."""
 
     line: Line = Field(description="Name of the production line. 产线名称。")
-    language: Literal["zh", "en"] = Field(default="en", description="Language of logs and page. 语言。")
+    language: Literal["zh", "en"] = Field(
+        default="en", description="Language of the status page; logs are English. 状态网页语言，日志为英文。"
+    )
     state_dir: str = Field(
         default="/var/lib/edge-agent",
         min_length=1,

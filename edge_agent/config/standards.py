@@ -17,7 +17,7 @@ from typing import Any, Final
 from edge_agent.clock import SystemClock
 from edge_agent.config import catalogue as c
 from edge_agent.config.document import Document
-from edge_agent.config.explain import shown
+from edge_agent.config.explain import quoted
 from edge_agent.config.located import Collector, Path, Position, Source
 from edge_agent.config.plugins import Keys
 from edge_agent.config.process import LimitKind, Origin
@@ -296,7 +296,7 @@ class StandardsReader:
         self.collector.add(document.source, document.value(path), entry, path, **values)
 
     def _wrong(self, document: Document, path: Path, found: object, wanted: Text) -> None:
-        values = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
+        values = {"found": quoted(path, found), "wanted": wanted, "hint": NOTHING}
         self._at(document, path, c.WRONG_TYPE, key=path[0], **values)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from edge_agent.config import catalogue as c
 from edge_agent.config.devices import Draft
 from edge_agent.config.document import Document
-from edge_agent.config.explain import shown
+from edge_agent.config.explain import quoted
 from edge_agent.config.located import Collector, Path
 from edge_agent.config.plugins import Keys
 from edge_agent.config.process import Priority, TagRef
@@ -267,7 +267,7 @@ class WriteReader:
         return found, not bad and not keys.typos
 
     def _wrong_type(self, document: Document, path: Path, found: Any, wanted: Text) -> None:
-        values: dict[str, object] = {"found": shown(path, found), "wanted": wanted, "hint": NOTHING}
+        values: dict[str, object] = {"found": quoted(path, found), "wanted": wanted, "hint": NOTHING}
         self.collector.add(document.source, document.value(path), c.WRONG_TYPE, path, key=path[0], **values)
 
 

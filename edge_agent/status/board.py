@@ -20,6 +20,7 @@ class Board:
 
     def __init__(self) -> None:
         self.line = ""
+        self.language = "en"  # of a reader who does not say
         self.version = ""
         self.agent_id = ""
         self.started_ns = 0
@@ -27,7 +28,8 @@ class Board:
         self.config_source = "current"  # or last_good
         self.config_reloaded_ns = 0
         self.config_reload_ok = True
-        self.config_problems: tuple[str, ...] = ()
+        self.config_problems: tuple[Mapping[str, str], ...] = ()  # place, code, en, zh
+        self.config_directory = ""
         self.clock_synchronised: bool | None = None
         self.devices: dict[str, DeviceRow] = {}
         self.uplinks: dict[str, UplinkRow] = {}
@@ -80,7 +82,9 @@ class Board:
                 "source": self.config_source,
                 "reloaded_ns": self.config_reloaded_ns,
                 "reload_ok": self.config_reload_ok,
-                "problems": list(self.config_problems),
+                "problems": [f"{p['place']}: {p['code']} {p['en']}" for p in self.config_problems],
+                "problem_texts": [dict(p) for p in self.config_problems],
+                "directory": self.config_directory,
             },
             "totals": {
                 "samples_read": self.samples_read,

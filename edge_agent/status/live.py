@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from edge_agent.model import Batch, Quality, Value, engineering
@@ -123,14 +124,17 @@ def _shown(row: GroupRow, quality: bytes) -> bytes:
     return bytes(byte for index, byte in enumerate(quality) if index not in row.hidden)
 
 
-def live_values(row: GroupRow, mono_ns: int, *, up: bool) -> Sequence[dict[str, Any]]:
-    """One plain row per tag that is shown, in engineering units."""
+def live_values(
+    row: GroupRow, mono_ns: int, *, up: bool, most: int | None = None
+) -> Sequence[dict[str, Any]]:
+    """One plain row per tag that is shown, in engineering units; of the first ``most`` of them only."""
     schema, latest = row.schema, row.latest
     qualities = live_qualities(row, mono_ns, up=up)
     return [
         {
             "tag": name,
             "unit": schema.units[index],
+            "type": str(schema.types[index]),
             "quality": (quality := _by_severity(qualities[index])).name.lower(),
             "value": engineering(latest.values[index], schema.scaling[index])
             if latest is not None and quality < 0x80
@@ -138,8 +142,9 @@ def live_values(row: GroupRow, mono_ns: int, *, up: bool) -> Sequence[dict[str, 
             **_when(row, index, mono_ns),
             **_label(row, index, shown=quality < 0x80),
         }
-        for index, name in enumerate(schema.names)
-        if index not in row.hidden
+        for index, name in islice(
+            ((i, name) for i, name in enumerate(schema.names) if i not in row.hidden), most
+        )
     ]
 
 

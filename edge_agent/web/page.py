@@ -78,9 +78,10 @@ _CLASSES = {
 }
 
 
-def language(accept: str) -> str:
-    """``zh`` when the browser's first choice is Chinese, else ``en``."""
-    return "zh" if accept.strip().lower().startswith("zh") else "en"
+def language(accept: str, otherwise: str = "en") -> str:
+    """The browser's first choice, if that is Chinese or English, else that of the configuration."""
+    first = accept.strip().lower()[:2]
+    return first if first in ("zh", "en") else otherwise
 
 
 class Urgent:
@@ -111,9 +112,11 @@ def _rank(row: Mapping[str, Any]) -> int:
     return 0 if row["active"] or state not in _RANKS else _RANKS.index(state)
 
 
-def render(snapshot: Mapping[str, Any], lang: str, *, left_out: int = 0, alarms_left_out: int = 0) -> str:
+def render(
+    snapshot: Mapping[str, Any], lang: str, *, left_out: int = 0, alarms_left_out: int = 0, values: str = ""
+) -> str:
     """The whole page from ``Board.snapshot``; every value is escaped. ``left_out``, ``alarms_left_out``: so
-    many windows and alarms are not in it."""
+    many windows and alarms are not in it. ``values``: the section of the tags (``values.section``)."""
     agent = snapshot["agent"]
     windows = [_window(row, lang) for row in snapshot["windows"]]
     if left_out:
@@ -127,6 +130,7 @@ def render(snapshot: Mapping[str, Any], lang: str, *, left_out: int = 0, alarms_
         _section(_ALARMS.say(lang), alarms, lang),
         _section(_WINDOWS.say(lang), windows, lang),
         _section(_UPLINKS.say(lang), [_uplink(row, lang) for row in snapshot["uplinks"]], lang),
+        values,
     ]
     links = " · ".join(f'<a href="{path}">{path}</a>' for path in LINKS)
     return (
@@ -145,7 +149,8 @@ def _banner(config: Mapping[str, Any], lang: str) -> str:
         "The configuration on disk has mistakes; an older one is in use.",
         "磁盘上的配置有错误，仍在使用旧配置。",
     )
-    lines = "".join(f"<li>{escape(str(problem))}</li>" for problem in config["problems"])
+    problems = [f"{p['place']}: {p['code']} {p[lang]}" for p in config["problem_texts"]]
+    lines = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
     return f'<p class="bad">{head.say(lang)}</p><ul>{lines}</ul>'
 
 
@@ -171,7 +176,7 @@ def _say(state: str, lang: str) -> str:
 
 def _device(row: Mapping[str, Any], lang: str) -> str:
     state = str(row["state"])
-    cells = [str(row["name"]), str(row["endpoint"]), str(row["reason"]), _time(row["since_ns"])]
+    cells = [str(row["name"]), str(row["endpoint"]), _reason(row, lang), _time(row["since_ns"])]
     return _row(state, cells, _say(state, lang))
 
 
@@ -180,7 +185,7 @@ def _window(row: Mapping[str, Any], lang: str) -> str:
     edges = (row["low"], row["high"])
     limits = "" if edges == (None, None) else "..".join(map(_number, edges))
     value = f"{_number(row['value'])} {row['unit']}".strip()
-    cells = [str(row["name"]), value, limits, str(row["reason"]), _time(row["since_ns"])]
+    cells = [str(row["name"]), value, limits, _reason(row, lang), _time(row["since_ns"])]
     # An excursion stays active while nobody can tell how the value is.
     return _row("out" if row["active"] else state, cells, _say(state, lang))
 
@@ -193,8 +198,16 @@ def _alarm(row: Mapping[str, Any], lang: str) -> str:
     return _row(letter, [str(row["name"]), value, _number(row["limit"]), _time(row["since_ns"])], shown)
 
 
+def _reason(row: Mapping[str, Any], lang: str) -> str:
+    from edge_agent.status.shown import reason_text  # when somebody looks, not at the start of the agent
+
+    return reason_text(str(row["reason"]), lang)
+
+
 def _number(value: Any) -> str:
-    return "" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)
+    from edge_agent.status.shown import number_text
+
+    return number_text(value, "float32")  # of a measurement, whatever arithmetic it went through
 
 
 def _uplink(row: Mapping[str, Any], lang: str) -> str:
@@ -202,7 +215,7 @@ def _uplink(row: Mapping[str, Any], lang: str) -> str:
     pending = Text(f"{row['pending_samples']} samples pending", f"待传 {row['pending_samples']} 个样本")
     return _row(
         state,
-        [str(row["name"]), str(row["endpoint"]), str(row["reason"]), pending.say(lang)],
+        [str(row["name"]), str(row["endpoint"]), _reason(row, lang), pending.say(lang)],
         _say(state, lang),
     )
 

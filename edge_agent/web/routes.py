@@ -53,9 +53,7 @@ class Routes:
         self._status = Cached(self._make_status, JSON_KEEP_S)
         self._tags = Cached(partial(self._make_status, tags=True), JSON_KEEP_S)
         self._windows = Cached(self._make_windows, JSON_KEEP_S)
-        self._pages = {
-            language: Cached(partial(self._make_page, language), JSON_KEEP_S) for language in ("en", "zh")
-        }
+        self._pages: dict[tuple[str, str], Cached] = {}  # by language and device, "" for all
 
     def table(self) -> list[web.RouteDef]:
         paths = {
@@ -72,9 +70,13 @@ class Routes:
         return [web.get(path, handler, allow_head=False) for path, handler in paths.items()]
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        language = page.language(request.headers.get("Accept-Language", ""))
+        language = page.language(request.headers.get("Accept-Language", ""), self._sources.board.language)
         headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": page.POLICY}
-        return await _send(request, await self._pages[language].get(), headers)
+        named = request.query.get("device", "")
+        device = named if named in self._sources.board.devices else ""
+        if (language, device) not in self._pages:
+            self._pages[language, device] = Cached(partial(self._make_page, language, device), JSON_KEEP_S)
+        return await _send(request, await self._pages[language, device].get(), headers)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         packed = _accepts_gzip(request.headers.get("Accept-Encoding", ""))
@@ -135,7 +137,9 @@ class Routes:
         answer = {"time_ns": self._sources.clock.time_ns(), "windows": self._sources.board.windows()}
         return await in_pieces(answer, {"windows": AT_ONCE})
 
-    async def _make_page(self, language: str) -> list[bytes]:
+    async def _make_page(self, language: str, device: str) -> list[bytes]:
+        from edge_agent.web.values import section  # when somebody looks, not at the start of the agent
+
         board, clock = self._sources.board, self._sources.clock
         urgent = page.Urgent()
         windows = board.windows()
@@ -147,7 +151,9 @@ class Routes:
         alarms = board.alarms().get("rows", ())
         snapshot["alarms"] = alarms[: page.MAX_ALARMS]
         more = len(alarms) - len(snapshot["alarms"])
-        return [page.render(snapshot, language, left_out=left_out, alarms_left_out=more).encode()]
+        tags = await section(board, clock.mono_ns(), language, device)
+        text = page.render(snapshot, language, left_out=left_out, alarms_left_out=more, values=tags)
+        return [text.encode()]
 
 
 def _accepts_gzip(header: str) -> bool:

@@ -156,7 +156,7 @@ def _check(words: list[str], place: str) -> None:
     for word in words:
         if word in ("&&", "|", "&", ";", "...") or re.match(r"\d?>", word):
             return
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":
             known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
             assert word.partition("=")[0] in known, f"{place}: {word} is none of {sorted(known)}"
         elif isinstance(command, click.Group) and re.fullmatch(r"[a-z-]+", word):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +113,12 @@ def test_info_verify_and_export(refused: tuple[Site, Park], tmp_path: Path) -> N
     site.stop()
 
     path = site.state / "buffer.db"
-    data = bytearray(path.read_bytes())
-    spot = data.rfind(b"\x78\x01") if data.rfind(b"\x78\x01") > 0 else len(data) - 300
-    data[spot + 20] ^= 0xFF
-    path.write_bytes(data)
+    data = path.read_bytes()
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as file:
+        (body,) = file.execute("SELECT body FROM segment ORDER BY seq DESC LIMIT 1").fetchone()
+    spot = len(body) // 2
+    flipped = body[:spot] + bytes([body[spot] ^ 0xFF]) + body[spot + 1 :]
+    assert body in data
+    path.write_bytes(data.replace(body, flipped))  # also in pages that are free
     found = json.loads(run(site, "verify", "--json", code=1))
     assert found[0]["damaged"] or found[0]["fault"]

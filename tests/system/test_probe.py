@@ -161,7 +161,7 @@ def test_the_second_look_needs_the_first(plant: tuple[Site, Line]) -> None:
     assert "first run" in run(site, "guess", "wrong-1", "--again", "24.1", code=2)
     run(site, "guess", "wrong-1", "--value", "123.456", "--near", "40043")
     text = run(site, "guess", "wrong-1", "--again", "123.456")
-    assert "follows the display" in text
+    assert "the display has not changed" in text
     assert "time(s)" in run(site, "guess", "wrong-1", "--again", "1", "--again", "2", code=2)
 
 
@@ -169,6 +169,7 @@ def test_what_is_not_there(plant: tuple[Site, Line]) -> None:
     site, _ = plant
     assert "nothing there shows that" in run(site, "guess", "wrong-1", "--value", "77777.7", code=1)
     assert "nothing there" in run(site, "guess", "wrong-1", "--value", "1", "--near", "hr:9000", code=2)
+    assert "zeros stand everywhere" in run(site, "guess", "wrong-1", "--value", "0.0", code=2)
     assert "not a number" in run(site, "guess", "wrong-1", "--value", "abc", code=2)
     assert "--value" in run(site, "guess", "wrong-1", code=2)
 

@@ -58,6 +58,13 @@ W_EMPTY_GROUP = Entry(
     "Remove it, or name it in column group of {file}.",
     "请删除它，或在 {file} 的 group 列使用它。",
 )
+W_SAME_STATION = Entry(
+    "W-CFG-049",
+    "station {station} on link {link} is device '{device}' already ({other}): the same controller twice",
+    "链路 {link} 上的站号 {station} 已是设备 '{device}'（{other}）：同一台控制器出现了两次",
+    "Correct link or station of one of the two. If one controller is meant to be two devices, leave it.",
+    "请改正其中一个的 link 或 station；若有意把一台控制器分成两台设备，可不改。",
+)
 W_LINK_LOAD = Entry(
     "W-CFG-048",
     "link {link} would need {share} % of its time: the periods are too short, polls will be left out",

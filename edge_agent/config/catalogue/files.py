@@ -100,6 +100,13 @@ MISSING_FILE = Entry(
     "{hint}Create it, or correct the name.",
     "{hint}请创建该文件，或改正文件名。",
 )
+NO_CONFIGURATION = Entry(
+    "E-CFG-005",
+    "there is no configuration: {what}",
+    "找不到配置：{what}",
+    "{cure}",
+    "{cure}",
+)
 UNREADABLE = Entry(
     "E-CFG-016",
     "file {name} cannot be read: {reason}",
@@ -113,6 +120,13 @@ BAD_PATH = Entry(
     "'{name}' 不是 {folder} 里的文件名",
     "Write the name only, such as press-1.csv.",
     "只写文件名，例如 press-1.csv。",
+)
+W_NOT_READ = Entry(
+    "W-CFG-019",
+    "file {name} is not read: its name does not end in {endings}",
+    "文件 {name} 未被读取：文件名不以 {endings} 结尾",
+    "{cure}",
+    "{cure}",
 )
 W_NO_DEVICE = Entry(
     "W-CFG-018",

@@ -69,8 +69,8 @@ SIZE = Entry(
     "E-CFG-029",
     "'{found}' is not a size",
     "'{found}' 不是容量",
-    "Write a number and a unit: 500MB, 4GB.",
-    "请写数字加单位：500MB、4GB。",
+    "{hint}Write a number and a unit: 500MB, 4GB.",
+    "{hint}请写数字加单位：500MB、4GB。",
 )
 BAD_NAME = Entry(
     "E-CFG-030",

@@ -95,8 +95,27 @@ def write_csv(
     text = decoded.text or ""
     end = "\r\n" if "\r\n" in text else "\n"
     bom = old.startswith(BOM) or decoded.encoding != "UTF-8"
-    made = _Csv(table, split_lines(text), imported, changes)
-    return Written((BOM if bom else b"") + end.join(made.lines).encode(), made.places)
+    made = _Csv(table, _kept(text), imported, changes)
+    ends = [(line.end if isinstance(line, _Line) else "") or end for line in made.lines[:-1]]
+    body = "".join(line + after for line, after in zip(made.lines, [*ends, ""], strict=True))
+    return Written((BOM if bom else b"") + body.encode(), made.places)
+
+
+class _Line(str):
+    """A line as it stood there, with the end that it had: inside a quoted cell it may be another one."""
+
+    end = ""
+
+
+def _kept(text: str) -> list[str]:
+    lines, at = [], 0
+    for piece in split_lines(text):
+        at += len(piece)
+        line = _Line(piece)
+        line.end = "\r\n" if text.startswith("\r\n", at) else text[at : at + 1]
+        at += len(line.end)
+        lines.append(line)
+    return list(lines)
 
 
 def _fresh(imported: Sequence[ImportedRow]) -> Written:

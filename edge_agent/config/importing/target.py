@@ -26,7 +26,8 @@ from edge_agent.settings import Text
 @dataclass(frozen=True, slots=True)
 class Target:
     """``table``: its file, relative to the directory. ``old``, ``now``: its bytes and what they say; None
-    while there is no such file. ``types``: names for column ``type``."""
+    while there is no such file. ``periods_s``: of every poll group that is written, also
+    of one without a tag; empty where poll has a mistake. ``types``: names for column ``type``."""
 
     name: str
     driver: str
@@ -93,7 +94,7 @@ def _of(
     types += [name for name in (draft.plugin.types or {} if draft.plugin else {}) if name not in types]
     station = getattr(draft.salvaged, "station", None)
     return Target(
-        draft.name, draft.driver, path, old, now, dict(draft.periods_s),
+        draft.name, draft.driver, path, old, now, dict(draft.groups_s),
         station if isinstance(station, int) else None, tuple(types), problems,
     )  # fmt: skip
 
@@ -134,9 +135,10 @@ def _group(row: ImportedRow, periods_s: Mapping[str, float]) -> str | None:
 
 
 def _nearest(row: ImportedRow, target: Target) -> str:
-    """For a new tag whose rate no group has: the group nearest to it. A tag that is there stays."""
+    """For a new tag whose rate no group has: the group nearest to it. A tag that is in a group stays."""
     periods_s = target.periods_s
-    if len(periods_s) < 2 or (target.now is not None and row.name in target.now.names):
+    there = target.now.names.get(row.name) if target.now is not None else None
+    if len(periods_s) < 2 or (target.now is not None and there and target.now.cell(there, "group")):
         return ""
     wanted_s = row.period_s or max(periods_s.values())
     return min(periods_s, key=lambda name: max(periods_s[name] / wanted_s, wanted_s / periods_s[name]))
@@ -157,12 +159,15 @@ def _other_station(collector: Collector, source: Source, row: ImportedRow, targe
 
 
 def _no_group(collector: Collector, source: Source, row: ImportedRow, target: Target) -> None:
-    known = ", ".join(f"{name} {period_s:g} s" for name, period_s in target.periods_s.items())
-    named = f" '{row.group}'" if row.group else ""
-    every = f" ({row.period_s:g} s)" if row.period_s is not None else ""
+    known = ", ".join(f"{name} {period_s:g} s" for name, period_s in target.periods_s.items()) or "-"
+    every = f"{row.period_s:g} s" if row.period_s is not None else "-"
+    group = Text(f"poll group with a period of {every}", f"周期为 {every} 的采集组")
+    if row.group:
+        named = f"'{row.group}'" + (f" ({every})" if row.period_s is not None else "")
+        group = Text(f"poll group {named}", f"采集组 {named}")
     what = Text(
-        f"{target.name} has no poll group{named}{every}; there are: {known}",
-        f"{target.name} 没有采集组{named}{every}，现有：{known}",
+        f"{target.name} has no {group.en}; there are: {known}",
+        f"{target.name} 没有{group.zh}，现有：{known}",
     )
     cure = Text(
         "Tags that are there keep their group, new ones take the nearest; write a group under poll: in "
@@ -205,9 +210,13 @@ def mistakes_with(
     """What would be wrong with the configuration once the table is written, and is not already. Mistakes of
     imported rows stand where they are in the imported file."""
     files = DirectoryFiles(directory.absolute())
-    before = {_key(one) for one in _problems(files, plugins) if one.file != target.table}
+    before = {_key(one) for one in _problems(files, plugins)}
     after = _problems(_With(files, target.table, written.data), plugins)
-    fresh = [one for one in after if not one.warning and _key(one) not in before]
+    fresh = [
+        one
+        for one in after
+        if not one.warning and (_key(one) not in before or _imported_row(one, target, written) is not None)
+    ]
     return sort(_back(one, target, written, imported) for one in fresh)
 
 
@@ -222,8 +231,12 @@ def _key(problem: Located) -> tuple[object, ...]:
     return problem.file, problem.code, problem.path, problem.message.en
 
 
+def _imported_row(problem: Located, target: Target, written: Written) -> ImportedRow | None:
+    return written.lines.get(problem.line) if problem.file == target.table else None
+
+
 def _back(problem: Located, target: Target, written: Written, imported: Imported) -> Located:
-    row = written.lines.get(problem.line) if problem.file == target.table else None
+    row = _imported_row(problem, target, written)
     if row is None:
         return problem
     column = str(problem.path[2]) if len(problem.path) > 2 else "name"

@@ -74,6 +74,15 @@ def config(tmp_path: Path, free_port: int) -> Path:
 # What needs no configuration
 
 
+def test_the_file_in_the_directory_stands_for_the_directory(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--config", str(config / "edge-agent.yaml"), "--lang", "zh"]) == 0
+    assert str(config) in capsys.readouterr().out
+    assert main(["check", "--config", str(config / "devices.d/press-1.yaml"), "--lang", "zh"]) == 2
+    assert "是文件；请指明它所在的目录" in capsys.readouterr().err
+
+
 def test_help_lists_every_verb() -> None:
     done = run("--help")
     assert done.returncode == 0
@@ -122,13 +131,21 @@ def test_what_needs_no_library_imports_none(words: list[str]) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "HEAVY []"), done.stderr
 
 
-def test_completing_a_word_imports_no_library() -> None:
+@pytest.mark.parametrize(
+    ("words", "found"), [("ch", "plain,check"), ("read p", "plain,press-1"), ("init --driver s7", "plain,s7")]
+)
+def test_completing_a_word_imports_no_library(words: str, found: str, config: Path) -> None:
     script = (
         "import sys\nfrom edge_agent.cli import main\n"
         "try:\n    main([])\n"
         f"finally:\n    print('HEAVY', sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
-    environment = {"_EDGE_AGENT_COMPLETE": "bash_complete", "COMP_WORDS": "edge-agent ch", "COMP_CWORD": "1"}
+    environment = {
+        "_EDGE_AGENT_COMPLETE": "bash_complete",
+        "EDGE_AGENT_CONFIG": str(config),
+        "COMP_WORDS": f"edge-agent {words}",
+        "COMP_CWORD": str(len(words.split())),
+    }
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
@@ -136,7 +153,30 @@ def test_completing_a_word_imports_no_library() -> None:
         timeout=50,
         env=os.environ | environment,
     )
-    assert done.stdout.splitlines() == ["plain,check", "HEAVY []"], done.stderr
+    assert done.stdout.splitlines() == [found, "HEAVY []"], done.stderr
+
+
+def completed(config: Path, *words: str) -> list[str]:
+    done = run(
+        _EDGE_AGENT_COMPLETE="bash_complete", EDGE_AGENT_CONFIG=str(config),
+        COMP_WORDS=" ".join(("edge-agent", *words)), COMP_CWORD=str(len(words)),
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == ""
+    return done.stdout.split()
+
+
+def test_devices_protocols_and_directories_are_completed(config: Path, tmp_path: Path) -> None:
+    (config / "devices.d" / "x.yaml").write_text('# by Wang\ndevice: "压机_2"  # left\n', encoding="utf-8")
+    (config / "devices.d" / "broken.yaml").write_bytes(b"\xff\xfe")
+    both = ["plain,broken", "plain,press-1", "plain,压机_2"]
+    assert completed(config, "read", "") == both
+    assert completed(config, "tags", "import", "x.csv", "p") == ["plain,press-1"]
+    assert completed(config, "watch", "press-1", "") == ["plain,broken", "plain,压机_2"]
+    assert completed(config, "doctor", "se") == ["plain,self"]
+    assert completed(tmp_path, "read", "--config", str(config), "") == both
+    assert completed(tmp_path, "read", "") == []
+    assert completed(config, "init", "--driver", "s") == ["plain,s7", "plain,sim"]
+    assert completed(config, "check", "--config", "") == ["dir,"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -353,3 +393,14 @@ def test_an_interrupt_is_quiet() -> None:
             os.kill(child.pid, signal.SIGINT)
             out, err = child.communicate(timeout=30)
     assert (child.returncode, out.strip(), err.strip()) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("driver", ["modbus", "opcua", "s7", "sim"])
+def test_every_key_of_a_sample_is_explained_in_chinese_too(
+    driver: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The prose above each key, and the title and the tag table at the ends."""
+    assert main(["drivers", "sample", driver]) == 0
+    for block in capsys.readouterr().out.strip().split("\n\n"):
+        prose = [line for line in block.splitlines() if line.startswith("## ")]
+        assert not prose or any("\u4e00" <= c <= "\u9fff" for line in prose for c in line), block

@@ -14,6 +14,7 @@ import pytest
 from edge_agent.cli import main
 from edge_agent.config import load_with_warnings
 
+ROOT = Path(__file__).parents[3]
 PROGRAM = [sys.executable, "-m", "edge_agent", "init"]
 
 
@@ -51,6 +52,7 @@ def test_every_answer_arrives_and_awkward_ones_are_quoted(tmp_path: Path) -> Non
     done = answered(tmp_path / "c", "zh", line, "modbus", "压机_1", "10.0.0.9:1502", "7", "n")
     assert done.returncode == 0, done.stderr
     assert "产线名称" in done.stderr and "产线名称" not in done.stdout  # questions are not results
+    assert done.stderr.index(f"目录：{tmp_path}/c") < done.stderr.index("产线名称")
     assert "devices.d/压机_1.yaml" in done.stdout
     (device,) = (configuration := load_with_warnings(tmp_path / "c")[0]).devices
     assert configuration.line == line
@@ -61,14 +63,64 @@ def test_every_answer_arrives_and_awkward_ones_are_quoted(tmp_path: Path) -> Non
 
 def test_wrong_answers_are_explained_and_asked_for_again(tmp_path: Path) -> None:
     done = answered(
-        tmp_path / "c", "zh", "line", "modbsu", "modbus", "a:b", "10.0.0.9", "x", "999",
-        "press-1", "10.0.0.9", "7", "n",
+        tmp_path / "c", "zh", "line", "modbsu", "modbus", "一号 压机", "一号压机", "压机1",
+        "10.0.0.9", "x", "300", "7", "n",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "是否想写 'modbus'" in done.stderr and "整数" in done.stderr
-    assert "E-CFG-030" in done.stderr and "E-CFG-024" in done.stderr
+    assert "是否想写 'modbus'" in done.stderr and "错误：请输入整数" in done.stderr
+    assert "Error" not in done.stderr
+    asked = [done.stderr.count(question) for question in ("产线名称", "设备名称", "设备地址", "站号 [")]
+    assert asked == [1, 2, 2, 3], "each is asked again at once, and nothing else"
+    assert all(code in done.stderr for code in ("E-CFG-030", "E-CFG-025", "E-CFG-024"))
     assert "Traceback" not in done.stderr
-    assert load_with_warnings(tmp_path / "c")[0].devices[0].name == "press-1"
+    assert load_with_warnings(tmp_path / "c")[0].devices[0].name == "一号压机"
+
+
+def test_a_wrong_option_is_told_and_asked_for(tmp_path: Path) -> None:
+    done = answered(
+        tmp_path / "c", "en", "line", "press-1", "10.0.0.9", "7", "n",
+        options=("--driver", "modbus", "--station", "300"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "E-CFG-024" in done.stderr
+    assert load_with_warnings(tmp_path / "c")[0].devices[0].settings.station == 7  # type: ignore[attr-defined]
+
+
+def test_whoever_names_no_directory_is_asked_for_one(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "edge-agent.yaml").write_text("line: l\n", encoding="utf-8")
+    environment = {key: value for key, value in os.environ.items() if key != "EDGE_AGENT_CONFIG"}
+    done = subprocess.run(
+        PROGRAM, input="zh\nmine\nhere\nline\nsim\n\n\nn\n", capture_output=True, text=True, timeout=50,
+        env=environment | {"LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.index("配置写入哪个目录") < done.stderr.index("产线名称")
+    assert "mine/edge-agent.yaml 已存在" in done.stderr
+    assert (tmp_path / "here" / "devices.d" / "sim-1.yaml").exists()
+
+
+def test_where_nothing_can_be_written_is_told_before_the_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.cli.init._writable", lambda _: False)  # root may write anywhere
+    assert main(["init", str(tmp_path / "etc" / "c"), "--lang", "zh"]) == 5
+    shown = capsys.readouterr().err
+    assert f"当前用户不能写入 {tmp_path}/etc/c" in shown and "sudo" in shown and "产线名称" not in shown
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["init", str(tmp_path / "file"), "--lang", "en"]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_the_table_opens_in_excel_and_the_schema_is_where_the_first_line_says(tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path), "--non-interactive", "--driver", "sim", "--lang", "zh"]) == 0
+    assert (tmp_path / "tags.d" / "sim-1.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    for path, folder in (("edge-agent.yaml", "schema"), ("devices.d/sim-1.yaml", "../schema")):
+        file = tmp_path / path
+        first, second = file.read_text(encoding="utf-8").splitlines()[:2]
+        assert second.endswith(f"edge-agent schema --write {folder}")
+        assert main(["schema", "--write", str(file.parent / folder)]) == 0
+        assert (file.parent / first.partition("$schema=")[2]).is_file()
 
 
 @pytest.mark.parametrize("there", ["edge-agent.yaml", "devices.d/sim-1.yaml", "tags.d/sim-1.csv"])
@@ -114,10 +166,13 @@ def test_probing_tells_what_the_device_says(tmp_path: Path, capsys: pytest.Captu
     said = json.loads(capsys.readouterr().out)
     assert said["probe"]["ok"] and "first_value = " in said["probe"]["said"]
     assert said["files"] == ["edge-agent.yaml", "devices.d/sim-1.yaml", "tags.d/sim-1.csv"]
-    assert main(["init", str(tmp_path / "b"), *base, "--driver", "modbus", "--link", "127.0.0.1:1"]) == 0
+    assert main(["init", str(tmp_path / "b"), *base, "--driver", "modbus", "--link", "127.0.0.1:1"]) == 4
     said = json.loads(capsys.readouterr().out)
     assert not said["probe"]["ok"] and "127.0.0.1:1" in said["probe"]["said"]
     assert (tmp_path / "b" / "edge-agent.yaml").exists(), "a silent device is no reason to write nothing"
+    words = [*base[:2], "--driver", "modbus", "--link", "127.0.0.1:1", "--lang", "zh"]
+    assert main(["init", str(tmp_path / "c"), *words]) == 4
+    assert "配置文件已照常写入" in capsys.readouterr().err
 
 
 def test_a_plain_terminal_is_enough(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from edge_agent.cli.table import width
@@ -16,7 +18,7 @@ from edge_agent.config.model import WebConfig
 from edge_agent.status import Board, DeviceRow
 from edge_agent.testing.clock import ManualClock
 from edge_agent.web import Sources, Web
-from tests.unit.metrics.board import MONO_NS, SECOND_NS, TIME_NS, WINDOW, make_board
+from tests.unit.metrics.board import BUFFER, MONO_NS, SECOND_NS, TIME_NS, WINDOW, make_board
 
 
 class Scene:
@@ -80,11 +82,67 @@ async def test_status_as_json(scene: Scene) -> None:
     assert answer["writes"]["locked"][0]["device"] == "press-1"
 
 
+async def test_status_shows_of_the_buffer_what_a_technician_acts_upon(scene: Scene) -> None:
+    scene.board.buffer = lambda: BUFFER | {"last_flush_s": 0.02}
+    _, out, _ = await scene.run("status")
+    lines = out[out.index("\nBuffer\n") :].strip().splitlines()
+    assert [line.split("  ")[0] for line in lines[2:]] == [
+        "state", "full", "an outage may last", "samples lost since start", "samples set aside",
+    ]  # fmt: skip
+    assert [line.split("  ")[-1].strip() for line in lines[2:]] == [
+        "ok", "0.0%", "33 d 20 h", "0 and 1 times an unknown number", "0",
+    ]  # fmt: skip
+    _, out, _ = await scene.run("status", "--all")
+    rows = [line.split()[0] for line in out[out.index("\nBuffer\n") :].strip().splitlines()[2:]]
+    assert {"epoch", "wal_bytes", "last_flush", "last_flush_took"} < set(rows)
+    assert len(set(rows)) == len(rows)
+
+
+async def test_status_tells_reasons_in_the_language_of_the_reader(scene: Scene) -> None:
+    scene.board.windows = lambda: [
+        WINDOW | {"state": "unknown", "reason": "bad_comm"},
+        WINDOW | {"name": "b", "state": "out", "reason": "high, hihi"},
+    ]
+    scene.board.uplinks["park"].turn(False, "connected, nothing delivered yet", TIME_NS)
+    _, out, _ = await scene.run("status", "--lang", "zh")
+    assert "通信失败\n" in out and "上限、上上限\n" in out and "已连接，尚未送达数据\n" in out
+
+
+@pytest.mark.parametrize("verb", [("status",), ("watch", "--once")])
+async def test_the_agent_of_another_line_is_told(verb: tuple[str, ...], scene: Scene, tmp_path: Path) -> None:
+    """Two configurations with the same port: the second agent runs without a page, the first one answers."""
+    for name in ("d", "e"):
+        (tmp_path / name).mkdir()
+        text = f"line: line-{name}\nweb: {{port: {scene.web.port}}}\n"
+        (tmp_path / name / "edge-agent.yaml").write_text(text, encoding="utf-8")
+
+    async def asked(of: str) -> str:
+        child = await scene.start(*verb, "--config", str(tmp_path / of))
+        _, err = await child.communicate()
+        assert child.returncode == 0
+        return err.decode()
+
+    scene.board.line, scene.board.config_directory = "line-d", str(tmp_path / "d")
+    assert await asked("d") == ""
+    told = await asked("e")
+    assert told.startswith("warning: ") and "web.port" in told
+    assert f"line line-d ({tmp_path / 'd'})" in told and f"line line-e ({tmp_path / 'e'})" in told
+    scene.board.config_directory = ""  # it does not say
+    assert await asked("d") == "" and "line line-d" in await asked("e")
+
+
 async def test_status_says_that_the_configuration_is_not_the_one_on_disk(scene: Scene) -> None:
     scene.board.config_source, scene.board.config_reload_ok = "last_good", False
-    scene.board.config_problems = ("devices.d/press-1.yaml:4:8: E-CFG-012",)
+    told = {"place": "devices.d/press-1.yaml:4:8", "code": "E-CFG-020", "en": "unknown key", "zh": "未知的键"}
+    scene.board.config_problems = (told,)
     _, out, _ = await scene.run("status")
-    assert "LAST GOOD ONE" in out and "RELOAD FAILED" in out and "press-1.yaml:4:8" in out
+    assert "LAST GOOD ONE" in out and "RELOAD FAILED" in out
+    assert "devices.d/press-1.yaml:4:8: E-CFG-020 unknown key\n" in out
+    _, out, _ = await scene.run("status", "--lang", "zh")
+    assert "devices.d/press-1.yaml:4:8: E-CFG-020 未知的键\n" in out
+    config = json.loads((await scene.run("status", "--json"))[1])["config"]
+    assert config["problems"] == ["devices.d/press-1.yaml:4:8: E-CFG-020 unknown key"]
+    assert config["problem_texts"] == [told]
 
 
 async def test_watch_once(scene: Scene) -> None:

@@ -4,6 +4,7 @@ nothing while it looks."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -196,8 +197,14 @@ def test_another_master_is_heard_before_anything_is_sent(
 
 
 def test_a_port_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("scan", "serial", str(tmp_path / "ttyUSB9")) == 4
+    words = ("scan", "serial", str(tmp_path / "ttyUSB9"))
+    assert run(*words) == 4
     assert "does not exist" in capsys.readouterr().err
+    for yes in ((), ("--yes",)):
+        assert run(*words, *yes, "--lang", "zh") == 4
+        shown = capsys.readouterr().err
+        assert "不存在：转接器是否插好" in shown
+        assert "最多需要" not in shown, "looked at before it is told how long the search takes"
 
 
 def test_unit_ids_behind_a_gateway_and_what_they_are(
@@ -219,6 +226,67 @@ def test_unit_ids_behind_a_gateway_and_what_they_are(
     assert run("scan", "modbus", where, "--units", "8-9", "--lang", "zh") == 0
     shown = capsys.readouterr().out
     assert "汇川" in shown and "可读" in shown and f"link: tcp://{where}\nstation: 9" in shown
+
+
+class Behind:
+    """A gateway with nobody behind it: exception 11 to everything, or what ``reply`` says."""
+
+    def __init__(self, reply: bytes | None = None) -> None:
+        self.reply = reply
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while frame := await reader.read(260):
+                if self.reply == b"":
+                    break
+                gateway = frame[:4] + b"\0\3" + frame[6:7] + bytes((frame[7] | 0x80, 11))
+                writer.write(self.reply or gateway)
+        writer.close()
+
+
+def test_a_gateway_that_answers_for_nobody_is_no_silence(
+    plant: Beside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"127.0.0.1:{plant.start(Behind()).port}"
+    assert run("scan", "modbus", where, "--units", "1-3,7", "--lang", "zh") == 4
+    shown = capsys.readouterr().err
+    assert f"tcp://{where} 的网关有应答，但单元号 1-3,7 后面没有设备应答" in shown
+    assert "exception 11" in shown and "无任何应答" not in shown
+    assert run("scan", "modbus", where, "--units", "1", "--json") == 4
+    assert "The gateway at" in answer(capsys)["silence"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "的端口有应答，但不是 Modbus"), (b"", "每次都不应答就断开")],
+)
+def test_a_port_that_speaks_something_else_is_no_silence(
+    reply: bytes, words: str, plant: Beside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"127.0.0.1:{plant.start(Behind(reply)).port}"
+    assert run("scan", "modbus", where, "--units", "1-3", "--lang", "zh") == 4
+    shown = capsys.readouterr().err
+    assert words in shown and "无任何应答" not in shown
+
+
+@pytest.mark.parametrize("driver", ["modbus", "s7", "opcua"])
+def test_a_port_that_is_refused_is_told_in_chinese_and_without_serial_advice(
+    driver: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("scan", driver, f"127.0.0.1:{free_port()}", "--lang", "zh") == 4
+    first, *more = [line for line in capsys.readouterr().err.splitlines() if "最多需要" not in line]
+    assert "连接被拒绝" in first and "Connect call" not in first
+    assert "串口" not in "".join(more) and "systemctl" not in "".join(more)
 
 
 def test_a_device_that_answers_every_number_is_one_device(
@@ -271,6 +339,7 @@ def test_endpoints_the_certificate_and_the_choice(plant: Beside, capsys: pytest.
     about = chosen["about"]
     assert about["application"] == "Lineside simulated line" and "UserName" in about["tokens"]
     assert len(about["fingerprint"].split(":")) == 32 and about["expires"] > "2026"
+    assert len(about["thumbprint"].split(":")) == 20
     assert told["devices"] == [
         {
             "driver": "opcua", "link": f"opc.tcp://127.0.0.1:{server.port}",

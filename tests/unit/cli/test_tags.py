@@ -231,6 +231,48 @@ def test_without_openpyxl_the_cure_is_told(
     assert "tags.d/press-1.xlsx:1:1: E-CFG-160" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "old",
+    [
+        "name,address,type,group\n",
+        "name,address,type,unit,description,scale\nfirst_value,400001,uint16,,x,\n",
+    ],
+    ids=["header only", "as init writes it"],
+)
+def test_the_first_import_finds_the_groups_no_tag_is_in_yet(
+    site: Path, old: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site / "devices.d/press-1.yaml").write_text(PRESS.partition("windows")[0], encoding="utf-8")
+    (site / "tags.d/press-1.csv").write_text(old, encoding="utf-8")
+    file = site.parent / "kepware.csv"
+    shutil.copy(CASES / "kepware-modbus/press-1.csv", file)
+    assert main(["tags", "import", str(file), "press-1", "--apply", "--lang", "zh"]) == 0
+    shown = capsys.readouterr().err
+    assert "press-1 没有周期为 2 s 的采集组，现有：fast 0.5 s, slow 10 s" in shown
+    assert "E-CFG-046" not in shown
+    assert {tag.group for tag in load(site, environ={}).devices[0].tags} == {"fast", "slow"}
+
+
+def test_what_was_wrong_before_does_not_keep_new_tags_out(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site / "tags.d/press-1.csv").write_text(TABLE + "odd,400009,flaot32,,fast,\n", encoding="utf-8")
+    file = site.parent / "new.csv"
+    file.write_text("name,address,type,group\nnew,400011,int16,slow\n", encoding="utf-8")
+    assert main(["tags", "import", str(file), "press-1", "--apply", "--keep"]) == 0
+    assert "new,400011,int16,,slow," in table(site)
+    file.write_text("name,address,type,group\nodd,400009,flaot32,fast\n", encoding="utf-8")
+    assert main(["tags", "import", str(file), "press-1", "--apply", "--keep"]) == 78  # it is what comes in
+    capsys.readouterr()
+
+
+def test_an_export_makes_no_directory(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = site.parent / "nodir" / "t.csv"
+    assert main(["tags", "export", "press-1", "--out", str(out), "--lang", "zh"]) == 1
+    assert f"目录 {out.parent} 不存在" in capsys.readouterr().err
+    assert not out.parent.exists()
+
+
 def test_a_device_without_a_table_gets_one(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (site / "tags.d/press-1.csv").unlink()
     (site / "tags.d").rmdir()

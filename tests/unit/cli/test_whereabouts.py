@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.cli import console_client
+from edge_agent.cli import agent_api, console_client, whereabouts
 from edge_agent.cli import main as run_here
 from edge_agent.cli.whereabouts import of_directory, of_last_good
 from edge_agent.config import load
@@ -96,7 +96,10 @@ async def test_a_place_that_is_not_in_force_yet(place: Place) -> None:
     assert f"nothing is at {place.socket}.new" in err and "last-good.json" in err
 
 
-@pytest.mark.parametrize(("lang", "default"), [("en", "this is the default place"), ("zh", "默认位置")])
+@pytest.mark.parametrize(
+    ("lang", "default"),
+    [("en", "this is the default place"), ("zh", "也没有上次有效的配置")],
+)
 def test_only_then_the_default_place_and_that_is_said(
     tmp_path: Path,
     lang: str,
@@ -111,7 +114,25 @@ def test_only_then_the_default_place_and_that_is_said(
     told = capsys.readouterr().err
     assert default in told and "usual.sock" in told
     assert str(place.config / "edge-agent.yaml") in told and "`console`" in told
-    assert str(place.state / "last-good.json") in told and "No such file" in told
+    assert str(place.state / "last-good.json") in told and "`edge-agent check`" in told
+    assert {"en": "there is no such file", "zh": "文件不存在"}[lang] in told and "No such file" not in told
+
+
+@pytest.mark.parametrize("words", [("alarms", "list"), ("debug", "press-1"), ("status",)])
+def test_a_terminal_without_the_variable_is_told_of_it(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(console_client, "DEFAULT", tmp_path / "usual.sock")
+    monkeypatch.setattr(whereabouts, "DEFAULT_STATE", tmp_path / "state")
+    monkeypatch.setattr(agent_api, "DEFAULT_URL", "http://127.0.0.1:1")
+    assert run_here(["--lang", "zh", *words, "--config", str(tmp_path / "etc")]) == 4
+    told = capsys.readouterr().err
+    assert f"未找到配置文件 {tmp_path}/etc/edge-agent.yaml" in told
+    assert "--config 目录" in told and "export EDGE_AGENT_CONFIG=目录" in told
+    assert "不能按" not in told
 
 
 def test_nobody_there_says_who_named_the_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

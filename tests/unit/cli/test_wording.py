@@ -39,6 +39,10 @@ def test_no_word_of_click_is_left_in_a_chinese_help(
         (["demo", "--seconds", "-1"], "-1.0 不在范围 x>0 之内。"),
         (["run", "--config"], "选项 --config 需要一个值。"),
         (["check", "--json=1"], "选项 --json 不带值。"),
+        (["support", "--log", "nofile.csv"], "'--log' 的值无效：'nofile.csv' 不存在。"),
+        (["tags", "import", "/", "x"], "'FILE' 的值无效：'/' 是目录，不是文件。"),
+        (["completion"], "错误：缺少参数 {bash|zsh|fish}。可选：bash, zsh, fish。"),
+        (["chek"], "错误：没有命令 'chek'。是否想写 'check'？"),
     ],
 )
 def test_a_wrong_command_line_in_chinese(

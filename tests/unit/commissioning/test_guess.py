@@ -149,6 +149,32 @@ def test_what_is_not_there_has_no_candidates() -> None:
     assert guess(found_in([7] * 50), [shown("23.7")])[0].candidates == []
 
 
+def second_look(before: Sequence[int], after: Sequence[int], *texts: str) -> list[Candidate]:
+    later = {reading.key: reading for reading in found_in(after)}
+    search = Search(later=later, after=[shown(texts[1])])
+    return guess(found_in(before), [shown(texts[0])], search)[0].candidates
+
+
+def test_what_stood_still_while_the_display_moved_is_no_candidate() -> None:
+    assert second_look([7, 400, 9], [7, 400, 9], "0.4", "0.41") == []
+    (one,) = second_look([7, 400, 9], [7, 409, 9], "0.4", "0.41")
+    assert (one.reading.value, one.value) == (409, 0.409), "as it reads now"
+
+
+def test_what_cannot_show_so_small_a_change_stays() -> None:
+    later = {reading.key: reading for reading in found_in([7, 23, 9])}
+    search = Search(later=later, after=[shown("23.4", 1.0)])
+    candidates = guess(found_in([7, 23, 9]), [shown("23.2", 1.0)], search)[0].candidates
+    assert [(c.reading.value, c.divisor) for c in candidates] == [(23, 1)]
+    assert any("so small a change" in reason.en for reason in candidates[0].reasons)
+
+
+def test_a_display_that_did_not_change_drops_nothing() -> None:
+    first = guess(found_in([7, 237, 9]), [shown("23.7")])[0].candidates
+    again = second_look([7, 237, 9], [7, 237, 9], "23.7", "23.7")
+    assert [c.likely for c in again] == [c.likely for c in first], "and proves nothing"
+
+
 def test_int16_and_uint16_are_one_candidate() -> None:
     one = guess(found_in([7, 237, 9]), [shown("23.7")])[0]
     assert [(c.reading.type, c.also) for c in one.candidates] == [("int16", ("uint16 ABCD",))]

@@ -227,8 +227,64 @@ def test_a_file_that_cannot_be_read_says_who_must_read_it(tmp_path: Path) -> Non
 
 
 def test_an_empty_directory_and_none_at_all(tmp_path: Path) -> None:
-    assert places(tmp_path) == ["edge-agent.yaml:1:1 E-CFG-015"]
-    assert places(tmp_path / "absent") == ["edge-agent.yaml:1:1 E-CFG-015"]
+    assert places(tmp_path) == ["edge-agent.yaml:1:1 E-CFG-005"]
+    assert places(tmp_path / "absent") == ["edge-agent.yaml:1:1 E-CFG-005"]
+
+
+def test_the_directory_that_was_looked_in_is_named(tmp_path: Path) -> None:
+    def told(directory: Path) -> tuple[str, str]:
+        with pytest.raises(ConfigurationError) as caught:
+            load(directory, plugins=FakePlugins(), environ={})
+        (problem,) = caught.value.problems
+        assert str(directory) in problem.message.zh
+        return problem.message.en, problem.cure.zh
+
+    (tmp_path / "empty").mkdir()
+    cause, cure = told(tmp_path / "empty")
+    assert cause == f"there is no configuration: no edge-agent.yaml in directory {tmp_path}/empty"
+    assert all(word in cure for word in ("--config", "EDGE_AGENT_CONFIG", "edge-agent init"))
+    assert told(tmp_path / "absent") == (
+        f"there is no configuration: directory {tmp_path}/absent does not exist",
+        cure,
+    )
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert told(tmp_path / "file") == (f"there is no configuration: {tmp_path}/file is no directory", cure)
+    (tmp_path / "empty" / "edge-agent.yml").write_text("", encoding="utf-8")
+    assert told(tmp_path / "empty")[1] == "请把 edge-agent.yml 改名为 edge-agent.yaml。"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("poll: {fast: 1S}", "是否想写 '1s'？"),
+        ("station: 一", "'station' 应为整数，实际是 '一'"),
+        ("station: 0.5MPa", "实际是 '0.5MPa'"),
+        ("station: 1.5", "实际是 1.5"),
+        ("station: [1]", "实际是一个列表"),
+        ("link: 10.0.0.9:502", "此处应为 tcp://10.0.0.9:502"),
+        ("link: tcp//10.0.0.9", "此处应为 tcp://10.0.0.9"),
+        ("link: /dev/ttyS1", "此处应为 rtu:///dev/ttyS1"),
+        ("link: 压机1", "例如 tcp://10.0.0.21:502"),
+        ("link: tcp://10.0.0.9:99999", "例如 tcp://10.0.0.21:502"),
+    ],
+)
+def test_what_was_meant_is_said_ready_to_type(tmp_path: Path, line: str, said: str) -> None:
+    keys = {"link": "tcp://10.0.0.21", "station": "1", "poll": "{fast: 1s}"} | dict([line.split(": ", 1)])
+    text = "device: press-1\ndriver: modbus\n" + "".join(f"{key}: {value}\n" for key, value in keys.items())
+    table = "name,address,type\npressure,400001,float32\n"
+    write(tmp_path, {"edge-agent.yaml": AGENT, "devices.d/press-1.yaml": text, "tags.d/press-1.csv": table})
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, environ={})
+    (problem,) = caught.value.problems
+    assert said in problem.message.zh + problem.cure.zh
+
+
+@pytest.mark.parametrize(("written", "meant"), [("4G", "4GB"), ("500 mb", "500MB"), ("2GiB", "2GB")])
+def test_a_size_that_was_meant(tmp_path: Path, written: str, meant: str) -> None:
+    write(tmp_path, GOOD | {"edge-agent.yaml": f"line: l\nstate_dir: state\nbuffer: {{quota: {written}}}\n"})
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, plugins=FakePlugins(), environ={})
+    assert f"'{meant}'" in caught.value.problems[0].cure.en
 
 
 def test_where_secrets_are_looked_for(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from drivers.modbus import PLUGIN
 from drivers.modbus.serial_port import SerialWire, holders
 from drivers.modbus.settings import ModbusSettings
 from edge_agent.errors import LinkDenied, LinkLost
+from edge_agent.settings import Text
 from edge_agent.testing.wire import until
 from hardware_mocks.modbus_serial import ModbusSerialServer
 from hardware_mocks.serial_lines import PtyLine
@@ -94,7 +95,7 @@ async def test_the_port_is_locked_as_long_as_the_link_is_open(bus: ModbusSerialS
 
 
 async def test_a_holder_nobody_may_see_is_another_process(tmp_path: Path) -> None:
-    assert holders(str(tmp_path / "nothing")) == "another process"
+    assert holders(str(tmp_path / "nothing")) == Text("another process", "其他进程")
 
 
 async def test_two_names_of_one_port_are_one_bus(bus: ModbusSerialServer, tmp_path: Path) -> None:

@@ -58,10 +58,8 @@ def test_link_key(link: str, key: str) -> None:
 @pytest.mark.parametrize(
     "link",
     [
-        "10.0.0.21",
-        "10.0.0.21:502",
         "udp://10.0.0.21",
-        "tcp:10.0.0.21",
+        "10.0.0.21:65536",
         "tcp://",
         "tcp://:502",
         "tcp://10.0.0.21:0",
@@ -87,6 +85,16 @@ def test_other_links_are_refused_with_a_cure(link: str) -> None:
     assert "tcp://HOST:PORT" in error["msg"]
     assert "不是 Modbus 连接" in error["ctx"]["zh"]
     assert "such as tcp://10.0.0.21:502" in error["ctx"]["cure_en"] and "请写" in error["ctx"]["cure_zh"]
+
+
+@pytest.mark.parametrize("link", ["10.0.0.9", "10.0.0.9:1502", "tcp:10.0.0.9", "tcp//10.0.0.9", "/dev/ttyS1"])
+def test_where_only_the_scheme_is_missing_the_whole_link_is_told(link: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        made(link=link)
+    (error,) = caught.value.errors()
+    meant = f"rtu://{link}" if link[0] == "/" else "tcp://10.0.0.9" + (":1502" if "1502" in link else "")
+    assert f"here {meant}; " in error["ctx"]["cure_en"] and f"此处应为 {meant}；" in error["ctx"]["cure_zh"]
+    assert made(link=meant).link.startswith(meant)
 
 
 @pytest.mark.parametrize(

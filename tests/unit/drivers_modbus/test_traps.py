@@ -220,9 +220,7 @@ async def test_a_device_that_drops_idle_connections_is_read_again(peer: Any, rep
 
     peer.script = once
     async with polled(device("d", f"tcp://127.0.0.1:{peer.port}", {"g": 0.3})) as (_, batches):
-        await until(
-            lambda: len(good(batches, "d")) >= 3 and peer.connections >= 3, "it is not read on new connections"
-        )
+        await until(lambda: len(good(batches, "d")) >= 3 and peer.connections >= 3, "not read on new ones")
     for batch in batches:
         assert any(batch.quality) == (batch.values == (None,)), "no old value is shown"
         assert batch.quality[0] in (Quality.GOOD, Quality.BAD_COMM)

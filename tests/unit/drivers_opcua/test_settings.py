@@ -101,6 +101,12 @@ def test_a_bad_link_is_a_problem_and_still_has_a_key(link: str) -> None:
     assert PLUGIN.link_key(settings) == link
 
 
+@pytest.mark.parametrize("link", ["10.0.0.41:4840", "opc.tcp//10.0.0.41:4840", "tcp://10.0.0.41:4840"])
+def test_where_only_the_scheme_is_wrong_the_whole_link_is_told(link: str) -> None:
+    (problem,) = PLUGIN.check(OpcuaSettings(link=link), [])
+    assert "here opc.tcp://10.0.0.41:4840." in problem.cure.en and "此处应为 opc.tcp://" in problem.cure.zh
+
+
 def test_the_link_key_is_the_url_with_its_port() -> None:
     assert PLUGIN.link_key(SETTINGS) == "opc.tcp://10.0.0.41:4840"
     assert PLUGIN.link_key(OpcuaSettings(link="opc.tcp://PLC:4841/a/b")) == "opc.tcp://plc:4841/a/b"

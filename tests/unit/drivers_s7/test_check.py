@@ -22,6 +22,14 @@ def found(problems: list[Problem]) -> list[tuple[str, tuple[str | int, ...], boo
     return [(problem.code, problem.path, problem.warning) for problem in problems]
 
 
+@pytest.mark.parametrize(
+    ("link", "told"), [("10.0.0.7", "此处应为 tcp://10.0.0.7（"), ("压机", "例如 tcp://10.0.0.31（")]
+)
+def test_where_only_the_scheme_is_missing_the_whole_link_is_told(link: str, told: str) -> None:
+    (problem,) = PLUGIN.check(device(link=link), [])
+    assert problem.code == "E-S7-LINK" and told in problem.cure.zh
+
+
 @pytest.mark.parametrize(("written", "meant"), [("E0.2", "I0.2"), ("%AW4", "QW4"), ("Z7", "C7")])
 def test_german_letters_are_read_with_a_note(written: str, meant: str) -> None:
     kind = {"E": ValueType.BOOL, "Z": ValueType.UINT16}.get(written[0], ValueType.UINT16)

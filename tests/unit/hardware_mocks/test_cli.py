@@ -186,3 +186,13 @@ async def test_help_names_every_command() -> None:
     assert child.returncode == 0
     for name in ("line", "modbus", "s7", "opcua", "park", "all", "bench-modbus"):
         assert f"  {name} " in out.decode()
+
+
+async def test_fault_switches_a_line_that_runs_and_says_what_it_cannot() -> None:
+    async with running("s7", "--port=0", "--control-port=0") as (_, ready):
+        control = f"--control-port={ready['control']}"
+        for server, kind, code, words in (("s7", "put_get_off", 0, ""), ("s7", "parity", 1, "not one of"),
+                                          ("modbus", "silent", 1, "must be one of s7")):  # fmt: skip
+            async with running("fault", server, kind, control) as (child, _):
+                _, err = await child.communicate()
+            assert (child.returncode, words in err.decode()) == (code, True), err

@@ -20,11 +20,11 @@ import pytest_asyncio
 from edge_agent.cli.alarm_words import letter_word
 from edge_agent.config.model import WebConfig
 from edge_agent.metrics import Exporter
-from edge_agent.model import Event, Quality
+from edge_agent.model import Event, Quality, Schema, Tag, ValueType
 from edge_agent.settings import Text
-from edge_agent.status import Board, live_quality, quality_counts
+from edge_agent.status import Board, DeviceRow, GroupRow, live_quality, quality_counts
 from edge_agent.testing.clock import ManualClock
-from edge_agent.web import Sources, Web, page
+from edge_agent.web import Sources, Web, page, values
 from edge_agent.web.cached import Cached
 from edge_agent.web.document import in_pieces
 from edge_agent.web.guard import HostNames
@@ -364,7 +364,8 @@ async def test_the_page_shows_the_line_and_asks_nobody_else(site: Site) -> None:
 async def test_the_page_escapes_everything(site: Site) -> None:
     evil = "<script>alert(1)</script>\"'&"
     site.board.line = site.board.version = evil
-    site.board.config_problems, site.board.config_reload_ok = (evil,), False
+    site.board.config_problems = ({"place": evil, "code": evil, "en": evil, "zh": evil},)
+    site.board.config_reload_ok = False
     site.board.windows = lambda: [
         WINDOW | {"name": evil, "unit": evil, "reason": evil, "value": evil, "state": evil}
     ]
@@ -448,6 +449,57 @@ async def test_a_large_answer_is_not_kept(site: Site) -> None:
         while cached._plain:  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.01)
     assert gzip.decompress(*await cached.get(packed=True)) == b"x" * 1000 and made == 2
+
+
+async def test_the_page_tells_mistakes_of_the_configuration_in_the_language_of_the_reader(site: Site) -> None:
+    told = {"place": "devices.d/a.yaml:4:8", "code": "E-CFG-020", "en": "unknown key", "zh": "未知的键"}
+    site.board.config_problems, site.board.config_reload_ok = (told,), False
+    for language, words in (("en", "unknown key"), ("zh-CN", "未知的键")):
+        _, body = await site.get("/", headers={"Accept-Language": language})
+        assert f"<li>devices.d/a.yaml:4:8: E-CFG-020 {words}</li>" in body.decode()
+
+
+async def test_the_page_speaks_the_language_of_the_configuration_to_who_names_none(site: Site) -> None:
+    site.board.language = "zh"
+    for accept, word in (("", "设备"), ("de", "设备"), ("en-GB,zh", "Devices"), ("zh-TW", "设备")):
+        _, body = await site.get("/", headers={"Accept-Language": accept})
+        assert f"<h2>{word}</h2>" in body.decode()
+
+
+async def test_the_page_lists_the_tags(site: Site) -> None:
+    _, body = await site.get("/", headers={"Accept-Language": "zh-CN"})
+    text = body.decode()
+    assert "<details open><summary>press-1: 7 个变量</summary>" in text
+    assert "<tr><td>pressure</td><td>0.41 MPa</td><td>良好</td><td>0.1 s</td></tr>" in text
+    assert "<td>zone1_temperature</td><td>185.2 °C</td>" in text
+    assert '<td>充注温度</td><td>°C</td><td class="unsure">通信失败</td>' in text
+    assert '<td>zone1</td><td>°C</td><td class="unsure">过期</td>' in text  # its device is gone
+
+
+async def test_of_very_many_tags_the_page_has_the_first(site: Site) -> None:
+    tags = [Tag(f"t{i}.", f"hr:{i}", ValueType.INT16) for i in range(5000)]
+    for name in ("压机", "b", "c", "d", "e", "f"):
+        row = site.board.devices[name] = DeviceRow(name, "modbus", "x")
+        row.groups["fast"] = GroupRow(Schema.of(name, "fast", "1", tags), 0.5)
+    _, body = await site.get("/")
+    text = body.decode()
+    assert len(re.findall(r"<td>t\d+\.</td>", text)) == values.MAX_ALL - 9 and "… 4800 more" in text
+    assert text.count("<details>") == 6 and '<a href="/?device=%E5%8E%8B%E6%9C%BA">' in text
+    _, body = await site.get("/?device=压机")
+    text = body.decode()
+    assert len(re.findall(r"<td>t\d+\.</td>", text)) == values.MAX_TAGS
+    assert text.count("<details open>") == text.count("<details") == 1
+    _, body = await site.get("/?device=nobody")
+    assert b"press-1: 7 tags" in body
+
+
+async def test_the_page_tells_reasons_in_the_language_of_the_reader(site: Site) -> None:
+    site.board.windows = lambda: [WINDOW | {"state": "unknown", "reason": "when bad_comm"}]
+    site.board.uplinks["park"].turn(False, "connected, nothing delivered yet", TIME_NS)
+    _, body = await site.get("/", headers={"Accept-Language": "zh-CN"})
+    text = body.decode()
+    assert "<td>条件：通信失败</td>" in text and "<td>已连接，尚未送达数据</td>" in text
+    assert "<td>no connection</td>" in text  # what an error itself says stays, so that it can be searched for
 
 
 async def test_the_page_shows_alarms_limits_and_beijing_time(site: Site) -> None:
