@@ -42,7 +42,7 @@ def _runs(scene: Scene) -> list[tuple[int, int, int]]:
     """(unit, first, last) of every run of polls that arrived nowhere at one of the parks."""
     found: list[tuple[int, int, int]] = []
     polls = scene.polls()
-    for park in scene.parks.values():
+    for park in (p for p in scene.parks.values() if not p.per_second):
         for unit, served in polls.items():
             had = {number_of(v) for _, v, good in park.readings(f"d{unit}", "t0") if good and v is not None}
             missing = [n for n in range(1, len(served) + 1) if n not in had]
