@@ -134,9 +134,8 @@ class Survey:
     as.
 
     ``steps``: candidates at most. ``longest_s``: how long it takes where nobody answers. ``done`` and
-    ``trying``: for progress; ``began`` is called at the first candidate: by then the place could be opened.
-    ``notes``: what a person should know at the end. ``silence``: where nothing was found, what is known
-    beyond that nobody answered.
+    ``trying``: for progress; ``on_begin`` is called once the place could be opened. ``notes``: what a person
+    should know at the end. ``silence``: where nothing was found, what is known beyond that nobody answered.
     """
 
     def __init__(
@@ -152,17 +151,23 @@ class Survey:
         self.trying = ""
         self.notes: list[Text] = []
         self.silence: Text | None = None
-        self.began: Callable[[], None] | None = None
+        self.begun = False
+        self.on_begin: Callable[[], None] | None = None
         self._find = find
         self._occupied = occupied
 
     def __aiter__(self) -> AsyncIterator[Mapping[str, Any]]:
         return self._find(self)
 
+    def begin(self) -> None:
+        """To be called after connecting, where that comes before the first ``step``."""
+        if not self.begun and self.on_begin is not None:
+            self.on_begin()
+        self.begun = True
+
     def step(self, trying: str) -> None:
-        """To be called before each candidate."""
-        if not self.done and self.began is not None:
-            self.began()
+        """To be called before each candidate, the first time after the place could be opened."""
+        self.begin()
         self.done += 1
         self.trying = trying
 

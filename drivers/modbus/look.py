@@ -62,6 +62,7 @@ class _Look:
         link = await connected(self._settings)
         try:
             await link.enrol(self._settings)
+            self._survey.begin()
             seen: Seen = {}
             for first in range(start, end, most):
                 size = min(most, end - first)

@@ -85,6 +85,7 @@ class _Look:
         """``told``: ask the CPU for its list before trying ``numbers``."""
         try:
             await self._connect()
+            self._survey.begin()
             listed = await self._listed() if told else None
             if listed is None:
                 listed = await self._tried(numbers)
@@ -100,6 +101,7 @@ class _Look:
     async def block(self, number: int, start: int, count: int | None) -> AsyncIterator[Mapping[str, Any]]:
         try:
             await self._connect()
+            self._survey.begin()
             size = await self._size(number)
             if size is None or size <= start:
                 if size is None:

@@ -78,7 +78,7 @@ def carry_out(survey: Survey, link: str, *, despite_others: bool = True) -> Outc
     """Runs it to its end, or until it is interrupted. Raises Occupied where somebody would be disturbed,
     unless ``despite_others``; Nobody where nothing was found because nobody can be reached."""
     if survey.longest_s > _WORTH_TELLING_S:
-        survey.began = lambda: _announce(survey)
+        survey.on_begin = lambda: _announce(survey)
     outcome = Outcome()
     try:
         asyncio.run(_run(survey, outcome, despite_others))
@@ -136,7 +136,7 @@ async def _show(survey: Survey, outcome: Outcome) -> None:
     started_s, before = time.monotonic(), 0
     try:
         while True:
-            if not survey.done:  # it has yet to say how long it takes, and does so on a line of its own
+            if not survey.begun:  # it has yet to say how long it takes, and does so on a line of its own
                 await asyncio.sleep(_BEGIN_S)
                 continue
             left = ""

@@ -37,6 +37,17 @@ def answer(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+def test_how_long_it_takes_is_told_once_somebody_is_there(
+    plant: Beside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = plant.start(ModbusServer.of_line(Process(1)))
+    words = ("browse", "modbus", f"127.0.0.1:{server.port}", "--from", "38", "--count", "6")
+    assert run(*words) == 0
+    assert capsys.readouterr().err.count("At most") == 1
+    assert run("browse", "modbus", f"127.0.0.1:{free_port()}", *words[3:]) == 4
+    assert "At most" not in capsys.readouterr().err
+
+
 def test_a_tree_becomes_a_tag_table_that_check_passes(
     plant: Beside, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
