@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 _BLOCK_S = 60.0
@@ -20,6 +21,15 @@ _NOTICES = re.compile(
 
 class Failed(AssertionError):
     """A block ended otherwise than the page says, or did not end."""
+
+
+@cache
+def has_a_network_of_its_own() -> bool:
+    """Whether the kernel lets a page have one: pages then do not meet at the usual ports."""
+    place = "/proc/self/ns/net"
+    asked = [sys.executable, str(_ALONE), "readlink", place]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return told != str(Path(place).readlink())
 
 
 class Shell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.docs.markdown import CHINESE, ROOT, Block, Page, pages
-from tests.docs.shell import Failed, Shell, matches
+from tests.docs.shell import Failed, Shell, has_a_network_of_its_own, matches
 from tests.plant.ports import usual_port
 
 RUNNABLE = [p for p in pages() if any(block.mark.startswith("runs") for block in p.blocks)]
@@ -49,9 +50,11 @@ def project() -> Iterator[Path]:
 
 @pytest.fixture
 def shell(project: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
-    chinese = request.node.callspec.params["page"].name.endswith(CHINESE)
-    with usual_port():
-        session = Shell(project, "zh_CN.UTF-8" if chinese else "C.UTF-8")
+    shown = request.node.callspec.params["page"]
+    text = "".join(block.text for block in shown.blocks)
+    alone = has_a_network_of_its_own() and "/tmp/" not in text  # nothing that another page may use as well
+    with contextlib.nullcontext() if alone else usual_port():
+        session = Shell(project, "zh_CN.UTF-8" if shown.name.endswith(CHINESE) else "C.UTF-8")
         yield session
         session.close()
 

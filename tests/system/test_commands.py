@@ -66,20 +66,23 @@ def run(site: Site, *arguments: str, code: int = OK) -> str:
     return answer.stdout if code == OK else answer.stderr
 
 
-def read(site: Site, device: str, *tags: str) -> dict[str, dict[str, Any]]:
-    answer = json.loads(run(site, "read", device, *tags, "--json"))
+def read(site: Site, device: str, *tags: str, code: int = OK) -> dict[str, dict[str, Any]]:
+    answered = command("read", device, *tags, "--json", "--config", site.config)
+    assert answered.returncode == code, answered.stderr
+    answer = json.loads(answered.stdout)
     assert answer["device"] == device
     return {row["tag"]: row for row in answer["tags"]}
 
 
 def test_read_over_modbus(live: Site) -> None:
-    rows = read(live, "constants")
+    rows = read(live, "constants", code=FAILED)
     assert rows["exact"]["raw"] == 0x0123_4567_89AB_CDEF
     assert rows["negative"]["value"] == -123_456
     assert (rows["hole"]["raw"], rows["hole"]["quality"]) == (None, "bad_address")
     assert 0.38 < read(live, "press-1", "pressure")["pressure"]["value"] < 0.42
-    text = run(live, "read", "constants")
-    assert str(0x0123_4567_89AB_CDEF) in text and "no such address" in text
+    answered = command("read", "constants", "--config", live.config)
+    assert answered.returncode == FAILED, "one of its tags is bad"
+    assert str(0x0123_4567_89AB_CDEF) in answered.stdout and "no such address" in answered.stdout
 
 
 def test_read_over_s7(live: Site) -> None:
