@@ -49,7 +49,7 @@ async def end(child: asyncio.subprocess.Process, number: signal.Signals) -> tupl
 async def accepts(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionRefusedError:
+    except ConnectionError:  # reset: it stood in the queue of a port that was closing
         return False
     writer.transport.abort()
     return True
