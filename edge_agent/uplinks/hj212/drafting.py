@@ -188,10 +188,14 @@ class Drafter:
         draft.parked += new
 
     def _whole(self, record: _Record) -> bool:
-        missing = self._expected[record.kind] - record.sources
+        expected = self._expected[record.kind]
         if record.kind != SAMPLES:
-            return not missing
+            return expected <= record.sources
         second, length_ns = record.second_ns // _SECOND_NS, self._slot_ns
+        members = self._slots.members(second)
+        if members is not None:  # it goes again, and must say what it said
+            return members <= record.sources
+        missing = expected - record.sources
         return all(self._slots.is_past(group, record.lane, second, length_ns) for group in missing)
 
     def _go_on(self, draft: Draft) -> None:
@@ -203,8 +207,9 @@ class Drafter:
                 self._write(draft, record)
 
     def _write(self, draft: Draft, record: _Record) -> None:
-        if record.kind == SAMPLES:
-            self._slots.close(record.second_ns // _SECOND_NS)
+        second = record.second_ns // _SECOND_NS if record.kind == SAMPLES else 0
+        if second:
+            self._slots.close(second)
         order = self._recorder.order
         factors = [record.texts[code] for code in sorted(record.texts, key=order.__getitem__)]
         keys = tuple(record.keys)
@@ -218,6 +223,8 @@ class Drafter:
             refusal = Verdict(Answer.REJECTED, f"cannot be written in HJ 212: {error}")
             draft.verdicts.update((key, refusal) for key in record.keys)
             return
+        for letter in made:
+            letter.second = second
         draft.letters += made
 
 

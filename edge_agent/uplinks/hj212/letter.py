@@ -40,7 +40,7 @@ class Identity:
 class Letter:
     """``packets`` have no QN yet: each gets one when it is first sent, and keeps it. ``must``: the connection
     is given up when it is never acknowledged. ``open``: how many still wait for their
-    acknowledgement. ``spoilt``: one of them was refused."""
+    acknowledgement. ``spoilt``: one of them was refused. ``second``: since 1970, of real-time data."""
 
     packets: list[Segment]
     lane: Lane = Lane.LIVE
@@ -48,6 +48,7 @@ class Letter:
     must: bool = True
     open: int = 0
     spoilt: bool = False
+    second: int = 0
 
     def __post_init__(self) -> None:
         self.open = len(self.packets)

@@ -28,11 +28,13 @@ _SECOND_NS = 1_000_000_000
 
 
 class Slots:
-    """Seconds are counted since 1970. ``close`` tells that the packet of one has gone."""
+    """Seconds are counted since 1970. ``close`` tells that the packet of one is made, ``finish`` that the
+    platform has it. Until then it may have to go again, and then with the same values."""
 
     def __init__(self) -> None:
         self._speakers: OrderedDict[Slot, tuple[Key, int, int]] = OrderedDict()
-        self._closed: OrderedDict[int, None] = OrderedDict()
+        self._members: dict[int, set[Group]] = {}
+        self._closed: OrderedDict[int, bool] = OrderedDict()
         self._paces: dict[Group, tuple[int, int]] = {}
         self._newest_ns: dict[tuple[Lane, Group], int] = {}
 
@@ -53,52 +55,62 @@ class Slots:
             self._newest_ns[lane, group] = max(self._newest_ns.get((lane, group), 0), batch.time_ns)
 
     def is_past(self, group: Group, lane: Lane, second: int, length_ns: int) -> bool:
-        """Whether nothing of this second is to be waited for: its packet has gone already, the group speaks
-        for the slot at another time, or the lane, which is in order, has come further."""
-        if second in self._closed:
-            return True
+        """Whether nothing of this second is to be waited for: the group speaks for the slot at another time,
+        or the lane, which is in order, has come further."""
         held = self._speakers.get((*group, second * _SECOND_NS // length_ns))
         if held is not None and held[2] != second:
             return True
         return self._newest_ns.get((lane, group), 0) // _SECOND_NS > second
 
+    def members(self, second: int) -> set[Group] | None:
+        """Whose readings its packet holds; None while there is no packet."""
+        return self._members.get(second, set()) if second in self._closed else None
+
     def free_for(self, batch: Batch, unit: Key, index: int, length_ns: int) -> bool:
-        """Whether this reading may be sent. ``length_ns``: of a slot. A second whose packet has gone is left
+        """Whether this reading may be sent. ``length_ns``: of a slot. A second whose packet is made is left
         to it: where the poll group is read again within the slot, its next reading speaks."""
+        second = batch.time_ns // _SECOND_NS
         held = self._speakers.get(_slot(batch, length_ns))
         if held is not None:
-            return held[:2] == (unit, index)
+            return held[:2] == (unit, index) and not self._closed.get(second, False)
         _, shortest_ns = self._paces.get((batch.schema.device, batch.schema.group), (0, 0))
-        return batch.time_ns // _SECOND_NS not in self._closed or not 0 < 2 * shortest_ns <= length_ns
+        return second not in self._closed or not 0 < 2 * shortest_ns <= length_ns
 
     def take(self, batch: Batch, unit: Key, index: int, length_ns: int) -> None:
         self._take(_slot(batch, length_ns), (unit, index, batch.time_ns // _SECOND_NS))
 
     def close(self, second: int) -> None:
-        self._closed[second] = None
+        self._closed.setdefault(second, False)
         while len(self._closed) > MAX_SLOTS:
             self._closed.popitem(last=False)
+
+    def finish(self, second: int) -> None:
+        self.close(second)
+        self._closed[second] = True
 
     def text(self) -> str:
         rows = []
         for slot, (key, index, second) in list(self._speakers.items())[-KEPT:]:
-            rows.append([*slot, key.stream, key.epoch, key.seq, index, second, second in self._closed])
+            stage = 0 if second not in self._closed else 1 + self._closed[second]
+            rows.append([*slot, key.stream, key.epoch, key.seq, index, second, stage])
         return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
     def read(self, text: str) -> None:
         """What is missing or damaged counts as nothing."""
         try:
-            for device, group, number, stream, epoch, seq, index, second, closed in json.loads(text or "[]"):
+            for device, group, number, stream, epoch, seq, index, second, stage in json.loads(text or "[]"):
                 self._take((device, group, number), (Key(stream, epoch, seq), index, int(second)))
-                if closed:
-                    self.close(int(second))
+                if stage:
+                    (self.finish if stage == 2 else self.close)(int(second))
         except (ValueError, TypeError):
             return
 
     def _take(self, slot: Slot, speaker: tuple[Key, int, int]) -> None:
         self._speakers[slot] = speaker
+        self._members.setdefault(speaker[2], set()).add(slot[:2])
         while len(self._speakers) > MAX_SLOTS:
-            self._speakers.popitem(last=False)
+            _, (_, _, second) = self._speakers.popitem(last=False)
+            self._members.pop(second, None)
 
 
 def _slot(batch: Batch, length_ns: int) -> Slot:

@@ -291,6 +291,8 @@ class Hj212Uplink:
     def _heard(self, heard: Heard) -> None:
         if heard.confirmed or heard.refused:
             self._proven = True
+        if heard.finished is not None and heard.finished.second:
+            self._slots.finish(heard.finished.second)
         for key, reason in heard.refused.items():
             if key in self._sending:
                 self._refused[key] = reason

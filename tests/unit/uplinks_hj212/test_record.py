@@ -355,9 +355,9 @@ def test_a_second_that_was_cut_by_a_flush_waits_for_its_rest() -> None:
             reading = batch(of, [1.0], time_ns=EIGHT + n * SECOND)
             draft = one.draft([envelope("samples", seq, reading)], no, 0)
             sent += [(letter.packets[0].data[21:23], len(letter.keys)) for letter in draft.letters]
-            assert len(draft.parked) == (n > 0 and of is so2)
+            assert len(draft.parked) == ((of is so2) if n else (of is dust))
             assert len(draft.freed) == (n > 0 and of is dust)
-    assert sent == [("00", 1), ("00", 1), ("01", 2), ("02", 2)]
+    assert sent == [("00", 1), ("01", 2), ("02", 2)]
 
 
 def test_the_first_second_waits_for_devices_that_have_not_come_yet() -> None:
@@ -371,6 +371,34 @@ def test_the_first_second_waits_for_devices_that_have_not_come_yet() -> None:
     draft = one.draft([rest], no, 0)
     assert draft.freed == [first.key]
     assert [x.keys for x in draft.letters] == [(first.key, rest.key)]
+
+
+def test_a_packet_that_goes_again_waits_until_it_can_say_the_same() -> None:
+    """There was no room for it, or the connection broke: its units come again, and not in one message."""
+    one = drafter(real_time_s=1.0, slots=Slots())
+    so2, dust = schema(["so2"]), schema(["dust"], group="slow")
+    units = [envelope("samples", n, batch(of, [float(n)])) for n, of in enumerate((so2, dust))]
+    (first,) = one.draft(units, no, 0).letters
+    assert one.draft(units[:1], no, 0).parked == [units[0].key]
+    draft = one.draft(units[1:], no, 0)
+    assert [x.packets for x in draft.letters] == [first.packets]
+    assert draft.freed == [units[0].key]
+
+
+def test_what_the_platform_has_does_not_go_again_with_less() -> None:
+    """A unit with two seconds, of which the first was acknowledged; the other units of that second are
+    settled."""
+    slots = Slots()
+    one = drafter(real_time_s=1.0, slots=slots)
+    so2, dust = schema(["so2"]), schema(["dust"], group="slow")
+    two = envelope("samples", 1, *(batch(so2, [1.0], time_ns=EIGHT + n * SECOND) for n in range(2)))
+    rest = envelope("samples", 2, batch(dust, [1.0]))
+    first, second = one.draft([two, rest], no, 0).letters + one.overdue(2 * SECOND).letters
+    slots.finish(first.second)
+    after = Slots()
+    after.read(slots.text())
+    again = drafter(real_time_s=1.0, slots=after).draft([two], no, 0)
+    assert [x.packets for x in again.letters] == [second.packets]
 
 
 def test_the_rest_of_a_second_that_does_not_come_is_not_waited_for() -> None:
