@@ -315,6 +315,10 @@ class Buffer:
     # -- flushing
 
     async def _ready(self) -> bool:
+        """What lies beside the segments may be what shows that the file is broken: then on to another one."""
+        return await self._known_file() or (self._vault.broken and await self._known_file())
+
+    async def _known_file(self) -> bool:
         ready = await self._vault.ready()
         if (
             self._vault.generation != self._generation

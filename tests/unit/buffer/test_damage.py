@@ -356,3 +356,21 @@ async def test_inspect_reads_beside_the_daemon_after_it_and_after_a_crash(tmp_pa
     assert "not a database" in inspect(state)["samples"]["error"]
     shutil.rmtree(state)
     assert "does not exist" in inspect(state)["samples"]["error"]
+
+
+async def test_what_lies_beside_the_segments_is_broken(tmp_path: Path) -> None:
+    """Found right after the opening: another file is there at once, not with the next flush."""
+    clock = ManualClock()
+    buffer = await open_buffer(tmp_path, clock)
+    await fill(buffer, clock, 3)
+    await buffer.close()
+    path = tmp_path / "buffer.db"
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'offset'").fetchone()
+    body = bytearray(path.read_bytes())
+    body[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
+    path.write_bytes(body)
+    buffer = await open_buffer(tmp_path, clock)
+    info = buffer.info()
+    assert (info["state"], info["reason"], info["databases_set_aside"]) == ("ok", "", 1)
+    await buffer.close()
