@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import itertools
 import json
+import os
 import re
 import signal
 import socket
@@ -27,10 +30,17 @@ _TROUBLE = ("Traceback", "Warning: ", "was never awaited", "never retrieved", "i
 START_WITHIN_S = 40.0  # a start takes two seconds; other tests may share the machine
 
 
+_NUMBERS = itertools.count(os.getpid() * 13)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those that the kernel gives away by itself: nobody takes it before the agent does. Each process
+    begins somewhere else."""
+    while True:
+        port = 20_000 + next(_NUMBERS) % 10_000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def command(
