@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edge_agent.buffer.choices import Choices
-from edge_agent.buffer.ledger import Ledger, Loss
+from edge_agent.buffer.ledger import ARRIVED, Ledger, Loss
 from edge_agent.buffer.positions import STORE, Outline, Position, PositionRows, Tally, Unit, summed
 from edge_agent.buffer.ranges import Ranges
 
@@ -30,6 +30,7 @@ class Accounts:
         self.booked: dict[str, str] = {}  # as what selection each uplink is booked; absent: as everything
         self._ledger = ledger
         self._known: OrderedDict[int, Unit] = OrderedDict()
+        self._given_up: OrderedDict[tuple[str, int], Unit] = OrderedDict()  # may still be confirmed
         self._removed: set[str] = set()
         self._set_aside: dict[tuple[str, int], tuple[str, int, str, int, int]] = {}
         self._selected: dict[str, str] = {}
@@ -57,6 +58,8 @@ class Accounts:
             self.booked.pop(name, None)
             for key in [key for key in self._set_aside if key[0] == name]:
                 del self._set_aside[key]  # not saved yet, and not to be found by a later one of that name
+            for key in [key for key in self._given_up if key[0] == name]:
+                del self._given_up[key]
             self.dirty = True
         for name in wanted:
             if name not in self.uplinks:
@@ -136,6 +139,19 @@ class Accounts:
             position = self.uplinks[uplink]
             position.settle(unit, position.acknowledged)
             self.dirty = True
+        elif (lost := self._given_up.get((uplink, seq))) is not None and lost.epoch == epoch:
+            self._arrived_after_all(uplink, lost)
+
+    def _arrived_after_all(self, uplink: str, unit: Unit) -> None:
+        """It was deleted while its confirmation was under way."""
+        del self._given_up[uplink, unit.seq]
+        position = self.uplinks[uplink]
+        position.lost.add(-1, -unit.samples)
+        position.acknowledged.add(1, unit.samples)
+        self._ledger.record(
+            Loss(ARRIVED, unit.epoch, uplink, unit.seq, unit.seq, -unit.samples, unit.t0_ns, unit.t1_ns)
+        )
+        self.dirty = True
 
     def quarantine(self, uplink: str, seq: int, epoch: int, reason: str, at_ns: int) -> None:
         unit = self.open_unit(uplink, seq, epoch)
@@ -197,6 +213,7 @@ class Accounts:
                 continue
             elif self._counted(position, unit):
                 position.settle(unit, position.lost)
+                self._given_up[name, unit.seq] = unit
             else:
                 position.settled.add(unit.seq)
                 continue
@@ -204,6 +221,8 @@ class Accounts:
                 Loss(reason, unit.epoch, name, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns)
             )
             anybody = True
+        while len(self._given_up) > _KNOWN:
+            self._given_up.popitem(last=False)
         self.dirty = True
         return anybody
 
@@ -248,6 +267,7 @@ class Accounts:
         self.store.acknowledged.add(stored.segments, stored.samples)
         self.store.settled = everything
         self._known.clear()
+        self._given_up.clear()
         self._set_aside.clear()
         self._removed.clear()
         self._released.clear()

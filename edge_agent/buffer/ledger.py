@@ -6,7 +6,8 @@ Reasons: ``memory`` (no room in memory, the disk refused or was too slow), ``quo
 ``dropped`` (set aside, then given up by a person),
 ``unclean_stop`` (what memory held when the process died), ``quarantined_database``, ``missing_database``,
 ``unencodable`` (a bug: a batch that is none), ``thinned`` (one reading in five was kept). ``salvaged`` takes
-back, with a negative count, what was saved of a database that was set aside.
+back, with a negative count, what was saved of a database that was set aside; ``arrived``, what was deleted
+while its confirmation was under way.
 
 ``uplink`` None: lost before it was committed, hence for every uplink. ``n_samples`` None: extent unknown.
 Rows of one kind grow into one row until somebody takes them to report; a row once handed out never changes.
@@ -21,7 +22,8 @@ from dataclasses import dataclass, replace
 
 from edge_agent.model import Event
 
-SALVAGED = "salvaged"
+SALVAGED, ARRIVED = "salvaged", "arrived"
+TAKEN_BACK = frozenset((SALVAGED, ARRIVED))
 PAUSE_NS = 600_000_000_000
 _KEPT = 10_000  # reported rows beyond this are dropped at the next start; the totals stay in the positions
 
@@ -68,7 +70,7 @@ def loss_event(loss: Loss, stream: str, config_version: str, time_ns: int, mono_
         "from_us": loss.t0_ns // 1000,
         "to_us": loss.t1_ns // 1000,
     }
-    if loss.reason == SALVAGED:
+    if loss.reason in TAKEN_BACK:
         detail["samples"] = -(loss.n_samples or 0)
         return Event("data_salvaged", loss.uplink or "buffer", time_ns, mono_ns, config_version, detail)
     return Event("data_lost", loss.uplink or "buffer", time_ns, mono_ns, config_version, detail)
@@ -127,6 +129,8 @@ class Ledger:
     def record(self, loss: Loss) -> None:
         if loss.reason == SALVAGED:
             self.salvaged -= loss.n_samples or 0
+        elif loss.reason == ARRIVED:
+            pass  # what counts losses by reason never goes back
         elif loss.n_samples is None:
             self.unknown[loss.reason] += 1
         else:

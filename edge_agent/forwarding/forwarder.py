@@ -101,7 +101,6 @@ class Forwarder:
         self._refusals = 0
         self._faults = 0
         self._lost = ""
-        self._unconfirmed: set[Key] = set()  # answered PENDING in this session
 
     async def run(self) -> None:
         """Returns only after ``finish``, and raises nothing but its own cancellation."""
@@ -143,7 +142,7 @@ class Forwarder:
         """One uplink object, from open to close. Returns how long to wait before the next, in seconds."""
         uplink: Uplink | None = None
         self._lost = ""
-        self._unconfirmed.clear()
+        self._outbox.held.begin_session()
         try:
             uplink = self._config.plugin.open(self._config.settings, self._host)
             await _limited(uplink.connect())
@@ -168,13 +167,13 @@ class Forwarder:
     async def _serve(self, uplink: Uplink, *, once: bool) -> None:
         self._at_rest.clear()
         try:
-            while not self._finishing or self._unconfirmed_wait:
+            while not self._finishing or self._outbox.held.awaits_confirmation:
                 self._wake.clear()
                 if self._lost:
                     raise Unreachable(self._lost)
                 sent = not self._finishing and await self._turn(uplink)
                 paused = self._pause_until_ns > self._clock.mono_ns()
-                if once and (paused or not (sent or self._unconfirmed_wait)):
+                if once and (paused or not (sent or self._outbox.held.awaits_confirmation)):
                     return
                 await self._until_next(sent, paused)
         finally:
@@ -187,11 +186,6 @@ class Forwarder:
             self._at_rest.clear()
         elif not sent:
             await self._woken(self._outbox.held.next_ns())
-
-    @property
-    def _unconfirmed_wait(self) -> bool:
-        """Whether something that went out in this session may still be confirmed."""
-        return self._outbox.held.awaits_any(self._unconfirmed)
 
     async def _turn(self, uplink: Uplink) -> bool:
         """False when there was nothing to send."""
@@ -265,7 +259,6 @@ class Forwarder:
         confirm_by_ns = self._clock.mono_ns() + round(self._timing.confirm_s * 1e9)
         for item in pending:
             self._outbox.await_confirmation(item, confirm_by_ns)
-            self._unconfirmed.add(item.key)
         if rejected:
             self._standing.failed(standing.REJECTED)
         if acknowledged or rejected or pending:
@@ -314,14 +307,12 @@ class Forwarder:
         return self._backoff.next_s() if pause_s is None else pause_s
 
     def _confirmed(self, keys: Sequence[Key]) -> None:
-        self._unconfirmed.difference_update(keys)
         if self._outbox.confirmed(keys):
             self._refusals = 0
             self._standing.works(confirmed=True)
             self._wake.set()  # there is room for more
 
     def _rejected_late(self, keys: Sequence[Key], reason: str) -> None:
-        self._unconfirmed.difference_update(keys)
         if self._outbox.refused(keys, reason or "rejected without a reason"):
             self._standing.failed(standing.REJECTED)
             self._standing.works(confirmed=False)

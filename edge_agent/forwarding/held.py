@@ -6,7 +6,7 @@ returns everything unsettled, oldest first, so forwarding asks for that many mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edge_agent.uplink import Envelope, Key
@@ -16,12 +16,13 @@ FORGET_AFTER_NS = 600_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """``until_ns``: monotonic. ``tries``: RETRY answers so far."""
+    """``until_ns``: monotonic. ``tries``: RETRY answers so far. ``session``: in which it went out."""
 
     item: Envelope
     until_ns: int
     tries: int = 0
     pending: bool = False
+    session: int = 0
 
 
 class Held:
@@ -30,12 +31,16 @@ class Held:
     def __init__(self, mono_ns: Callable[[], int]) -> None:
         self._mono_ns = mono_ns
         self._holds: dict[Key, Hold] = {}
+        self._session = 0
+
+    def begin_session(self) -> None:
+        self._session += 1
 
     def defer(self, item: Envelope, until_ns: int) -> None:
         self._put(Hold(item, until_ns, self.tries(item.key) + 1))
 
     def await_confirmation(self, item: Envelope, until_ns: int) -> None:
-        self._put(Hold(item, until_ns, self.tries(item.key), pending=True))
+        self._put(Hold(item, until_ns, self.tries(item.key), pending=True, session=self._session))
 
     def release(self, key: Key) -> Envelope | None:
         """Takes it off the list; None when it was not on it."""
@@ -56,11 +61,11 @@ class Held:
         now = self._mono_ns()
         return [hold.item for hold in self._holds.values() if hold.until_ns > now]
 
-    def awaits_any(self, keys: Iterable[Key]) -> bool:
-        """Whether a confirmation of one of them may still come in time."""
-        now = self._mono_ns()
-        holds = (self._holds.get(key) for key in keys)
-        return any(hold is not None and hold.pending and hold.until_ns > now for hold in holds)
+    @property
+    def awaits_confirmation(self) -> bool:
+        """Whether something that went out in this session may still be confirmed in time."""
+        now, session = self._mono_ns(), self._session
+        return any(h.pending and h.session == session and h.until_ns > now for h in self._holds.values())
 
     def next_ns(self) -> int | None:
         """When the next one may go again."""

@@ -168,9 +168,25 @@ class InfluxPark(HttpPark):
         return max((time_us for time_us, _, _ in self.readings("d1", "t0")), default=0)
 
 
-class MqttPark(_Platform):
-    """A broker and a platform behind it that confirms keys on a topic of its own; what the connection suffers
-    is the proxy's doing."""
+class _Behind(_Platform):
+    """A platform whose connection suffers what the proxy does to it."""
+
+    faults: ClassVar[frozenset[str]] = frozenset({"down", "hang", "lose_answers"})
+    ordered: ClassVar[bool] = False
+
+    def do(self, fault: str, **more: Any) -> None:
+        toxics = {"down": Toxic(refuse=True), "hang": Toxic(silent=True)}
+        toxics["lose_answers"] = Toxic(swallow_answers=True)
+        self.proxy.use(toxics.get(fault, HEALTHY))
+        if fault == "down":
+            self.proxy.cut()
+
+    def newest_us(self) -> int:
+        return int(self.report()["newest_us"])
+
+
+class MqttPark(_Behind):
+    """A broker and a platform behind it that confirms keys on a topic of its own."""
 
     kind: ClassVar[str] = "mqtt"
     faults: ClassVar[frozenset[str]] = frozenset({"down", "hang", "lose_answers", "poison"})
@@ -185,35 +201,11 @@ class MqttPark(_Platform):
                 "keepalive": "5s", "timeout": "5s"}  # fmt: skip
 
     def do(self, fault: str, **more: Any) -> None:
-        toxics = {"down": Toxic(refuse=True), "hang": Toxic(silent=True)}
-        toxics["lose_answers"] = Toxic(swallow_answers=True)
-        self.proxy.use(toxics.get(fault, HEALTHY))
-        if fault == "down":
-            self.proxy.cut()
+        super().do(fault)
         self.order("reject" if fault == "poison" else "ok", **more)
 
     def readings(self, device: str, tag: str) -> list[Reading]:
         return [(t, value, quality < 0x40) for t, value, _, quality in self.samples(device, tag)]
-
-    def newest_us(self) -> int:
-        return int(self.report()["newest_us"])
-
-
-class _Behind(_Platform):
-    """A platform whose faults are all on the way to it."""
-
-    faults: ClassVar[frozenset[str]] = frozenset({"down", "hang", "lose_answers"})
-    ordered: ClassVar[bool] = False
-
-    def do(self, fault: str, **more: Any) -> None:
-        toxics = {"down": Toxic(refuse=True), "hang": Toxic(silent=True)}
-        toxics["lose_answers"] = Toxic(swallow_answers=True)
-        self.proxy.use(toxics.get(fault, HEALTHY))
-        if fault == "down":
-            self.proxy.cut()
-
-    def newest_us(self) -> int:
-        return int(self.report()["newest_us"])
 
 
 class SparkplugPark(_Behind):

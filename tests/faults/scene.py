@@ -28,13 +28,15 @@ ALIVE_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``uplinks``: name and kind of each; empty: two of http and one of every other kind there is.
+    """``uplinks``: name and kind of each; empty: two of http and one of every other kind there is but
+    ``without``.
     ``module``: what is run with ``--config`` in place of ``edge_agent run``."""
 
     flush: str = "1s"
     poll: str = "100ms"
     units: int = 2
     uplinks: Sequence[tuple[str, str]] = ()
+    without: str = ""
     buffer: Mapping[str, Any] | None = None
     uplink_keys: Mapping[str, Any] | None = None
     state: Path | None = None
@@ -43,7 +45,8 @@ class Plan:
     def destinations(self) -> list[tuple[str, str]]:
         if self.uplinks:
             return list(self.uplinks)
-        return [("park", "http"), *((kind, kind) for kind in available() if kind != "http"), ("city", "http")]
+        others = [(kind, kind) for kind in available() if kind not in ("http", self.without)]
+        return [("park", "http"), *others, ("city", "http")]
 
 
 class FaultSite(Site):

@@ -52,8 +52,7 @@ def jumps(stage: Stage) -> None:
     stage.did(f"{cases}; {hold_s:g} s each")
     wall = _Wall(stage.folder / "wall")
     runs: list[tuple[int, int]] = []
-    kinds = {"park": "http", "mqtt": "mqtt", "influx": "influx", "sparkplug": "sparkplug"}
-    plan = Plan(poll=f"{PERIOD_S * 1000:g}ms", module=STEERED, uplinks=list(kinds.items()))
+    plan = Plan(poll=f"{PERIOD_S * 1000:g}ms", module=STEERED, without="hj212")
     with Scene(stage.folder, plan) as scene:  # not HJ 212: it has one packet for a second that comes twice
         wall.set(-time.time() + 100.0, seen=False, synchronised=False)
         scene.start(FAULTS_WALL=str(wall.place))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from edge_agent.buffer import loss_event
 from edge_agent.model import ValueType
 from edge_agent.testing.clock import ManualClock
 from edge_agent.uplink import Key, Lane
@@ -180,6 +182,34 @@ async def test_a_long_outage_costs_the_oldest_and_says_so(tmp_path: Path) -> Non
         row["lost_segments"],
     )
     assert loss.n_samples == row["lost_samples"] == row["lost_segments"] * 1500
+    await buffer.close()
+
+
+async def test_what_was_deleted_while_its_confirmation_was_under_way_has_arrived(tmp_path: Path) -> None:
+    """The rows of the ledger and the counters say so; once."""
+    clock = ManualClock()
+    wide = schema_of("press-2", (ValueType.FLOAT64,) * 300)
+    buffer = await open_buffer(tmp_path, clock, ["park", "mirror"], quota_bytes=250_000)
+    number = await fill(buffer, clock, 10, schema=wide)
+    sent = await take_all(buffer, "park")
+    number = await fill(buffer, clock, 200, schema=wide, start=number)
+    deleted = buffer.info()["uplinks"]["park"]["lost_segments"]
+    assert deleted > len(sent) == 10
+    for _ in range(2):
+        buffer.acknowledge("park", [e.key for e in sent])
+        buffer.acknowledge("park", [replace(e.key, epoch=7) for e in sent])
+        row = buffer.info()["uplinks"]["park"]
+        assert (row["acknowledged_segments"], row["acknowledged_samples"]) == (10, 15_000)
+        assert (row["lost_segments"], row["lost_samples"]) == (deleted - 10, (deleted - 10) * 1500)
+    assert buffer.info()["uplinks"]["mirror"]["lost_segments"] == deleted
+    await fill(buffer, clock, 1, schema=wide, start=number)
+    losses = [loss for loss in buffer.unreported_losses() if loss.uplink == "park"]
+    lost = buffer.info()["uplinks"]["park"]["lost_samples"]
+    assert sum(loss.n_samples or 0 for loss in losses) == lost
+    (arrived,) = [loss for loss in losses if loss.reason == "arrived"]
+    assert (arrived.from_seq, arrived.to_seq, arrived.n_samples) == (1, 10, -15_000)
+    event = loss_event(arrived, "samples", "v", 0, 0)
+    assert (event.kind, event.source, event.detail["samples"]) == ("data_salvaged", "park", 15_000)
     await buffer.close()
 
 
