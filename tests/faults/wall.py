@@ -19,6 +19,7 @@ from tests.plant.processes import eventually
 
 PERIOD_S = 0.5
 TEN_YEARS_S = 3653 * 86_400
+STEP_S = 37.123  # no multiple of the period: a park that keeps milliseconds had one time for two readings
 ERROR_WITHIN_S = 1.0
 STEERED = ("tests.faults.steered",)
 NEW_YORK = "America/New_York"
@@ -65,7 +66,7 @@ def jumps(stage: Stage) -> None:
             time.sleep(hold_s)
         scene.each("down")
         time.sleep(1)
-        wall.set(37.0)
+        wall.set(STEP_S)
         time.sleep(hold_s)
         wall.set(0.0)
         time.sleep(1)
