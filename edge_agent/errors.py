@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
 
 class LinesideError(Exception):
-    """Base of all. ``str()`` of any of them is a sentence fit for a person."""
+    """Base of all. ``str()`` of any of them is a sentence fit for a person, in English for logs; ``text``: in
+    both languages where a person may meet it, else the English one twice."""
+
+    def __init__(self, message: str | Text = "") -> None:
+        self.text = Text(message, message) if isinstance(message, str) else message
+        super().__init__(self.text.en)
 
 
 class ConfigurationError(LinesideError):
@@ -49,20 +54,15 @@ class ConfigurationError(LinesideError):
 class DriverError(LinesideError):
     """Base of what a driver may raise. Anything else that leaves a driver is a bug in it.
 
-    ``reason`` is one of the fixed labels of ``edgeagent_device_request_failures_total``. ``words``: in both
-    languages where a person who commissions a device may meet it; ``str()`` is English, for logs.
+    ``reason`` is one of the fixed labels of ``edgeagent_device_request_failures_total``.
     """
 
     reason = "other"
 
     def __init__(self, message: str | Text, *, reason: str | None = None) -> None:
-        super().__init__(message if isinstance(message, str) else message.en)
-        self.words = message
+        super().__init__(message)
         if reason is not None:
             self.reason = reason
-
-    def say(self, language: str) -> str:
-        return self.words if isinstance(self.words, str) else self.words.say(language)
 
 
 class StationError(DriverError):

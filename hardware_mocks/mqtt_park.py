@@ -14,15 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiohttp import web
-
+from hardware_mocks.desk import Desk
 from hardware_mocks.message import Message, Unreadable, parse_body, parse_message
 from hardware_mocks.mqtt_broker import Broker
 from hardware_mocks.mqtt_client import Subscriber
 from hardware_mocks.mqtt_wire import Publish
 from hardware_mocks.receipts import Receipts
 
-HOST = "127.0.0.1"
 MOST_PROBLEMS = 100
 DATA, SCHEMAS, STATUS = "lineside/+/data", "lineside/+/schema/+", "lineside/+/status"
 _MODES = ("ok", "drop", "delay", "double", "corrupt", "reject", "forget")
@@ -78,7 +76,6 @@ class MqttPark:
     ) -> None:
         self.broker = Broker() if not port else None
         self.port = port
-        self.control_port = control_port
         self.receipts = Receipts()
         self.mood = Mood()
         self.states: dict[str, str] = {}
@@ -88,27 +85,20 @@ class MqttPark:
         self._counts: Counter[str] = Counter()
         self._problems: list[str] = []
         self._subscriber: Subscriber | None = None
-        self._runner: web.AppRunner | None = None
+        questions = {"/report": self._report, "/samples": self._samples, "/events": self._events}
+        self._desk = Desk(control_port, questions, self._order)
         self._late: set[asyncio.TimerHandle] = set()
+
+    @property
+    def control_port(self) -> int:
+        return self._desk.port
 
     async def start(self) -> None:
         """Raises OSError if a port is taken. Waits for the broker."""
         if self.broker is not None:
             await self.broker.start()
             self.port = self.broker.port
-        control = web.Application()
-        control.add_routes(
-            [
-                web.post("/control", self._control),
-                web.get("/report", self._report),
-                web.get("/samples", self._samples),
-                web.get("/events", self._events),
-            ]
-        )
-        self._runner = web.AppRunner(control, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self.control_port).start()
-        self.control_port = self._runner.addresses[0][1]
+        await self._desk.start()
         filters = (DATA, SCHEMAS, STATUS)
         self._subscriber = Subscriber(self.port, filters, self._take, level=self._level, **self._client)
         await self._subscriber.start()
@@ -118,8 +108,7 @@ class MqttPark:
             timer.cancel()
         if self._subscriber is not None:
             await self._subscriber.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._desk.close()
         if self.broker is not None:
             await self.broker.stop()
 
@@ -207,26 +196,18 @@ class MqttPark:
         if len(self._problems) < MOST_PROBLEMS:
             self._problems.append(problem)
 
-    async def _control(self, request: web.Request) -> web.Response:
-        try:
-            order = await request.json()
-            if not isinstance(order, dict):
-                raise UnknownMood("send one JSON object")
-            self.mood = Mood.parse(order)
-        except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
-        return web.json_response({"mode": self.mood.mode})
+    def _order(self, order: Mapping[str, Any]) -> None:
+        self.mood = Mood.parse(order)
 
-    async def _report(self, _: web.Request) -> web.Response:
-        return web.json_response(self.report(), dumps=_dumps)
+    def _report(self, _: Mapping[str, str]) -> dict[str, Any]:
+        return self.report()
 
-    async def _samples(self, request: web.Request) -> web.Response:
-        device, tag = request.query.get("device", ""), request.query.get("tag", "")
-        found = self.receipts.samples(device, tag)
-        return web.json_response([[time_us, value, key, code] for time_us, value, code, key in found])
+    def _samples(self, query: Mapping[str, str]) -> list[list[Any]]:
+        found = self.receipts.samples(query.get("device", ""), query.get("tag", ""))
+        return [[time_us, value, key, code] for time_us, value, code, key in found]
 
-    async def _events(self, _: web.Request) -> web.Response:
-        return web.json_response(self.receipts.events(), dumps=_dumps)
+    def _events(self, _: Mapping[str, str]) -> Any:
+        return self.receipts.events()
 
 
 def _object(payload: bytes) -> dict[str, Any]:
@@ -235,7 +216,3 @@ def _object(payload: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _dumps(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False)

@@ -64,7 +64,7 @@ class ModbusDoctor:
                     reason="timeout",
                 ) from None
             except LinkDenied as error:
-                return [finding("modbus_tls", words=error.words)]
+                return [finding("modbus_tls", words=error.text)]
             except LinkLost as error:
                 if serial:
                     return [doctor_line.not_opened(endpoint(settings.link).device, error)]
@@ -78,9 +78,9 @@ class ModbusDoctor:
         try:
             columns = await reading.columns(tags)
         except StationSilent as error:
-            return await self._silent(reading, error.words)
+            return await self._silent(reading, error.text)
         except BadReply as error:
-            return await self._damaged(reading, error.words)
+            return await self._damaged(reading, error.text)
         return await doctor_values.findings(reading, tags, columns)
 
     async def _silent(self, reading: Reading, words: Text | str) -> Sequence[Finding]:

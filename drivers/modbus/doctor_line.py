@@ -63,10 +63,10 @@ def _missing(device: str, by_id: Path) -> Finding:
 def not_opened(device: str, error: LinkLost) -> Finding:
     """Why opening failed. Blocking, but short."""
     if error.reason == "refused":
-        return finding("serial_taken", port=device, by=_users(device) or error.words)
+        return finding("serial_taken", port=device, by=_users(device) or error.text)
     if error.reason == "permission":
         return finding("serial_permission", port=device, group="dialout", user=_user())
-    return finding("serial_unusable", words=error.words)
+    return finding("serial_unusable", words=error.text)
 
 
 async def silence_findings(settings: ModbusSettings, heard: int) -> Sequence[Finding]:

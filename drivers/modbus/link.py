@@ -288,7 +288,7 @@ class ModbusTcpLink(asyncio.BufferedProtocol):
     def _lost(self) -> LinkLost:
         if self._closed or self._loss is None:
             return LinkLost(about(self._name, NOT_CONNECTED))
-        return type(self._loss)(self._loss.words, reason=self._loss.reason)  # a new one for each to raise
+        return type(self._loss)(self._loss.text, reason=self._loss.reason)  # a new one for each to raise
 
     def _loss_by(self, error: Exception | None) -> LinkLost:
         if isinstance(error, ssl.SSLError) and (why := explain(error, self._host)) is not None:

@@ -225,7 +225,7 @@ class ModbusBusLink:
         if pdu[1] in (1, 2, 3):
             self._trust(probe.station).refused(probe)
         return BadReply(
-            Text(f"{error}; an exception proves nothing", f"{error.say('zh')}；异常应答不能作为验证")
+            Text(f"{error}; an exception proves nothing", f"{error.text.zh}；异常应答不能作为验证")
         )
 
     # What comes in
@@ -341,7 +341,7 @@ class ModbusBusLink:
     def _lost(self) -> LinkLost:
         if self._loss is None:
             return LinkLost(about(self._name, NOT_CONNECTED))
-        return type(self._loss)(self._loss.words, reason=self._loss.reason)
+        return type(self._loss)(self._loss.text, reason=self._loss.reason)
 
 
 class _Named:

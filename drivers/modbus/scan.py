@@ -100,7 +100,7 @@ class _Heard:
                 f"({self.gateway}). Check the wiring and speed of the bus behind it, and try other numbers "
                 "with --units.",
                 f"{link} 的网关有应答，但单元号 {spans(stations)} 后面没有设备应答"
-                f"（{self.gateway.say('zh')}）。请检查网关后面总线的接线和波特率，"
+                f"（{self.gateway.text.zh}）。请检查网关后面总线的接线和波特率，"
                 "或用 --units 换其他单元号。",
             )
         strange = [error for error in self.lost if error.reason == "mismatch"]
@@ -108,7 +108,7 @@ class _Heard:
             return Text(
                 f"The port of {link} answers, but not in Modbus ({strange[0]}). Is it another service, or is "
                 "tcp:// written where the gateway needs rtu+tcp://, or the other way round?",
-                f"{link} 的端口有应答，但不是 Modbus（{strange[0].say('zh')}）。"
+                f"{link} 的端口有应答，但不是 Modbus（{strange[0].text.zh}）。"
                 "该端口是否为其他服务？tcp:// 与 rtu+tcp:// 是否写反？",
             )
         if len(self.lost) == len(stations):
@@ -156,7 +156,7 @@ async def connected(settings: ModbusSettings) -> Link:
 
 def finding_of(station: int, answer: bytes | StationError) -> Finding:
     if isinstance(answer, StationError):
-        return {"station": station, "said": str(answer), "said_zh": f"有应答，但拒绝读取：{answer.say('zh')}"}
+        return {"station": station, "said": str(answer), "said_zh": f"有应答，但拒绝读取：{answer.text.zh}"}
     place = read_of(station, Table.HOLDING, 0, 1).place
     return {"station": station, "said": f"{place} is readable", "said_zh": f"{place} 可读"}
 

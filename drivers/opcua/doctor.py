@@ -126,14 +126,14 @@ def _certificates(settings: OpcuaSettings, der: bytes) -> list[Finding]:
         Pki(folder).judge(der, urlsplit(settings.link).hostname or "", now)
     except Distrusted as error:
         if error.file is None:
-            return [finding("opcua_certificate", words=error.words, pki=folder)]
+            return [finding("opcua_certificate", words=error.text, pki=folder)]
         code = "opcua_host" if error.why == "host" else "opcua_server_untrusted"
         return [finding(
             code, subject=error.server.subject, fingerprint=error.server.fingerprint, file=error.file,
             pki=folder, host=urlsplit(settings.link).hostname,
         )]  # fmt: skip
     except LinkDenied as error:
-        return [finding("opcua_certificate", words=error.words, pki=folder)]
+        return [finding("opcua_certificate", words=error.text, pki=folder)]
     if not (folder / "own" / "certificate.der").exists():  # never made here: it would be another user's
         return [finding("opcua_own_missing", pki=folder)]
     return []
@@ -182,7 +182,7 @@ async def _session(link: OpcuaLink, settings: OpcuaSettings, tags: Sequence[Tag]
     except LinkLost as error:
         return [_denied(error, settings)]
     except DriverError as error:
-        return [finding("opcua_silent", words=error.words)]
+        return [finding("opcua_silent", words=error.text)]
 
 
 def _denied(error: LinkLost, settings: OpcuaSettings) -> Finding:
@@ -190,7 +190,7 @@ def _denied(error: LinkLost, settings: OpcuaSettings) -> Finding:
     from drivers.opcua.faults import CERTIFICATE, SESSIONS, USER
 
     code = getattr(error.__cause__, "code", None)
-    words = error.words
+    words = error.text
     if code in CERTIFICATE:
         return _refused_by_server(settings, error.__cause__)
     if code in USER:

@@ -246,7 +246,7 @@ class Session:
 
     def _open_protocol(self, while_renewing: bool = False) -> Protocol:
         if self._broken is not None:
-            raise LinkLost(self._broken.words, reason=self._broken.reason)
+            raise LinkLost(self._broken.text, reason=self._broken.reason)
         protocol = self._transport.protocol
         if not self._activated or not isinstance(protocol, Protocol) or not protocol.is_usable:
             raise LinkLost(Text("the connection to the server is closed", "与服务器的连接已关闭"))

@@ -51,12 +51,12 @@ class S7Doctor:
             except LinkLost as error:
                 if isinstance(error.__cause__, OSError) or error.reason == "timeout":
                     raise
-                return [await _elsewhere(settings, error.words)]
+                return [await _elsewhere(settings, error.text)]
             return await _Visit(link, settings, limits).findings(tags)
         except Refused as error:
             return [_refused(error)]
         except (BadReply, Busy) as error:
-            return [finding("s7_answers", words=error.words)]
+            return [finding("s7_answers", words=error.text)]
         finally:
             await link.close()
 
@@ -196,10 +196,10 @@ def _nobody_there(settings: S7Settings, words: Text | str, there: str) -> Findin
 
 def _refused(error: Refused) -> Finding:
     if error.reason == "permission":
-        return finding("s7_put_get", words=said(error.words))
+        return finding("s7_put_get", words=said(error.text))
     if error.reason == "auth":
-        return finding("s7_password", words=said(error.words))
-    return finding("s7_answers", words=error.words)
+        return finding("s7_password", words=said(error.text))
+    return finding("s7_answers", words=error.text)
 
 
 def _with(tags: Sequence[Tag], columns: Columns, quality: Quality) -> list[Tag]:

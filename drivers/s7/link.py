@@ -85,7 +85,7 @@ class S7Link:
             confirm = await wire.ask(request, None)
         except LinkLost as error:
             asked = f"rack {settings.rack}, slot {settings.slot}, connection {settings.connection}"
-            words = Text(f"{error}; asked for {asked}", f"{error.say('zh')}；请求的是 {asked}")
+            words = Text(f"{error}; asked for {asked}", f"{error.text.zh}；请求的是 {asked}")
             raise LinkLost(words, reason=error.reason) from error
         wire.tpdu_size = frames.tpdu_size(confirm)
 

@@ -60,7 +60,7 @@ async def _find(
         raise LinkLost(
             Text(
                 f"no CPU answers at any rack and slot: {last}",
-                f"所有机架和插槽都没有 CPU 应答：{last.say('zh')}",
+                f"所有机架和插槽都没有 CPU 应答：{last.text.zh}",
             ),
             reason=last.reason,
         )

@@ -116,7 +116,7 @@ class Wire(asyncio.Protocol):
 
     def _lose(self, error: LinkLost) -> None:
         if self._lost is None:
-            self._lost, self._lost_reason = error.words, error.reason
+            self._lost, self._lost_reason = error.text, error.reason
         if self._transport is not None:
             self._transport.abort()
         if self._question is not None and not self._question[1].done():

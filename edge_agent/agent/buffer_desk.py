@@ -20,8 +20,7 @@ class BufferRefused(LinesideError):
     """A request that names nothing that is set aside; nothing has changed."""
 
     def __init__(self, en: str, zh: str) -> None:
-        self.text = Text(en, zh)
-        super().__init__(en)
+        super().__init__(Text(en, zh))
 
 
 class Kept(Protocol):

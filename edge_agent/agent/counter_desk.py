@@ -25,8 +25,7 @@ class DeclarationRefused(LinesideError):
     """A declaration that cannot be understood or names no counter; nothing has changed."""
 
     def __init__(self, en: str, zh: str) -> None:
-        self.text = Text(en, zh)
-        super().__init__(en)
+        super().__init__(Text(en, zh))
 
 
 def counter_handlers(

@@ -35,8 +35,7 @@ class DebugRefused(LinesideError):
     """It cannot be recorded; the text says why and what helps."""
 
     def __init__(self, en: str, zh: str) -> None:
-        self.text = Text(en, zh)
-        super().__init__(en)
+        super().__init__(Text(en, zh))
 
 
 class WireRecording:

@@ -39,11 +39,10 @@ def run(config_dir: Path, *, log_level: str = "info", log_format: str = "auto") 
 
 
 class StateUnusable(LinesideError):
-    """The state directory is not for this process. ``text``: the sentence in both languages."""
+    """The state directory is not for this process."""
 
     def __init__(self, en: str, zh: str) -> None:
-        self.text = Text(en, zh)
-        super().__init__(en)
+        super().__init__(Text(en, zh))
 
 
 @contextmanager

@@ -25,9 +25,7 @@ _TOTALS = frozenset({"period_total", "period_corrected", "amount_corrected"})
 
 
 class ReportRefused(LinesideError):
-    def __init__(self, text: Text) -> None:
-        self.text = text
-        super().__init__(text.en)
+    """What was asked for cannot be told; the text says why."""
 
 
 class History(Protocol):

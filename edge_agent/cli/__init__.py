@@ -52,12 +52,12 @@ def tell(error: Exception) -> int:
     if isinstance(error, PermissionError):
         click.echo(_permission(error), err=True)
         return 5
-    if isinstance(error, (LinesideError, OSError)):
-        from edge_agent.settings import Text
-
-        text = getattr(error, "text", None)  # in both languages, where the agent's own parts raised it
-        click.echo(say(text.en, text.zh) if isinstance(text, Text) else str(error), err=True)
+    if isinstance(error, LinesideError):
+        click.echo(say(error.text.en, error.text.zh), err=True)
         return int(getattr(error, "exit_code", 1))
+    if isinstance(error, OSError):
+        click.echo(str(error), err=True)
+        return 1
     name = type(error).__name__
     click.echo(
         say(

@@ -6,23 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_agent.cli.output import local_time, process_text, quality_word
-from edge_agent.cli.say import say
+from edge_agent.cli.say import language, say
 from edge_agent.cli.table import Table
+from edge_agent.status.shown import letter_text
 
 
 def letter_word(letter: str) -> str:
-    words = {
-        "A": say("normal", "正常"),
-        "B": say("ACTIVE", "报警中"),
-        "C": say("active, acknowledged", "报警中(已确认)"),
-        "D": say("gone, NOT ACKNOWLEDGED", "已恢复(未确认)"),
-        "E": say("latched, NOT ACKNOWLEDGED", "已锁存(未确认)"),
-        "F": say("latched, to be reset", "已锁存(待复位)"),
-        "G": say("shelved", "已搁置"),
-        "H": say("suppressed", "已抑制"),
-        "I": say("out of service", "已停用"),
-    }
-    return words.get(letter, letter)
+    return letter_text(letter, language())
 
 
 def priority_word(priority: str) -> str:

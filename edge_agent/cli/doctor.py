@@ -187,9 +187,9 @@ async def _examined(diagnose: Callable[[], Any], place: tuple[str, int] | None) 
         async with asyncio.timeout(LONGEST_S):
             return list(await diagnose())
     except (DriverError, UplinkError) as error:
-        words: Text | str = error.words if isinstance(error, DriverError) else str(error)
+        words = error.text
     except TimeoutError:
-        words = f"> {LONGEST_S:g} s"
+        words = Text(f"> {LONGEST_S:g} s", f"> {LONGEST_S:g} s")
     cause = None if place is None else await why_unreachable(*place)
     return [lost(words) if cause is None else cause]
 

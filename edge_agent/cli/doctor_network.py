@@ -128,9 +128,8 @@ def _no_name(host: str) -> Finding:
     )
 
 
-def lost(words: Text | str) -> Finding:
+def lost(said: Text) -> Finding:
     """A TCP connection can be made, but the driver or uplink got no further."""
-    said = Text(words, words) if isinstance(words, str) else words
     return _finding(
         "link_lost",
         f"a TCP connection can be made, but: {said.en}",

@@ -215,7 +215,7 @@ def reached(device: Device, doing: Coroutine[Any, Any, Result]) -> Result:
     try:
         return asyncio.run(_watched(device, doing))
     except DriverError as error:
-        said, link = error.say(language()), device.link_key
+        said, link = error.text.say(language()), device.link_key
         colon = say(": ", "：")
         raise Unreached(f"{device.name} ({link}){colon}{said}\n{cure(error.reason, link)}") from error
 

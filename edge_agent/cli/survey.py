@@ -87,7 +87,7 @@ def carry_out(survey: Survey, link: str, *, despite_others: bool = True) -> Outc
     except DriverError as error:
         if not outcome.findings:
             raise failure(error, link, [note.say(language()) for note in survey.notes]) from error
-        outcome.error = error.say(language())
+        outcome.error = error.text.say(language())
     outcome.notes += [note.say(language()) for note in survey.notes]
     outcome.silence = "" if survey.silence is None else survey.silence.say(language())
     return outcome
@@ -107,11 +107,11 @@ def _announce(survey: Survey) -> None:
 def failure(error: DriverError, link: str, notes: Sequence[str] = ()) -> LinesideError:
     """What a driver's error is to a person: with the cure, and with the exit code that belongs to it."""
     if isinstance(error, Refused):
-        text = say(f"the device refuses: {error}", f"设备拒绝：{error.say('zh')}")
+        text = say(f"the device refuses: {error}", f"设备拒绝：{error.text.say('zh')}")
         return Declined("\n".join((text, *notes)))
     from edge_agent.cli.read import cure
 
-    text = "\n".join((error.say(language()), *(notes or (cure(error.reason, link),))))
+    text = "\n".join((error.text.say(language()), *(notes or (cure(error.reason, link),))))
     return NotLetIn(text) if error.reason == "permission" else Nobody(text)
 
 

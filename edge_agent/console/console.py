@@ -139,8 +139,7 @@ class Console:
         try:
             return result(await handler(user, request.args))
         except LinesideError as error:
-            text = getattr(error, "text", None)
-            return failure(text if isinstance(text, Text) else Text(str(error), str(error)))
+            return failure(error.text)
         except Exception:  # the outermost loop of a client: a bug in one verb must not end the console
             log.exception("console request failed", extra={"verb": request.verb})
             return failure(Text("internal error; the agent's log says more", "内部错误，详情见代理日志"))

@@ -15,7 +15,7 @@ from edge_agent.control.rows import Rows
 from edge_agent.control.terms import Terms, terms_of
 from edge_agent.control.times import Times, kept
 from edge_agent.control.window import Watcher
-from edge_agent.model import Batch, Event, Schema
+from edge_agent.model import Batch, Event, Schema, Value
 
 if TYPE_CHECKING:
     from edge_agent.control.early import Advisor
@@ -55,7 +55,8 @@ class Control:
         self._hire(at)
 
     def on_batch(self, batch: Batch) -> list[Event]:
-        """The events this batch causes. A batch in which nothing happens costs one comparison per window."""
+        """The events this batch causes. A batch in which nothing happens costs one comparison per window; one
+        that does not speak of every tag (a read that was not done in time) costs little more."""
         events = self._judge(batch)
         return events + self._advise(batch) if self._advisors else events
 
@@ -69,28 +70,36 @@ class Control:
             return []
         if mono_ns > self._now_ns:
             self._now_ns = mono_ns
+        known: tuple[Value, ...] | None = None
         if batch.quality != group.quality:
             if UNCHANGED in batch.quality:
                 batch = group.complete(batch)
             if batch.quality != group.quality:
-                return self._look_at_all(group, batch)
+                known = group.known_with(batch)
+                if known is None:
+                    return self._look_at_all(group, batch)
         if group.dirty:
             group.sort()
         if group.overdue(self._now_ns):
             return self._look_at_all(group, batch)
-        values = batch.values
+        values = batch.values if known is None else known
         try:
             for index, seen in group.watched:
                 if values[index] != seen:
                     return self._look_at_all(group, batch)
             hits = group.beyond(values)
-            if group.stepped or group.paced or group.discrete:
+            if known is not None:
+                hits = list(dict.fromkeys([*hits, *group.switched(values), *group.tracked]))
+            elif group.stepped or group.paced or group.discrete:
                 hits = list(dict.fromkeys([*hits, *group.stirred(batch)]))
         except TypeError:  # text or None where a number was due
             return self._look_at_all(group, batch)
         if hits or group.loud:
-            return self._look(group, batch, group.loud, [*hits, *group.loud])
-        group.batch, group.mono_ns, group.fresh_ns = batch, mono_ns, mono_ns
+            return self._look(group, batch, group.loud, list(dict.fromkeys([*hits, *group.loud])))
+        if known is not None:
+            group.apply(batch)
+        else:
+            group.batch, group.mono_ns, group.fresh_ns = batch, mono_ns, mono_ns
         return []
 
     def _advise(self, batch: Batch) -> list[Event]:

@@ -27,17 +27,18 @@ class Group:
     raw values, window) of quiet windows. ``paced``: (index, fall, rise, window) of those whose raw value must
     not change faster; ``stepped``: (index, step, window) of those that take note of every statement.
     ``watched``: (index, raw value) of set-points and conditions that quiet windows rely
-    on. ``loud``: windows that are looked at with every batch. ``allowed_age_ns``, ``others``: how old this
+    on. ``loud``: windows that are looked at with every batch. ``tracked``: those that must hear every
+    statement while batches do not speak of every tag. ``allowed_age_ns``, ``others``: how old this
     group and others may be before quiet windows must be looked at as well.
 
-    ``quality``: of the newest batch. All this holds while the next batch has the very same; None (looked at
-    in any case) where a batch did not speak of every tag.
+    ``quality``: of the newest batch. All this holds while the next batch has the very same, or says of each
+    tag it speaks of the same as before (``known_with``); None where a batch did not speak of every tag.
     """
 
     __slots__ = (
-        "_calm", "_held", "_lanes", "allowed_age_ns", "batch", "dirty", "discrete", "fresh_ns", "inputs",
-        "key", "loud", "mono_ns", "others", "paced", "quality", "quiet", "schema", "stepped", "watched",
-        "windows",
+        "_calm", "_held", "_lanes", "_relied", "allowed_age_ns", "batch", "dirty", "discrete", "fresh_ns",
+        "inputs", "key", "loud", "mono_ns", "others", "paced", "quality", "quiet", "schema", "stepped",
+        "tracked", "watched", "windows",
     )  # fmt: skip
 
     def __init__(self, key: tuple[str, str]) -> None:
@@ -47,7 +48,7 @@ class Group:
         self.windows: tuple[Watcher, ...] = ()
         self.batch: Batch | None = None
         self.mono_ns: int | None = None
-        self.fresh_ns = 0  # no input of this group spoke last before this moment
+        self.fresh_ns = 0  # no input that a quiet window relies on spoke last before this moment
         self.quality: bytes | None = None
         self.dirty = True  # what follows is out of date
         self.quiet: tuple[Watcher, ...] = ()
@@ -56,8 +57,10 @@ class Group:
         self.stepped: list[tuple[int, Step, Watcher]] = []
         self.watched: list[tuple[int, Value]] = []
         self.loud: list[Watcher] = []
+        self.tracked: list[Watcher] = []
         self.allowed_age_ns = _FOREVER_NS
         self.others: list[tuple[Group, int]] = []
+        self._relied: list[Input] = []  # inputs of this group that quiet windows read
         self._calm = 0  # batches since the last change
         self._held: tuple[Sequence[Value], bytes] | None = None  # said last, if not by the newest batch alone
         self._lanes: Lanes | None = None
@@ -117,19 +120,34 @@ class Group:
             self._held = None
             return
         values, quality = self._said()
-        kept = [
-            (value, said) if said < NO_STATEMENT else before
-            for value, said, before in zip(
-                batch.values, batch.quality, zip(values, quality, strict=True), strict=True
-            )
-        ]
-        self._held = tuple([value for value, _ in kept]), bytes([said for _, said in kept])
+        kept = bytes(
+            [
+                said if said < NO_STATEMENT else before
+                for said, before in zip(batch.quality, quality, strict=True)
+            ]
+        )
+        self._held = _filled(batch, values), kept
+
+    def known_with(self, batch: Batch) -> tuple[Value, ...] | None:
+        """The values that are known once the batch has come: of the tags it does not speak of those from
+        before. None when it says of some tag another quality than before."""
+        if self.batch is None:
+            return None
+        values, quality = self._said()
+        if batch.quality == quality:
+            return batch.values
+        pairs = zip(batch.quality, quality, strict=True)
+        if not all(said == before or said >= NO_STATEMENT for said, before in pairs):
+            return None
+        return _filled(batch, values)
 
     def overdue(self, now_ns: int) -> bool:
         """Whether an input of a quiet window may be too old by now (never False when one is)."""
         if now_ns - self.fresh_ns > self.allowed_age_ns:
             return True
         for other, age_ns in self.others:
+            if other.dirty:
+                other.sort()
             if now_ns - other.fresh_ns > age_ns:
                 return True
         return False
@@ -141,11 +159,13 @@ class Group:
         return not self.overdue(now_ns)
 
     def apply(self, batch: Batch) -> None:
-        """Makes the batch the newest. Before one that does not speak of every tag each window must have
-        pulled its inputs, so that what was said before is kept; ``Watcher.lapse`` has done so."""
+        """Makes the batch the newest. Before one that does not speak of every tag each window of ``tracked``
+        must have pulled its inputs, so that what was said before is kept."""
         partial = batch.quality != self.quality and max(batch.quality, default=0) >= NO_STATEMENT
         if partial:
             self._hold(batch)
+            for held in self.inputs:
+                held.pull()
         else:
             self._held = None
         self.batch, self.mono_ns = batch, batch.mono_ns
@@ -155,7 +175,10 @@ class Group:
             self.quality = None
             for held in self.inputs:
                 held.pull()
-            self.fresh_ns = min((i.mono_ns for i in self.inputs if i.mono_ns is not None), default=0)
+            self.fresh_ns = self._oldest_ns()
+
+    def _oldest_ns(self) -> int:
+        return min([held.mono_ns or 0 for held in self._relied], default=0)
 
     def beyond(self, values: tuple[Value, ...]) -> Sequence[Watcher]:
         """The quiet windows whose value is not within their bounds. Raises TypeError where there is no
@@ -178,7 +201,7 @@ class Group:
         """The quiet windows that are to be looked at for another reason than the bounds of their value. Each
         that takes note of its source's statements has heard this one afterwards: call it once per batch."""
         values = batch.values
-        found = [window for index, allowed, window in self.discrete if values[index] not in allowed]
+        found = self.switched(values)
         if self.paced and self.batch is not None and self.mono_ns is not None:
             before, elapsed_ns = self.batch.values, batch.mono_ns - self.mono_ns
             for index, fall, rise, window in self.paced:
@@ -189,6 +212,10 @@ class Group:
             if step(values[index], batch):
                 found.append(window)
         return found
+
+    def switched(self, values: tuple[Value, ...]) -> list[Watcher]:
+        """The quiet windows whose value is not one of those allowed."""
+        return [window for index, allowed, window in self.discrete if values[index] not in allowed]
 
     def _compiled(self, width: int) -> Lanes:
         columns = []
@@ -205,6 +232,8 @@ class Group:
         self.loud, self.discrete, self.paced, self.stepped = [], [], [], []
         ages: dict[Group, int] = {}
         watched: dict[Input, None] = {}
+        relied: dict[Input, None] = {}
+        self.tracked = [window for window in self.windows if window.track is not None]
         for window in self.windows:
             if window.bounds is None:
                 self.loud.append(window)
@@ -227,10 +256,22 @@ class Group:
                 if found.group is self:
                     watched[found] = None
             for found in window.inputs:
+                if found.group is self:
+                    relied[found] = None
                 if found.group is not None:
                     age_ns = ages.get(found.group, _FOREVER_NS)
                     ages[found.group] = min(age_ns, window.terms.max_age_ns)
         self.quiet = tuple(quiet)
-        self.watched = [(i.index, self.batch.values[i.index]) for i in watched] if self.batch else []
+        said = self._said()[0] if self.batch else ()
+        self.watched = [(i.index, said[i.index]) for i in watched] if self.batch else []
+        self._relied = list(relied)
+        if self.quality is None:
+            self.fresh_ns = self._oldest_ns()
         self.allowed_age_ns = ages.pop(self, _FOREVER_NS)
         self.others = list(ages.items())
+
+
+def _filled(batch: Batch, before: Sequence[Value]) -> tuple[Value, ...]:
+    """Its values, with those from before where it makes no statement."""
+    pairs = zip(batch.values, batch.quality, before, strict=True)
+    return tuple([value if said < NO_STATEMENT else known for value, said, known in pairs])

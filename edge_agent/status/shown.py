@@ -51,9 +51,24 @@ QUALITIES = {
     "not_reported": Text("not reported", "未上报"),
     "unchanged": Text("unchanged", "未变化"),
 }
+LETTERS = {  # the states of an alarm, by ISA-18.2
+    "A": Text("normal", "正常"),
+    "B": Text("ACTIVE", "报警中"),
+    "C": Text("active, acknowledged", "报警中(已确认)"),
+    "D": Text("gone, NOT ACKNOWLEDGED", "已恢复(未确认)"),
+    "E": Text("latched, NOT ACKNOWLEDGED", "已锁存(未确认)"),
+    "F": Text("latched, to be reset", "已锁存(待复位)"),
+    "G": Text("shelved", "已搁置"),
+    "H": Text("suppressed", "已抑制"),
+    "I": Text("out of service", "已停用"),
+}
 _OFF = re.compile(r"(?P<of>\S.*) is off")
 _ON = re.compile(r"(?P<of>\S.*) is on for less than (?P<s>\S+) s")
 _OF = {"when": Text("condition: ", "条件："), "target": Text("target: ", "目标值：")}
+
+
+def letter_text(letter: str, language: str) -> str:
+    return LETTERS[letter].say(language) if letter in LETTERS else letter
 
 
 def reason_text(reason: str, language: str) -> str:

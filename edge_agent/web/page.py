@@ -52,17 +52,6 @@ _STATES = {
     "unknown": Text("unknown", "未知"),
     "suppressed": Text("suppressed", "已抑制"),
 }
-_LETTERS = {
-    "A": Text("normal", "正常"),
-    "B": Text("ACTIVE", "报警中"),
-    "C": Text("active, acknowledged", "报警中(已确认)"),
-    "D": Text("gone, NOT ACKNOWLEDGED", "已恢复(未确认)"),
-    "E": Text("latched, NOT ACKNOWLEDGED", "已锁存(未确认)"),
-    "F": Text("latched, to be reset", "已锁存(待复位)"),
-    "G": Text("shelved", "已搁置"),
-    "H": Text("suppressed", "已抑制"),
-    "I": Text("out of service", "已停用"),
-}
 _CLASSES = {
     "B": "bad",
     "C": "unsure",
@@ -192,8 +181,10 @@ def _window(row: Mapping[str, Any], lang: str) -> str:
 
 def _alarm(row: Mapping[str, Any], lang: str) -> str:
     """The value is the one at which it came or went."""
+    from edge_agent.status.shown import letter_text
+
     letter = str(row["letter"])
-    shown = _LETTERS[letter].say(lang) if letter in _LETTERS else letter
+    shown = letter_text(letter, lang)
     value = f"{_number(row['value'])} {row['unit']}".strip()
     return _row(letter, [str(row["name"]), value, _number(row["limit"]), _time(row["since_ns"])], shown)
 

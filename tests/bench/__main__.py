@@ -91,7 +91,7 @@ class Scene:
             flush=flush,
             uplink=uplink,
         )
-        poll = f"{round(poll_s * 1000)}ms"
+        poll = f"{poll_s * 1000:g}ms"
         for n, port in enumerate(self.plc.ports["ports"], 1):
             rows = [(f"r{i}", f"hr:{i}", "uint16") for i in range(REGISTERS)]
             site.device(f"d{n}", rows, driver="modbus", link=f"tcp://127.0.0.1:{port}", poll=poll)

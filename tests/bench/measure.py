@@ -29,10 +29,16 @@ def _children(pid: int) -> list[int]:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of all threads, of ended children, and of living ones."""
-    fields = _stat(pid)
-    own = sum(int(fields[i]) for i in (11, 12, 13, 14)) * TICK_S
-    return own + sum(cpu_s(child) for child in _children(pid))
+    """User and system time of all threads, ended ones too, to the nanosecond; and of children: to the tick of
+    those that ended."""
+    own = time.clock_gettime(_cpu_clock(pid))
+    ended = sum(int(field) for field in _stat(pid)[13:15]) * TICK_S
+    return own + ended + sum(cpu_s(child) for child in _children(pid))
+
+
+def _cpu_clock(pid: int) -> int:
+    """``clock_getcpuclockid``, which Python has for threads alone: Linux counts the same clock for both."""
+    return (~pid << 3) | 2
 
 
 def rss_mb(pid: int) -> float:

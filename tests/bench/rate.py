@@ -19,7 +19,24 @@ from typing import Any
 from tests.bench.measure import cpu_s, samples_read
 from tests.plant.site import Site
 
-PERIODS_S = (1.0, 0.5, 0.25, 0.125, 0.1, 0.08, 0.0625, 0.05, 0.04, 0.033, 0.025, 0.02)
+PERIODS_S = (
+    1.0,
+    0.5,
+    0.25,
+    0.1,
+    0.0625,
+    0.05,
+    0.04,
+    0.033,
+    0.025,
+    0.02,
+    0.016,
+    0.0125,
+    0.01,
+    0.008,
+    0.00625,
+    0.005,
+)
 TRIES = 2  # a step that other load on the machine spoiled is tried again
 SETTLE_S = 8.0
 MEASURE_S = 12.0

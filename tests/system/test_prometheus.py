@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +21,7 @@ from edge_agent.config.model import WebConfig
 from edge_agent.model import Batch
 from edge_agent.status import Board
 from edge_agent.web import Sources, Web
+from tests.plant.site import free_port
 from tests.unit.metrics.board import SELECTED, make_board
 
 pytestmark = [pytest.mark.tool("prometheus"), pytest.mark.timeout(120)]
@@ -113,13 +113,6 @@ async def eventually(
         assert prometheus.running, log
         assert time.monotonic() < deadline, f"last seen: {found}\n{log}"
         await asyncio.sleep(0.1)
-
-
-def free_port() -> int:
-    """Prometheus cannot be asked to choose one and tell."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fresh(board: Board, clock: SystemClock) -> None:

@@ -39,10 +39,6 @@ class AlarmCommand:
 class CommandRefused(LinesideError):
     """The command changed nothing. ``text`` says why, in both languages."""
 
-    def __init__(self, text: Text) -> None:
-        self.text = text
-        super().__init__(text.en)
-
 
 def refused(en: str, zh: str) -> CommandRefused:
     return CommandRefused(Text(en, zh))

@@ -22,10 +22,6 @@ from edge_agent.settings import Text
 class GuardRefused(LinesideError):
     """A command that cannot be carried out; ``text`` says why in both languages."""
 
-    def __init__(self, text: Text) -> None:
-        self.text = text
-        super().__init__(text.en)
-
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:

@@ -12,17 +12,16 @@ from edge_agent.uplinks.hj212 import fields, requests
 from edge_agent.uplinks.hj212.facilities import RUNNING_HOURS, Facilities, Info, info_value
 from edge_agent.uplinks.hj212.factors import of_today
 from edge_agent.uplinks.hj212.letter import Identity, Letter, data_letter, plain_letter
-from edge_agent.uplinks.hj212.moment import stamp
+from edge_agent.uplinks.hj212.moment import SECOND_NS, stamp
 from edge_agent.uplinks.hj212.record import SAMPLES, Recorder
 from edge_agent.uplinks.hj212.segment import Segment
 
 MAX_PACKETS = 50_000
 MAX_CHANGES = 5_000
-_SECOND_NS = 1_000_000_000
 _AT_ONCE_NS = {
-    Level.MINUTE: 2 * 3600 * _SECOND_NS,
-    Level.HOUR: 7 * 86400 * _SECOND_NS,
-    Level.DAY: 62 * 86400 * _SECOND_NS,
+    Level.MINUTE: 2 * 3600 * SECOND_NS,
+    Level.HOUR: 7 * 86400 * SECOND_NS,
+    Level.DAY: 62 * 86400 * SECOND_NS,
 }
 """So much is looked up at a time: history comes device by device, packets go moment by moment."""
 
@@ -56,9 +55,9 @@ class Archive:
         begin_ns, end_ns = requests.period_asked(request)
         level = requests.HISTORY[request.cn]
         span_ns, sent = _AT_ONCE_NS[level], 0
-        for span in await self._spans(level, begin_ns, end_ns + _SECOND_NS):
+        for span in await self._spans(level, begin_ns, end_ns + SECOND_NS):
             first_ns = max(begin_ns, span * span_ns)
-            until_ns = min(end_ns + _SECOND_NS, (span + 1) * span_ns)
+            until_ns = min(end_ns + SECOND_NS, (span + 1) * span_ns)
             for time_ns, texts in await self._moments(request.cn, level, first_ns, until_ns):
                 if sent >= MAX_PACKETS:
                     return requests.FAILED
@@ -98,7 +97,7 @@ class Archive:
     async def _changes(self, wanted: list[Info], begin_ns: int, end_ns: int) -> list[tuple[int, Info, str]]:
         last: dict[Info, str] = {}
         found: list[tuple[int, Info, str]] = []
-        async for batch in self._host.history(Stream.SAMPLES, begin_ns, end_ns + _SECOND_NS):
+        async for batch in self._host.history(Stream.SAMPLES, begin_ns, end_ns + SECOND_NS):
             for info in wanted:
                 text = info_value(batch, info)
                 if text and last.get(info) != text and len(found) < MAX_CHANGES:
@@ -114,7 +113,7 @@ class Archive:
         async for batch in self._host.history(Stream.PERIODS, begin_ns, until_ns):
             if batch.schema.group != level:
                 continue
-            second_ns = batch.time_ns - batch.time_ns % _SECOND_NS
+            second_ns = batch.time_ns - batch.time_ns % SECOND_NS
             if cn == RUNNING_HOURS:
                 hours.setdefault(second_ns, []).extend(self._facilities.running_texts(batch))
             else:

@@ -15,7 +15,7 @@ from edge_agent.model import Batch, Level
 from edge_agent.uplink import PENDING, Answer, Envelope, Key, Lane, Verdict
 from edge_agent.uplinks.hj212.facilities import RUNNING_HOURS, Facilities
 from edge_agent.uplinks.hj212.letter import Identity, Letter, data_letter
-from edge_agent.uplinks.hj212.moment import stamp
+from edge_agent.uplinks.hj212.moment import SECOND_NS, stamp
 from edge_agent.uplinks.hj212.orders import Orders
 from edge_agent.uplinks.hj212.record import COMMANDS, SAMPLES, Recorder, WrongUnit, kind_of
 from edge_agent.uplinks.hj212.slots import Group, Slots
@@ -26,7 +26,6 @@ GATHER_S = 15.0
 REST_S = 1.5
 """The same for a second of real-time data. Live data must not wait longer."""
 
-_SECOND_NS = 1_000_000_000
 _ANY = ""
 """The poll group of a device of which nothing has come yet."""
 
@@ -132,7 +131,7 @@ class Drafter:
             return NOT_WANTED
         entered = False
         for batch, texts, hours in self._said(item, kind):
-            second_ns = batch.time_ns - batch.time_ns % _SECOND_NS
+            second_ns = batch.time_ns - batch.time_ns % SECOND_NS
             record = records.setdefault((kind, second_ns, item.lane), _Record(kind, second_ns, item.lane))
             record.texts |= texts
             record.hours += hours
@@ -191,7 +190,7 @@ class Drafter:
         expected = self._expected[record.kind]
         if record.kind != SAMPLES:
             return expected <= record.sources
-        second, length_ns = record.second_ns // _SECOND_NS, self._slot_ns
+        second, length_ns = record.second_ns // SECOND_NS, self._slot_ns
         members = self._slots.members(second)
         if members is not None:  # it goes again, and must say what it said
             return members <= record.sources
@@ -207,7 +206,7 @@ class Drafter:
                 self._write(draft, record)
 
     def _write(self, draft: Draft, record: _Record) -> None:
-        second = record.second_ns // _SECOND_NS if record.kind == SAMPLES else 0
+        second = record.second_ns // SECOND_NS if record.kind == SAMPLES else 0
         if second:
             self._slots.close(second)
         order = self._recorder.order

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 _BEIJING = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, 8, tzinfo=_BEIJING)
+SECOND_NS = 1_000_000_000
 _MS = timedelta(milliseconds=1)
 _LAST_MS = (datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=_BEIJING) - _EPOCH) // _MS
 

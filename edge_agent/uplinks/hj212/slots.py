@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from edge_agent.model import Batch
 from edge_agent.uplink import Key, Lane
+from edge_agent.uplinks.hj212.moment import SECOND_NS
 
 MAX_SLOTS = 8192
 KEPT = 400
@@ -23,8 +24,6 @@ Group = tuple[str, str]
 
 Slot = tuple[str, str, int]
 """Device, poll group, and which of the intervals of real-time packets since 1970."""
-
-_SECOND_NS = 1_000_000_000
 
 
 class Slots:
@@ -57,10 +56,10 @@ class Slots:
     def is_past(self, group: Group, lane: Lane, second: int, length_ns: int) -> bool:
         """Whether nothing of this second is to be waited for: the group speaks for the slot at another time,
         or the lane, which is in order, has come further."""
-        held = self._speakers.get((*group, second * _SECOND_NS // length_ns))
+        held = self._speakers.get((*group, second * SECOND_NS // length_ns))
         if held is not None and held[2] != second:
             return True
-        return self._newest_ns.get((lane, group), 0) // _SECOND_NS > second
+        return self._newest_ns.get((lane, group), 0) // SECOND_NS > second
 
     def members(self, second: int) -> set[Group] | None:
         """Whose readings its packet holds; None while there is no packet."""
@@ -69,7 +68,7 @@ class Slots:
     def free_for(self, batch: Batch, unit: Key, index: int, length_ns: int) -> bool:
         """Whether this reading may be sent. ``length_ns``: of a slot. A second whose packet is made is left
         to it: where the poll group is read again within the slot, its next reading speaks."""
-        second = batch.time_ns // _SECOND_NS
+        second = batch.time_ns // SECOND_NS
         held = self._speakers.get(_slot(batch, length_ns))
         if held is not None:
             return held[:2] == (unit, index) and not self._closed.get(second, False)
@@ -77,7 +76,7 @@ class Slots:
         return second not in self._closed or not 0 < 2 * shortest_ns <= length_ns
 
     def take(self, batch: Batch, unit: Key, index: int, length_ns: int) -> None:
-        self._take(_slot(batch, length_ns), (unit, index, batch.time_ns // _SECOND_NS))
+        self._take(_slot(batch, length_ns), (unit, index, batch.time_ns // SECOND_NS))
 
     def close(self, second: int) -> None:
         self._closed.setdefault(second, False)

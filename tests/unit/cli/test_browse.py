@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,9 @@ from hardware_mocks.registers import LineUnit
 from hardware_mocks.s7 import S7Server
 from hardware_mocks.s7areas import ACCESS_DENIED, DB
 from tests.plant.site import free_port
-from tests.unit.cli.beside import Beside, beside, run
+from tests.unit.cli.beside import Beside, run
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def plant() -> Iterator[Beside]:
-    with beside() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

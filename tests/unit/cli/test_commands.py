@@ -17,6 +17,7 @@ import pytest
 from edge_agent import __version__
 from edge_agent.cli import main
 from edge_agent.cli.root import ROOT, VERBS
+from tests.plant.site import free_port
 
 HEAVY = (
     "asyncua",
@@ -53,20 +54,18 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def a_port() -> int:
+    return free_port()
 
 
 @pytest.fixture
-def config(tmp_path: Path, free_port: int) -> Path:
+def config(tmp_path: Path, a_port: int) -> Path:
     """A sound configuration whose only device is switched off."""
     folder = tmp_path / "config"
     (folder / "devices.d").mkdir(parents=True)
     (folder / "tags.d").mkdir()
     (folder / "edge-agent.yaml").write_text("line: press-line-1\nstate_dir: state\n", encoding="utf-8")
-    (folder / "devices.d" / "press-1.yaml").write_text(PRESS.format(port=free_port), encoding="utf-8")
+    (folder / "devices.d" / "press-1.yaml").write_text(PRESS.format(port=a_port), encoding="utf-8")
     (folder / "tags.d" / "press-1.csv").write_text(TAGS, encoding="utf-8")
     return folder
 
@@ -205,34 +204,34 @@ def test_wrong_usage_is_2(words: list[str]) -> None:
 
 @pytest.mark.parametrize("verb", ["status", "watch"])
 @pytest.mark.parametrize(("language", "words"), [("en", "no agent answers"), ("zh", "没有代理应答")])
-def test_no_agent_is_4_with_a_cure(verb: str, language: str, words: str, free_port: int) -> None:
-    done = run("--lang", language, verb, "--url", f"http://127.0.0.1:{free_port}")
+def test_no_agent_is_4_with_a_cure(verb: str, language: str, words: str, a_port: int) -> None:
+    done = run("--lang", language, verb, "--url", f"http://127.0.0.1:{a_port}")
     assert (done.returncode, done.stdout) == (4, "")
     assert words in done.stderr and "systemctl status edge-agent" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_proxy_in_the_environment_is_not_asked(free_port: int) -> None:
+def test_a_proxy_in_the_environment_is_not_asked(a_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.settimeout(0.0)
         url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
-        done = run("status", "--url", f"http://127.0.0.1:{free_port}", http_proxy=url, HTTP_PROXY=url)
+        done = run("status", "--url", f"http://127.0.0.1:{a_port}", http_proxy=url, HTTP_PROXY=url)
         with pytest.raises(BlockingIOError):
             proxy.accept()
     assert done.returncode == 4
 
 
-def test_the_address_comes_from_the_configuration(config: Path, free_port: int) -> None:
+def test_the_address_comes_from_the_configuration(config: Path, a_port: int) -> None:
     with (config / "edge-agent.yaml").open("a", encoding="utf-8") as file:
-        file.write(f"web: {{port: {free_port}}}\n")
+        file.write(f"web: {{port: {a_port}}}\n")
     done = run("status", "--config", str(config))
-    assert done.returncode == 4 and f"http://127.0.0.1:{free_port}" in done.stderr
+    assert done.returncode == 4 and f"http://127.0.0.1:{a_port}" in done.stderr
 
 
-def test_reading_an_unreachable_device_is_4_with_a_cure(config: Path, free_port: int) -> None:
+def test_reading_an_unreachable_device_is_4_with_a_cure(config: Path, a_port: int) -> None:
     done = run("read", "press-1", "--config", str(config))
     assert (done.returncode, done.stdout) == (4, "")
-    assert f"127.0.0.1:{free_port}" in done.stderr and "check the port" in done.stderr
+    assert f"127.0.0.1:{a_port}" in done.stderr and "check the port" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,10 @@ import pytest
 from edge_agent.cli import read
 from hardware_mocks.modbus import ModbusServer
 from tests.plant.site import free_port
-from tests.unit.cli.beside import Beside, beside, run
+from tests.unit.cli.beside import Beside, run
 from tests.unit.drivers_modbus.bank import Bank
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def plant() -> Iterator[Beside]:
-    with beside() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +30,9 @@ from hardware_mocks.s7 import S7Server
 from hardware_mocks.serial_lines import PtyLine
 from tests.plant.processes import Child
 from tests.plant.site import free_port
-from tests.unit.cli.beside import Beside, beside, run
+from tests.unit.cli.beside import Beside, run
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def plant() -> Iterator[Beside]:
-    with beside() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

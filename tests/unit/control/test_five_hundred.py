@@ -40,7 +40,7 @@ def kinds(rng: random.Random) -> dict[str, object]:
 
 class Plant:
     def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+        self.rng, self.cuts = rng, random.Random(rng.random())
         types = [rng.choice([ValueType.UINT16, ValueType.INT32, ValueType.FLOAT64]) for _ in range(COUNT)]
         tags = [
             Tag(f"t{i}", "", t, scaling=None if t.is_float else Scaling(rng.choice([0.1, 0.5]), 0.0))
@@ -88,6 +88,9 @@ class Plant:
             quality[self.rng.randrange(COUNT)] = self.rng.choice([Quality.BAD_COMM, Quality.NOT_REPORTED])
         if self.rng.random() < 0.05:
             quality = bytearray([Quality.UNCHANGED]) * len(quality)
+        if self.cuts.random() < 0.3:  # a read that was not done in time
+            begin, end = sorted(self.cuts.randrange(len(quality) + 1) for _ in range(2))
+            quality[begin:end] = bytes([Quality.NOT_REPORTED]) * (end - begin)
         at = number * STEP_NS
         shown = tuple(None if q >= 0x80 else v for q, v in zip(quality, self.values(), strict=True))
         return Batch(self.schema, WALL_NS + at, START_NS + at, shown, bytes(quality))

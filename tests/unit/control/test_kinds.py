@@ -226,6 +226,18 @@ def test_a_discrete_window_without_its_value_is_unknown() -> None:
     assert line.row(1)["reason"] == "bad_comm"
 
 
+def test_a_discrete_window_hears_of_a_read_that_was_cut_off() -> None:
+    line = Line(Window("w", RECIPE, allowed=("A",)), Window("m", MODE, allowed=(1,)), fast=PLC)
+    line.values["fast"] = [1, "A"]
+    only = {"mode": bytes([GOOD, Quality.NOT_REPORTED]), "recipe": bytes([Quality.NOT_REPORTED, GOOD])}
+    for at in range(6):
+        line.batch(at)
+    for at in (6, 7):
+        assert line.batch(at, quality=only["mode"]) == line.batch(at + 0.5, quality=only["recipe"]) == []
+    assert [e.source for e in line.batch(8, quality=only["recipe"], recipe="B")] == ["w"]
+    assert [e.source for e in line.batch(8.5, quality=only["mode"], mode=2)] == ["m"]
+
+
 def test_raw_values_are_compared_not_those_in_units() -> None:
     line = Line(Window("w", TEMPERATURE, allowed=(2000, 2010)))
     line.batch(0)

@@ -147,6 +147,34 @@ def test_change_reports_and_keep_alives_of_a_quiet_group_are_as_cheap_as_polls(
     assert looks(monkeypatch, many.batch) == {"d.t8"}, "it is still outside, and looked at"
 
 
+def test_reads_that_are_cut_off_cost_no_window_a_look(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that cannot keep up is read in parts, for ever; what it costs must not be what stops it."""
+
+    def part(number: int) -> bytearray:
+        said = range(number % 4 * TAGS // 4, (number % 4 + 1) * TAGS // 4)
+        return bytearray([0 if i in said else Quality.NOT_REPORTED for i in range(TAGS)])
+
+    def parts() -> None:
+        for number in range(40):
+            many.quality = part(number)
+            many.at -= SECOND_NS // 2
+            assert many.batch() == [] and many.tick(0.4) == []
+
+    assert looks(monkeypatch, parts) == set()
+    many.values[TAGS // 2], many.quality = 9000, part(2)
+    many.at -= SECOND_NS // 2
+    assert [(e.kind, e.source) for e in many.batch()] == [("excursion_begin", f"d.t{TAGS // 2}")]
+    many.quality = bytearray(TAGS)
+    assert many.batch() == []
+    assert looks(monkeypatch, many.batch) == {f"d.t{TAGS // 2}"}
+    many.quality = part(0)
+    for _ in range(3):
+        assert many.batch() == []
+    events = many.tick(0.1)
+    assert {e.kind for e in events} == {"window_unknown"}, "what no part speaks of is stale in the end"
+    assert len(events) == TAGS - TAGS // 4, "all but those that are read"
+
+
 def test_a_sensor_that_is_bad_for_good_costs_the_others_nothing(
     many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -262,6 +262,20 @@ def test_not_reported_keeps_the_value_but_not_its_age() -> None:
     assert [e.detail["reason"] for e in line.batch(3.5, quality=silent)] == ["stale"]
 
 
+def test_a_condition_that_no_part_of_another_group_speaks_of_grows_old() -> None:
+    """Also when the window has become quiet since, and nothing but reads that are cut off came meanwhile."""
+    line = Line(
+        window(source=SETPOINT, high=300, when=RUNNING, max_age_s=3), window("p", high=0.5, max_age_s=3)
+    )
+    line.batch(0)
+    silent = bytes([GOOD, Quality.NOT_REPORTED, Quality.NOT_REPORTED])
+    for at in (0.5, 0.7, 0.9):
+        line.batch(at, quality=silent)
+    for at in (1, 2, 2.9):
+        assert line.batch(at, "slow") == []
+    assert [(e.source, e.detail["reason"]) for e in line.batch(3.5, "slow")] == [("w", "when stale")]
+
+
 def test_what_stands_in_place_of_a_value_not_reported_means_nothing() -> None:
     """Not even when the next value that is reported happens to be the same."""
     line = Line(window(source=TEMPERATURE, target=SETPOINT, tolerance=5, max_age_s=9))

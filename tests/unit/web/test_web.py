@@ -17,7 +17,6 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from edge_agent.cli.alarm_words import letter_word
 from edge_agent.config.model import WebConfig
 from edge_agent.metrics import Exporter
 from edge_agent.model import Event, Quality, Schema, Tag, ValueType
@@ -510,14 +509,6 @@ async def test_the_page_shows_alarms_limits_and_beijing_time(site: Site) -> None
     assert len(re.findall(r"<td>a\d+</td>", text)) == page.MAX_ALARMS and "… 2 more" in text
     assert "<td>0.41 MPa</td><td>0.3..0.5</td>" in text
     assert "+08:00" in text and "+00:00" not in text
-
-
-def test_page_and_terminal_call_alarm_states_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    for lang in ("en", "zh"):
-        monkeypatch.setenv("EDGE_AGENT_LANGUAGE", lang)
-        assert {a: text.say(lang) for a, text in page._LETTERS.items()} == {
-            a: letter_word(a) for a in "ABCDEFGHI"
-        }
 
 
 async def test_the_page_speaks_chinese(site: Site) -> None:
