@@ -17,6 +17,7 @@ LinesideError
 │   ├── TooLarge            send the same items in halves
 │   └── Unacceptable        one of the items is poison  -> bisect, then quarantine it alone
 └── StorageError            raised by the buffer; its writer acts
+    ├── StorageReadOnly     remounted read-only         -> let go of the files, keep in memory, try again
     ├── StorageFull         no room                     -> shrink, keep in memory, account for losses
     └── StorageBroken       not a sound database        -> set it aside, new epoch, go on
 """
@@ -128,6 +129,10 @@ class Unacceptable(UplinkError):
 
 
 class StorageError(LinesideError):
+    pass
+
+
+class StorageReadOnly(StorageError):
     pass
 
 

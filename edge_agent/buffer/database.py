@@ -18,12 +18,13 @@ from pathlib import Path
 
 from edge_agent.buffer import tables
 from edge_agent.buffer.epoch import sync_directory
-from edge_agent.errors import StorageBroken, StorageError, StorageFull
+from edge_agent.errors import StorageBroken, StorageError, StorageFull, StorageReadOnly
 
 PAGE = 4096
 CACHE_KB = 512  # rows are written and read once, in order: a large cache would only cost memory
 _SIDES = ("", "-wal", "-shm")
 _KEPT = 2
+_REFUSALS = {errno.ENOSPC: StorageFull, errno.EDQUOT: StorageFull, errno.EROFS: StorageReadOnly}
 _BROKEN = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -287,8 +288,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise storage_error(path, error) from error
     except OSError as error:
-        kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
-        raise kind(f"{path.name}: {error.strerror or error}") from error
+        raise _REFUSALS.get(error.errno or 0, StorageError)(
+            f"{path.name}: {error.strerror or error}"
+        ) from error
 
 
 def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
@@ -296,6 +298,8 @@ def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
     message = f"{path.name}: {error}"
     if code == sqlite3.SQLITE_FULL:
         return StorageFull(message)
+    if code == sqlite3.SQLITE_READONLY:
+        return StorageReadOnly(message)
     if code in _BROKEN:
         return StorageBroken(message)
     return StorageError(message)

@@ -319,6 +319,8 @@ class Buffer:
         return await self._known_file() or (self._vault.broken and await self._known_file())
 
     async def _known_file(self) -> bool:
+        if self._vault.read_only:
+            await self._reader.release()  # opened on it meanwhile, it keeps this process from ever writing
         ready = await self._vault.ready()
         if (
             self._vault.generation != self._generation

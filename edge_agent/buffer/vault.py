@@ -35,7 +35,7 @@ from edge_agent.buffer.tables import Shape
 from edge_agent.buffer.worker import Worker
 from edge_agent.buffer.writer import Head, Job, Nothing, Opened, Outcome, Snapshot, Writer, head_of
 from edge_agent.clock import Clock
-from edge_agent.errors import LinesideError, StorageBroken, StorageError, StorageFull
+from edge_agent.errors import LinesideError, StorageBroken, StorageError, StorageFull, StorageReadOnly
 
 T = TypeVar("T")
 _TIGHT_PAGES = 256
@@ -76,6 +76,7 @@ class Vault:
         self.commit_counts = [0] * (len(COMMIT_SECONDS) + 1)
         self.commit_seconds = 0.0
         self.full = False
+        self.read_only = False
         self.tight = False  # little room on the disk: the log is kept short
         self._writer = Writer(path, shape, head, tuning, epoch_of, expected, last_epoch)
         self._path = path
@@ -263,7 +264,7 @@ class Vault:
             self._wal_pages = outcome.wal_left
             self._next_checkpoint_ns = self._clock.mono_ns() + int(self._tuning.checkpoint_s * 1e9)
             self._watch_log(outcome.wal_left)
-        self.reason, self.full = "", False
+        self.reason, self.full, self.read_only = "", False, False
         if outcome.checkpoint_error is not None:
             self._fail(outcome.checkpoint_error)
 
@@ -291,6 +292,7 @@ class Vault:
     def _fail(self, error: LinesideError) -> None:
         self.reason = str(error)
         self.full = isinstance(error, StorageFull)
+        self.read_only = isinstance(error, StorageReadOnly)
         self._reopen = self._loaded
 
     def _measure(self, seconds: float) -> None:

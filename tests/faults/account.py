@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,6 +21,7 @@ EDGE_NS = 50_000_000  # between the controller's clock for a poll and the agent'
 S = 1_000_000_000
 ANSWER_LATE_NS = 3_000_000_000  # an answer later than this, the agent has long reported a failure
 Polls = Mapping[int, Sequence[tuple[int, int]]]
+Walls = Callable[[int, int], Iterable[int]]  # of a poll's wall and monotonic time, ns: what the agent stamps
 
 
 @dataclass(slots=True)
@@ -94,6 +95,11 @@ def failures(parks: Iterable[Receiver], units: Iterable[int]) -> dict[int, set[i
     }
 
 
+def unsteered(wall_ns: int, _: int) -> tuple[int]:
+    """The agent's wall clock is the machine's."""
+    return (wall_ns,)
+
+
 def account(
     park: Receiver,
     polls: Polls,
@@ -101,16 +107,19 @@ def account(
     state: Path,
     tags: int,
     failed: Mapping[int, set[int]],
+    walls: Walls = unsteered,
 ) -> Account:
+    """``walls`` is asked of parks that have one reading of each second."""
     rows = ledger(state, park.name)
     position = inspect(state)["samples"].get("uplinks", {}).get(park.name, {})
     counts = dict.fromkeys(("served", "received", "unknown", "in_flight", "failed"), 0)
     counts |= dict.fromkeys(("duplicates", "wrong_tag", "unordered"), 0)
     seconds = park.seconds() if park.per_second else set()
     for unit, served in polls.items():
+        stood_for = {n for n, at in enumerate(served, 1) if seconds and seconds & _seconds(walls(*at))}
         for tag in range(tags):
             readings = park.readings(f"d{unit}", f"t{tag}")
-            found = _tally(readings, unit, tag, served, lives.last_of(unit), rows, failed[unit], seconds)
+            found = _tally(readings, unit, tag, served, lives.last_of(unit), rows, failed[unit], stood_for)
             if not park.ordered:
                 found["unordered"] = 0
             counts = {name: counts[name] + found[name] for name in counts}
@@ -135,8 +144,9 @@ def _tally(
     cut_off: set[int],
     rows: Sequence[Row],
     bad_us: set[int],
-    seconds: set[int],
+    stood_for: set[int],
 ) -> dict[str, int]:
+    """``stood_for``: polls of whose second the park has a reading."""
     values = [value for _, value, good in readings if good and value is not None]
     mine = [number_of(value) for value in values if place_of(value) == (unit, tag)]
     out = {
@@ -152,7 +162,7 @@ def _tally(
     reported = sorted(bad_us)
     for number in sorted(set(range(1, len(polls) + 1)) - set(mine)):
         wall_ns = polls[number - 1][0]
-        if seconds & {(wall_ns - EDGE_NS) // S, (wall_ns + EDGE_NS) // S}:
+        if number in stood_for:
             out["received"] += 1
         elif any(
             row.samples is None and row.from_ns - EDGE_NS <= wall_ns <= row.to_ns + EDGE_NS for row in rows
@@ -164,6 +174,10 @@ def _tally(
             reported.remove(report)  # each explains one poll, and no loss beside it
             out["failed"] += 1
     return out
+
+
+def _seconds(walls: Iterable[int]) -> set[int]:
+    return {(wall_ns + edge_ns) // S for wall_ns in walls for edge_ns in (-EDGE_NS, EDGE_NS)}
 
 
 def _report_of(wall_ns: int, reported: Sequence[int]) -> int | None:

@@ -136,14 +136,15 @@ def _lost(scene: Scene) -> int:
 
 def read_only(stage: Stage) -> None:
     """A file that is open for writing keeps a file system writable. So the store is first made to let go, by
-    a write error, and then the file system is really made read-only. Sparkplug, where something always waits
-    for its time, would keep the store's reader open, and with it the log."""
+    a write error, and then the file system is really made read-only. Sparkplug, of which something always
+    waits and is read again, gets its turn only after that: the store's reader would keep the log open."""
     hold_s = stage.either(6.0, 60.0)
     stage.did(f"state directory remounted read-only for {hold_s:g} s")
     state = stage.disk("64m")
-    with Scene(stage.folder, Plan(poll=PLAN.poll, state=state, without="sparkplug")) as scene:
+    with Scene(stage.folder, Plan(poll=PLAN.poll, state=state)) as scene:
+        scene.parks["sparkplug"].do("down")
         scene.start()
-        scene.flows()
+        scene.flows(30, *(name for name in scene.parks if name != "sparkplug"))
         log = stage.folder / "strace.log"
         with polled(stage, scene):
             rules = (f"{SYNCS},{WRITES}:error=EROFS",)
@@ -152,6 +153,7 @@ def read_only(stage: Stage) -> None:
                 scene.site.reload()  # an event, so that its store lets go as well
                 eventually("it says so", lambda: _degraded(scene))
                 eventually("remounted", lambda: disks.remount(state, "ro"), 30)
+            scene.parks["sparkplug"].do("ok")
             time.sleep(hold_s)
             stage.is_("says that it does not store", _degraded(scene), True)
         eventually("remounted", lambda: disks.remount(state, "rw"))

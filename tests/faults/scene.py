@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from edge_agent.keys import parse_duration
-from tests.faults.account import Account, Lives, account, failures
+from tests.faults.account import Account, Lives, Walls, account, failures, unsteered
 from tests.faults.parks import KINDS, Receiver, available
 from tests.plant.processes import Child, eventually, get, post
 from tests.plant.site import START_WITHIN_S, Site
@@ -28,15 +28,13 @@ ALIVE_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``uplinks``: name and kind of each; empty: two of http and one of every other kind there is but
-    ``without``.
+    """``uplinks``: name and kind of each; empty: two of http and one of every other kind there is.
     ``module``: what is run with ``--config`` in place of ``edge_agent run``."""
 
     flush: str = "1s"
     poll: str = "100ms"
     units: int = 2
     uplinks: Sequence[tuple[str, str]] = ()
-    without: str = ""
     buffer: Mapping[str, Any] | None = None
     uplink_keys: Mapping[str, Any] | None = None
     state: Path | None = None
@@ -45,7 +43,7 @@ class Plan:
     def destinations(self) -> list[tuple[str, str]]:
         if self.uplinks:
             return list(self.uplinks)
-        others = [(kind, kind) for kind in available() if kind not in ("http", self.without)]
+        others = [(kind, kind) for kind in available() if kind != "http"]
         return [("park", "http"), *others, ("city", "http")]
 
 
@@ -80,6 +78,7 @@ class Scene:
                           folder / "plc.log")  # fmt: skip
         self._stack.callback(self._plc.stop)
         self.parks: dict[str, Receiver] = {}
+        self.walls: Walls = unsteered
         for name, kind in plan.destinations():
             self.parks[name] = self._stack.enter_context(closing(KINDS[kind](folder, name)))
         self.site = FaultSite(folder / "site", None, flush=plan.flush)
@@ -205,7 +204,8 @@ class Scene:
         polls = self.polls()
         failed = failures(self.parks.values(), self.units)
         return [
-            account(park, polls, self.lives, self.site.state, TAGS, failed) for park in self.parks.values()
+            account(park, polls, self.lives, self.site.state, TAGS, failed, self.walls)
+            for park in self.parks.values()
         ]
 
 

@@ -150,13 +150,16 @@ async def read_only(directory: Path) -> dict[str, Any]:
     buffer = await Buffer.open(directory, BufferConfig(), clock, ["park"])
     events = await EventStore.open(directory, clock, ["park"], buffer.epoch)
     number = await fill(buffer, clock, 5, schema=WIDE)
+    await take_all(buffer, "park")  # the reader is the last to let go: the log stays
     for store in (buffer, events):
         await store._vault.run(store._vault._writer._database.close)
+    await buffer._reader.release()
     remount(directory, "ro")
     number = await fill(buffer, clock, 5, schema=WIDE, start=number)
     await events.commit([event_of(1, clock)], {"w": 1})
     seen: dict[str, Any] = {"state": buffer.info()["state"], "reason": buffer.info()["reason"]}
     seen["live"] = len(await buffer.take("park", Lane.LIVE, max_items=99, max_samples=10**6))
+    seen["backlog"] = len(await buffer.take("park", Lane.BACKLOG, max_items=99, max_samples=10**6))
     remount(directory, "rw")
     began = clock.mono_ns()
     number = await fill(buffer, clock, 1, schema=WIDE, start=number)
