@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,12 @@ import click
 
 from hardware_mocks import orders
 from hardware_mocks.bench import Bench
+from hardware_mocks.cli_options import chain, parent, port, run, seconds
+from hardware_mocks.cli_parks import PARK_CONTROL_PORT, PLATFORMS, park_options, park_ports
 from hardware_mocks.faults import Fault
-from hardware_mocks.hj212_park import Hj212Park
-from hardware_mocks.influx_park import InfluxPark
-from hardware_mocks.lifetime import Part, die_with_parent, run_until_signal
 from hardware_mocks.line import Line, Server
 from hardware_mocks.modbus import ModbusServer
 from hardware_mocks.modbus_serial import ModbusSerialServer
-from hardware_mocks.mqtt_park import MqttPark
 from hardware_mocks.opcua import OpcUaServer
 from hardware_mocks.park import Park
 from hardware_mocks.process import DRIFT_SCHEDULE, PRESSURE_SCHEDULE, Process, Schedule
@@ -31,10 +27,7 @@ from hardware_mocks.serial_lines import PtyLine, TcpLine
 
 MODBUS_PORT, S7_PORT, OPCUA_PORT, CONTROL_PORT = 15020, 10102, 14840, 18081
 MODBUS_TLS_PORT = 15802
-PARK_PORT, PARK_CONTROL_PORT = 18080, 18082
 BENCH_PORT = 15100
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +65,17 @@ class Controllers:
         ]
 
 
-def _chain(options: Sequence[Decorator]) -> Decorator:
-    def apply(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return apply
-
-
-def _port(name: str, default: int, what: str) -> Decorator:
-    return click.option(
-        name,
-        type=click.IntRange(0, 65535),
-        default=default,
-        show_default=True,
-        help=f"{what}; 0: any free one.",
-    )
-
-
-def _seconds(name: str, default: float, what: str) -> Decorator:
-    return click.option(name, type=click.FloatRange(0), default=default, show_default=True, help=what)
-
-
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
-_parent = click.option("--with-parent", is_flag=True, help="End when the parent process ends.")
-_control = _port("--control-port", CONTROL_PORT, "HTTP port for faults and state")
-_model = _chain(
+_control = port("--control-port", CONTROL_PORT, "HTTP port for faults and state")
+_model = chain(
     [
         click.option("--seed", type=int, default=1, show_default=True, help="Of the model's noise."),
-        _seconds(
+        seconds(
             "--excursion-first-s", PRESSURE_SCHEDULE.first_s, "First pressure excursion after the start."
         ),
-        _seconds("--excursion-period-s", PRESSURE_SCHEDULE.period_s, "Between two of them; 0: never."),
-        _seconds("--excursion-length-s", PRESSURE_SCHEDULE.length_s, "How long one lasts."),
-        _seconds(
+        seconds("--excursion-period-s", PRESSURE_SCHEDULE.period_s, "Between two of them; 0: never."),
+        seconds("--excursion-length-s", PRESSURE_SCHEDULE.length_s, "How long one lasts."),
+        seconds(
             "--drift-period-s", DRIFT_SCHEDULE.period_s, "Between two drifts of a furnace zone; 0: never."
         ),
     ]
@@ -114,22 +83,14 @@ _model = _chain(
 _units = click.option("--modbus-units", type=click.IntRange(1, 247), default=3, show_default=True)
 _pdu = click.option("--s7-pdu", type=click.IntRange(112, 960), default=DEFAULT_PDU, show_default=True)
 _nodes = click.option("--max-nodes-per-read", type=click.IntRange(0), default=100, show_default=True)
-_controllers = _chain(
+_controllers = chain(
     [
-        _port("--modbus-port", MODBUS_PORT, "Modbus TCP port"),
+        port("--modbus-port", MODBUS_PORT, "Modbus TCP port"),
         _units,
-        _port("--s7-port", S7_PORT, "S7 port"),
+        port("--s7-port", S7_PORT, "S7 port"),
         _pdu,
-        _port("--opcua-port", OPCUA_PORT, "OPC UA port"),
+        port("--opcua-port", OPCUA_PORT, "OPC UA port"),
         _nodes,
-    ]
-)
-_park = _chain(
-    [
-        _port("--park-port", PARK_PORT, "Port for deliveries"),
-        _port("--park-control-port", PARK_CONTROL_PORT, "HTTP port for modes and reports"),
-        click.option("--store", type=click.Path(dir_okay=False, path_type=Path), help="JSONL file, synced."),
-        click.option("--discard", is_flag=True, help="Count and echo the keys, keep nothing (benchmarks)."),
     ]
 )
 
@@ -146,7 +107,7 @@ def main() -> None:
 @_controllers
 @_control
 @_model
-@_parent
+@parent
 def line(control_port: int, with_parent: bool, **options: Any) -> None:
     """Modbus, S7 and OPC UA servers over one model, with a control port."""
     model, controllers = _split(options)
@@ -155,11 +116,11 @@ def line(control_port: int, with_parent: bool, **options: Any) -> None:
 
 
 @main.command()
-@_port("--port", MODBUS_PORT, "Modbus TCP port")
+@port("--port", MODBUS_PORT, "Modbus TCP port")
 @_units
 @_control
 @_model
-@_parent
+@parent
 def modbus(port: int, modbus_units: int, control_port: int, with_parent: bool, **options: Any) -> None:
     """The Modbus TCP server alone."""
     process = Model(**options).process()
@@ -167,14 +128,14 @@ def modbus(port: int, modbus_units: int, control_port: int, with_parent: bool, *
 
 
 @main.command("modbus-tls")
-@_port("--port", MODBUS_TLS_PORT, "Modbus/TCP Security port")
+@port("--port", MODBUS_TLS_PORT, "Modbus/TCP Security port")
 @click.option("--cert", type=_file, required=True, help="PEM of the server's certificate.")
 @click.option("--key", type=_file, required=True, help="PEM of its key.")
 @click.option("--ca", type=_file, required=True, help="PEM of the authority of the clients' certificates.")
 @_units
 @_control
 @_model
-@_parent
+@parent
 def modbus_tls(
     port: int, cert: Path, key: Path, ca: Path, modbus_units: int, control_port: int, with_parent: bool,
     **options: Any,
@@ -193,12 +154,12 @@ def modbus_tls(
 @click.option("--tcp-port", type=click.IntRange(0, 65535), help="Behind TCP instead; 0: any free one.")
 @click.option("--link", type=click.Path(path_type=Path), help="Symbolic link to keep at the pseudo-terminal.")
 @click.option("--baud", type=click.IntRange(50), help="Pace the bytes; at another speed is noise.")
-@_seconds("--latency-s", 0.0, "From the end of a request to the start of its reply.")
+@seconds("--latency-s", 0.0, "From the end of a request to the start of its reply.")
 @click.option("--echo", is_flag=True, help="Send requests back, as adapters do that hear themselves.")
 @_units
 @_control
 @_model
-@_parent
+@parent
 def modbus_rtu(
     framing: str, tcp_port: int | None, link: Path | None, baud: int | None, latency_s: float, echo: bool,
     modbus_units: int, control_port: int, with_parent: bool, **options: Any,
@@ -210,15 +171,15 @@ def modbus_rtu(
         process, wire, modbus_units, framing=framing, baud=baud, latency_s=latency_s, echo=echo
     )
     bus = Line(process, [server], control_port)
-    _run([bus], lambda: bus.ports | {"modbus": server.place}, with_parent)
+    run([bus], lambda: bus.ports | {"modbus": server.place}, with_parent)
 
 
 @main.command()
-@_port("--port", S7_PORT, "S7 port")
+@port("--port", S7_PORT, "S7 port")
 @_pdu
 @_control
 @_model
-@_parent
+@parent
 def s7(port: int, s7_pdu: int, control_port: int, with_parent: bool, **options: Any) -> None:
     """The S7 server alone."""
     process = Model(**options).process()
@@ -226,7 +187,7 @@ def s7(port: int, s7_pdu: int, control_port: int, with_parent: bool, **options: 
 
 
 @main.command()
-@_port("--port", OPCUA_PORT, "OPC UA port")
+@port("--port", OPCUA_PORT, "OPC UA port")
 @_nodes
 @click.option("--secured", is_flag=True, help="With a certificate of its own; no endpoint without security.")
 @click.option("--valid-days", type=int, default=3650, help="From now on; negative: it has expired.")
@@ -234,7 +195,7 @@ def s7(port: int, s7_pdu: int, control_port: int, with_parent: bool, **options: 
 @click.option("--user", help="Secured, and only this NAME:PASSWORD is let in.")
 @_control
 @_model
-@_parent
+@parent
 def opcua(
     port: int, max_nodes_per_read: int, secured: bool, valid_days: int, distrusting: bool, user: str | None,
     control_port: int, with_parent: bool, **options: Any,
@@ -256,72 +217,12 @@ def _protection(days: int, distrusting: bool, user: str | None) -> Any:
     )  # fmt: skip
 
 
-@main.command()
-@_park
-@_parent
-def park(
-    park_port: int, park_control_port: int, store: Path | None, discard: bool, with_parent: bool
-) -> None:
-    """The park platform."""
-    platform = Park(park_port, park_control_port, store, discard)
-    _run([platform], lambda: _park_ports(platform), with_parent)
-
-
-@main.command("influx-park")
-@_port("--park-port", 0, "Port for writes")
-@_port("--park-control-port", 0, "HTTP port for modes and reports")
-@click.option("--secret", default="", help="Token, or password of any user, that is asked for.")
-@_parent
-def influx_park(park_port: int, park_control_port: int, secret: str, with_parent: bool) -> None:
-    """A time series database that takes line protocol (database, org and bucket: lineside, plant)."""
-    database = InfluxPark(park_port, park_control_port, secret=secret)
-    _run([database], lambda: _park_ports(database), with_parent)
-
-
-@main.command("mqtt-park")
-@click.option("--broker-port", type=click.IntRange(0, 65535), default=0, help="0: a broker of its own.")
-@_port("--park-control-port", 0, "HTTP port for modes and reports")
-@click.option("--ack-topic", default="", help="Where keys are confirmed, with {agent}; empty: nowhere.")
-@click.option("--level", type=click.Choice(["4", "5"]), default="5", help="4: MQTT 3.1.1.")
-@_parent
-def mqtt_park(
-    broker_port: int, park_control_port: int, ack_topic: str, level: str, with_parent: bool
-) -> None:
-    """The park platform behind an MQTT broker on this machine."""
-    platform = MqttPark(broker_port, park_control_port, ack_topic=ack_topic, level=int(level))
-    ports = lambda: {"broker": platform.port, "park_control": platform.control_port}  # noqa: E731
-    _run([platform], ports, with_parent)
-
-
-@main.command("hj212-park")
-@_port("--park-port", 0, "Port of the platform")
-@_port("--park-control-port", 0, "HTTP port for modes and reports")
-@_parent
-def hj212_park(park_port: int, park_control_port: int, with_parent: bool) -> None:
-    """A platform that speaks HJ 212-2017 (its MN and PW: hardware_mocks/hj212_park.py)."""
-    platform = Hj212Park(park_port, park_control_port)
-    _run([platform], lambda: {"park": platform.host.port, "park_control": platform.desk.port}, with_parent)
-
-
-@main.command("sparkplug-park")
-@_port("--broker-port", 0, "Port of the broker")
-@_port("--park-control-port", 0, "HTTP port for reports")
-@_parent
-def sparkplug_park(broker_port: int, park_control_port: int, with_parent: bool) -> None:
-    """A broker and a Sparkplug B host application, scada, behind it."""
-    from hardware_mocks.sparkplug_park import SparkplugPark  # aiomqtt, which only tests need
-
-    platform = SparkplugPark(broker_port, park_control_port)
-    ports = lambda: {"broker": platform.broker.port, "park_control": platform.desk.port}  # noqa: E731
-    _run([platform], ports, with_parent)
-
-
 @main.command("all")
 @_controllers
 @_control
-@_park
+@park_options
 @_model
-@_parent
+@parent
 def everything(
     control_port: int,
     park_port: int,
@@ -336,23 +237,23 @@ def everything(
     process = model.process()
     simulated = Line(process, controllers.servers(process), control_port)
     platform = Park(park_port, park_control_port, store, discard)
-    _run([simulated, platform], lambda: simulated.ports | _park_ports(platform), with_parent)
+    run([simulated, platform], lambda: simulated.ports | park_ports(platform), with_parent)
 
 
 @main.command("bench-modbus")
 @click.option("--devices", type=click.IntRange(1, 247), default=10, show_default=True)
 @click.option("--registers", type=click.IntRange(1, 65536), default=500, show_default=True)
 @click.option("--shared", is_flag=True, help="All devices as unit ids 1..N on one port.")
-@_port("--port", BENCH_PORT, "First port; the others follow")
+@port("--port", BENCH_PORT, "First port; the others follow")
 @_control
-@_parent
+@parent
 def bench_modbus(
     devices: int, registers: int, shared: bool, port: int, control_port: int, with_parent: bool
 ) -> None:
     """Many cheap Modbus devices for load tests; prints their "ports" in order."""
     bench = Bench(devices, registers, shared, port)
     load = Line(None, [bench], control_port)
-    _run([load], lambda: load.ports | {"ports": bench.ports}, with_parent)
+    run([load], lambda: load.ports | {"ports": bench.ports}, with_parent)
 
 
 @main.command()
@@ -384,7 +285,7 @@ def set_(name: str, value: float, control_port: int) -> None:
 @click.option("--device", "devices", multiple=True, help="Of reject and poison: whose data.")
 @click.option("--times", type=click.IntRange(1), help="For so many messages; then ok again.")
 @click.option("--seconds", type=click.FloatRange(0), help="Of vanish: for so long; 0: until another mode.")
-@_port("--park-control-port", PARK_CONTROL_PORT, "HTTP port of the park for modes and reports")
+@port("--park-control-port", PARK_CONTROL_PORT, "HTTP port of the park for modes and reports")
 def mood(
     mode: str, devices: tuple[str, ...], times: int | None, seconds: float | None, park_control_port: int
 ) -> None:
@@ -403,9 +304,9 @@ def _order(port: int, order: dict[str, Any]) -> None:
 
 @main.command()
 @click.argument("file", type=_file)
-@_port("--port", 0, "Port of the played device")
+@port("--port", 0, "Port of the played device")
 @click.option("--fast", is_flag=True, help="Answer at once instead of as slowly as the device did.")
-@_parent
+@parent
 def replay(file: Path, port: int, fast: bool, with_parent: bool) -> None:
     """A device as `edge-agent record` found it (Modbus, S7): plays FILE's answers, over and over."""
     try:
@@ -413,7 +314,7 @@ def replay(file: Path, port: int, fast: bool, with_parent: bool) -> None:
     except ValueError as error:
         click.echo(f"cannot play {file}: {error}", err=True)
         sys.exit(2)
-    _run([device], lambda: {device.name: device.port}, with_parent)
+    run([device], lambda: {device.name: device.port}, with_parent)
 
 
 def _split(options: dict[str, Any]) -> tuple[Model, Controllers]:
@@ -422,19 +323,9 @@ def _split(options: dict[str, Any]) -> tuple[Model, Controllers]:
     return Model(**model), Controllers(**controllers)
 
 
-def _park_ports(platform: Park) -> dict[str, int]:
-    return {"park": platform.port, "park_control": platform.control_port}
-
-
 def _run_line(simulated: Line, with_parent: bool) -> None:
-    _run([simulated], lambda: simulated.ports, with_parent)
+    run([simulated], lambda: simulated.ports, with_parent)
 
 
-def _run(parts: Sequence[Part], ready: Callable[[], dict[str, Any]], with_parent: bool) -> None:
-    if with_parent:
-        die_with_parent()
-    try:
-        asyncio.run(run_until_signal(parts, ready))
-    except OSError as error:  # a port is taken, the store is not writable
-        click.echo(f"cannot start: {error}", err=True)
-        sys.exit(1)
+for platform in PLATFORMS:
+    main.add_command(platform)

@@ -17,16 +17,15 @@ from edge_agent.buffer.history import Recall, chosen
 from edge_agent.buffer.ledger import Loss
 from edge_agent.buffer.memory import Memory, groups
 from edge_agent.buffer.naming import OwnNames, SharedNames
+from edge_agent.buffer.opening import Opening
 from edge_agent.buffer.positions import Unit
 from edge_agent.buffer.reader import Reader
-from edge_agent.buffer.reselect import reselect
 from edge_agent.buffer.retention import Retention
 from edge_agent.buffer.room import Room
 from edge_agent.buffer.rows import OUTLINE, Encoded, Flush, newest_units, unit_of
-from edge_agent.buffer.salvage import NOTE as SALVAGE
-from edge_agent.buffer.salvage import Claim, Page, Salvage, load_claims, to_note
+from edge_agent.buffer.salvage import Salvage
 from edge_agent.buffer.segment import Codec
-from edge_agent.buffer.stamps import Offset, Stamps, load_offsets
+from edge_agent.buffer.stamps import Offset, Stamps
 from edge_agent.buffer.tables import SAMPLES
 from edge_agent.buffer.thinning import Gone
 from edge_agent.buffer.vault import COMMIT_SECONDS, Vault
@@ -81,12 +80,8 @@ class Buffer:
         self._watchers: list[Callable[[], None]] = []
         self._lock = asyncio.Lock()
         self._closed = False
-        self._generation = 0
-        self._chosen = False
-        self._known = 0  # the generation of the file whose stamps we know
         self._stamps = Stamps(clock, config.hold_s)
         self._salvage = Salvage(directory, name)
-        self._trimmed = False
         self._flushing_since_ns: int | None = None
         path = directory / name
         self._vault = Vault(
@@ -104,6 +99,14 @@ class Buffer:
         self._reader = Reader(path)
         self._delivery = Delivery(
             stream, self._vault, self._reader, self._retention, clock, lambda: self._closed
+        )
+        self._opening = Opening(
+            self._vault,
+            self._reader,
+            self._stamps,
+            self._salvage,
+            another=self._forget,
+            selected_anew=self._delivery.forget,
         )
         self.aside = Aside(self._vault, OUTLINE, stream, self._save, self._pending_again)
 
@@ -126,8 +129,8 @@ class Buffer:
         ``beside``: the samples' buffer of the same directory, opened before; a second buffer has its agent id
         and its epoch, and takes nothing to disk before that epoch is known."""
         buffer = cls(directory, config, clock, tuning or Tuning(), name, stream, beside)
-        buffer._want(uplinks)
-        await buffer._ready()
+        buffer._opening.want(uplinks)
+        await buffer._opening.ready()
         return buffer
 
     @property
@@ -181,14 +184,10 @@ class Buffer:
             await self._flush(force=True)
 
     async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
-        if uplink not in self._vault.accounts.uplinks or max_items < 1 or not self._may_send():
+        if uplink not in self._vault.accounts.uplinks or max_items < 1 or not self._opening.may_send:
             return ()
         found = await self._delivery.take(uplink, lane, max_items, max_samples)
-        return self._stamps.corrected(found) if self._may_send() else ()
-
-    def _may_send(self) -> bool:
-        """Whether it is known what stamps of this file mean, and none waits for its clock."""
-        return self._known == self._vault.generation and not self._stamps.holding
+        return self._stamps.corrected(found) if self._opening.may_send else ()
 
     def history(
         self,
@@ -237,7 +236,7 @@ class Buffer:
         gets what is committed from now on, the batches in memory included. Another selection counts for
         what is not settled as well: what it leaves out from now on is written off."""
         async with self._lock:
-            self._want(uplinks)
+            self._opening.want(uplinks)
             await self._flush(force=True)
 
     def unreported_losses(self) -> list[Loss]:
@@ -303,7 +302,7 @@ class Buffer:
         try:
             async with asyncio.timeout(10), self._lock:
                 await self._flush(force=True)
-                if self._memory.empty and await self._ready():
+                if self._memory.empty and await self._opening.ready():
                     await self._vault.commit(Nothing(), clean=True)
                 await self._reader.release()
         except TimeoutError:
@@ -314,64 +313,11 @@ class Buffer:
 
     # -- flushing
 
-    async def _ready(self) -> bool:
-        """What lies beside the segments may be what shows that the file is broken: then on to another one."""
-        return await self._known_file() or (self._vault.broken and await self._known_file())
-
-    async def _known_file(self) -> bool:
-        if self._vault.read_only:
-            await self._reader.release()  # opened on it meanwhile, it keeps this process from ever writing
-        ready = await self._vault.ready()
-        if (
-            self._vault.generation != self._generation
-        ):  # another file: nothing remembered of the old one holds
-            self._generation = self._vault.generation
-            self._stored_schemas.clear()
-            self._retention.forget()
-            self._room.forget()
-            self._delivery.forget()
-            self._chosen = False
-        if not ready:
-            return False
-        try:
-            await self._learn()
-        except StorageError as error:
-            self._vault.reason = str(error)  # until a commit holds
-            return False
-        return True
-
-    async def _learn(self) -> None:
-        """What the file says beside its segments."""
-        vault = self._vault
-        if self._known != vault.generation:
-            generation, offsets = vault.generation, await vault.ask(load_offsets)
-            claims = vault.claims or await vault.ask(load_claims)
-            self._stamps.load(offsets, vault.epoch)
-            self._claim(claims)
-            self._known, self._trimmed = generation, False
-        if self._salvage.narrow(vault.accounts.uplinks):
-            vault.note(SALVAGE, to_note(self._salvage.claims))
-            self._trimmed = False
-        if not self._trimmed:
-            self._trimmed = True
-            await vault.trim_aside({claim.file for claim in self._salvage.claims})
-        if not self._chosen:
-            await reselect(vault)
-            self._delivery.forget()  # what nobody wanted of the newest flush, somebody may want now: backlog
-            self._chosen = True
-
-    def _claim(self, claims: Iterable[Claim]) -> None:
-        self._salvage.forget_page()
-        self._salvage.add(claims)
-        self._vault.claims = []
-        if self._salvage.claims:
-            self._vault.note(SALVAGE, to_note(self._salvage.claims))
-
-    def _want(self, uplinks: Mapping[str, Selection] | Iterable[str]) -> None:
-        names = list(uplinks)
-        self._vault.want(names)
-        self._vault.accounts.choices.use(uplinks if isinstance(uplinks, Mapping) else names)
-        self._chosen = False
+    def _forget(self) -> None:
+        self._stored_schemas.clear()
+        self._retention.forget()
+        self._room.forget()
+        self._delivery.forget()
 
     async def _flush(self, *, force: bool = False) -> None:
         memory = self._memory
@@ -389,7 +335,7 @@ class Buffer:
 
     async def _flush_waiting(self, force: bool) -> None:
         for _ in range(2):  # a second time with a reopened, shrunk or new file
-            if not await self._ready():
+            if not await self._opening.ready():
                 return
             vault = self._vault
             waited = vault.unsaved_s >= _SAVE_POSITIONS_S
@@ -481,7 +427,7 @@ class Buffer:
             self._lose([Gone.of("unencodable", segment.batches)])
         self._retention.deleted(job.deleted)
         self._stamps.saved(job.offsets)
-        self._put_back(job.saved)
+        self._opening.put_back(job.saved)
         self._stored_schemas.update(digest for digest, _ in job.schemas)
         if job.units:
             self._delivery.newest = job.units[0].seq
@@ -491,20 +437,6 @@ class Buffer:
             ]
             for callback in tuple(self._watchers):
                 callback()
-
-    def _put_back(self, page: Page | None) -> None:
-        """Units of a database that was set aside are in this one now; what is left of it is read on."""
-        if page is not None and (note := self._salvage.stored(page)) is not None:
-            claim, accounts = page.claim, self._vault.accounts
-            accounts.choices.learn(page.schemas)
-            left_out = {n: accounts.choices.unwanted_by(text) for n, text in claim.selected.items()}
-            for saved in page.rows:
-                wanting = [n for n in accounts.uplinks if claim.wants(n, saved.unit.seq)]
-                names = [n for n in wanting if saved.unit.schema not in left_out.get(n, ())]
-                accounts.put_back(saved.unit, names, exact=claim.exact)
-            self._vault.note(SALVAGE, note)
-            self._trimmed = bool(self._salvage.claims)
-        self._salvage.read_on()
 
     def _returned(self, job: Flush) -> None:
         """The commit does not hold; what it was to delete, the next one deletes."""
