@@ -77,7 +77,8 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one item. ``after_s`` with RETRY: not before; ``reason`` with REJECTED and RETRY."""
+    """What became of one item. ``after_s`` with RETRY: not before; ``reason`` with REJECTED and RETRY, and
+    with ACKNOWLEDGED when the item did not have to go: that says nothing of the destination."""
 
     answer: Answer
     reason: str = ""

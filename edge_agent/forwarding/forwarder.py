@@ -249,11 +249,12 @@ class Forwarder:
 
     def _settle(self, items: Sequence[Envelope], verdicts: Sequence[Verdict]) -> None:
         pairs = list(zip(items, verdicts, strict=True))
-        acknowledged = [item for item, verdict in pairs if verdict.answer is Answer.ACKNOWLEDGED]
+        acknowledged = [(item, verdict) for item, verdict in pairs if verdict.answer is Answer.ACKNOWLEDGED]
+        confirmed = any(not verdict.reason for _, verdict in acknowledged)  # the rest did not have to go
         rejected = [(item, verdict) for item, verdict in pairs if verdict.answer is Answer.REJECTED]
         pending = [item for item, verdict in pairs if verdict.answer is Answer.PENDING]
         again = [(item, verdict) for item, verdict in pairs if verdict.answer is Answer.RETRY]
-        self._outbox.acknowledge(acknowledged)
+        self._outbox.acknowledge([item for item, _ in acknowledged])
         for item, verdict in rejected:
             self._outbox.quarantine(item, verdict.reason or "rejected without a reason")
         confirm_by_ns = self._clock.mono_ns() + round(self._timing.confirm_s * 1e9)
@@ -264,10 +265,10 @@ class Forwarder:
         if acknowledged or rejected or pending:
             self._backoff.reset()
             self._faults = self._faults if self._outbox.has_suspects else 0
-        if acknowledged:
+        if confirmed:
             self._refusals = 0
-        if acknowledged or rejected:
-            self._standing.works(confirmed=bool(acknowledged))
+        if confirmed or rejected:
+            self._standing.works(confirmed=confirmed)
         if again:
             self._postpone(again, fruitless=len(again) == len(pairs))
 

@@ -42,6 +42,21 @@ async def test_pending_units_are_acknowledged_by_the_later_word_only() -> None:
     assert bench.row.acknowledged_segments == 3
 
 
+async def test_what_did_not_have_to_go_says_nothing_of_the_destination() -> None:
+    """A platform that takes connections and never answers is not up because some units were not due."""
+    bench = Bench()
+    bench.samples.commit(2)
+    bench.destination.answer = lambda items: [Verdict(Answer.ACKNOWLEDGED, "not due") for _ in items]
+    async with bench:
+        await bench.work()
+        assert bench.all_settled() and bench.row.acknowledged_segments == 2
+        assert not bench.row.up and bench.row.last_success_ns is None
+        bench.destination.answer = lambda items: [Verdict(Answer.ACKNOWLEDGED, "not due"), ACKNOWLEDGED]
+        bench.samples.commit(2)
+        await bench.work()
+        assert bench.row.up and bench.row.last_success_ns is not None
+
+
 async def test_a_confirmation_may_come_before_send_returns() -> None:
     bench = Bench()
     keys = bench.samples.commit(2)
