@@ -78,7 +78,8 @@ class Answer(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of one item. ``after_s`` with RETRY: not before; ``reason`` with REJECTED and RETRY, and
-    with ACKNOWLEDGED when the item did not have to go: that says nothing of the destination."""
+    with ACKNOWLEDGED when the item did not have to go: that says nothing of the destination, which an
+    ACKNOWLEDGED without a reason does."""
 
     answer: Answer
     reason: str = ""
@@ -86,6 +87,7 @@ class Verdict:
 
 
 ACKNOWLEDGED = Verdict(Answer.ACKNOWLEDGED)
+NOTHING_TO_SEND = Verdict(Answer.ACKNOWLEDGED, "nothing of it is to be sent")
 PENDING = Verdict(Answer.PENDING)
 
 

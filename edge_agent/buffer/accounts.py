@@ -221,7 +221,7 @@ class Accounts:
                 Loss(reason, unit.epoch, name, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns)
             )
             anybody = True
-        while len(self._given_up) > _KNOWN:
+        while len(self._given_up) > _KNOWN * len(self.uplinks):
             self._given_up.popitem(last=False)
         self.dirty = True
         return anybody
@@ -243,6 +243,7 @@ class Accounts:
         for name in back:
             position = self.uplinks[name]
             position.settled.remove(unit.seq)
+            self._given_up.pop((name, unit.seq), None)
             (position.lost if exact else position.committed).add(stored, stored * unit.samples)
         for known in back if exact else [None] if back else []:
             self._ledger.record(

@@ -119,8 +119,9 @@ class _Layout:
                 self.blocks.append(_Block(start, width, len(mine)))
                 start += width * len(mine)
         self.row = struct.Struct("<" + formats)
+        self.exact = not set(formats) & set("?fd")  # whole numbers fit, or are refused: none is changed
         self.singles = [struct.Struct("<" + _FORMAT[types[i]]) for i in self.order]
-        self.pick = _picker(self.order)
+        self.pick = tuple if self.order == list(range(self.columns)) else _picker(self.order)
         place = {column: index for index, column in enumerate([*self.order, *self.text])}
         self.restore = _picker([place[i] for i in range(self.columns)])
 
@@ -241,7 +242,7 @@ def _pack_exactly(layout: _Layout, values: Sequence[Any]) -> bytes | None:
         packed = layout.row.pack(*values)
     except (struct.error, TypeError, OverflowError):
         return None
-    return packed if layout.row.unpack(packed) == tuple(values) else None
+    return packed if layout.exact or layout.row.unpack(packed) == tuple(values) else None
 
 
 def _fits(single: struct.Struct, value: Any) -> bool:

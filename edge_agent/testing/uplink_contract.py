@@ -41,6 +41,7 @@ from edge_agent.testing.destination import (
 )
 from edge_agent.testing.wire import deadline, open_sockets, until
 from edge_agent.uplink import (
+    ACKNOWLEDGED,
     API_VERSION,
     Answer,
     Envelope,
@@ -299,7 +300,7 @@ class UplinkContract:
                 key = item.key
                 await until(lambda key=key: key in host.confirmed, f"{key} was never confirmed")  # type: ignore[misc]
             else:
-                assert verdict.answer is Answer.ACKNOWLEDGED, f"{item.key} was confirmed, yet {verdict}"
+                assert verdict == ACKNOWLEDGED, f"{item.key} was confirmed, yet {verdict}"
 
 
 async def _connect_and_send(uplink: Uplink) -> None:

@@ -142,9 +142,10 @@ def read_only(stage: Stage) -> None:
     stage.did(f"state directory remounted read-only for {hold_s:g} s")
     state = stage.disk("64m")
     with Scene(stage.folder, Plan(poll=PLAN.poll, state=state)) as scene:
-        scene.parks["sparkplug"].do("down")
+        late = [name for name, park in scene.parks.items() if park.kind == "sparkplug"]
+        scene.each("down", *late)
         scene.start()
-        scene.flows(30, *(name for name in scene.parks if name != "sparkplug"))
+        scene.flows(30, *(scene.parks.keys() - late))
         log = stage.folder / "strace.log"
         with polled(stage, scene):
             rules = (f"{SYNCS},{WRITES}:error=EROFS",)
@@ -153,7 +154,7 @@ def read_only(stage: Stage) -> None:
                 scene.site.reload()  # an event, so that its store lets go as well
                 eventually("it says so", lambda: _degraded(scene))
                 eventually("remounted", lambda: disks.remount(state, "ro"), 30)
-            scene.parks["sparkplug"].do("ok")
+            scene.each("ok", *late)
             time.sleep(hold_s)
             stage.is_("says that it does not store", _degraded(scene), True)
         eventually("remounted", lambda: disks.remount(state, "rw"))

@@ -43,6 +43,9 @@ QUEUE_S, MAX_QUEUE = 10.0, 256
 """The backlog's queue holds what goes out in this time, and at most so many packets: what waited longer would
 be missed by forwarding before it was even sent."""
 
+STANDS_S = 60.0
+"""A connection that has stood for so long works, whether or not the platform was asked anything on it."""
+
 HOLD_S = 5.0
 
 KEEP_S = 1.0
@@ -72,6 +75,7 @@ class Hj212Uplink:
         self._drafter = self._new_drafter()
         self._connection: Connection | None = None
         self._proven = False
+        self._opened_ns = 0
         self._sending: frozenset[Key] = frozenset()
         self._refused: dict[Key, str] = {}
 
@@ -97,7 +101,7 @@ class Hj212Uplink:
             strict=self._settings.strict, heard=self._heard, request=clerk.take, ended=self._ended,
             unseal=self._keyring.unseal if self._keyring and self._settings.key_exchange else None,
         )  # fmt: skip
-        self._connection = connection
+        self._connection, self._opened_ns = connection, self._clock.mono_ns()
         connection.start(
             partial(clerk.run, connection),
             partial(self._greet, connection),
@@ -109,7 +113,10 @@ class Hj212Uplink:
         self._sending = frozenset(item.key for item in items)
         try:
             said = await self._sent(connection, items)
-            return [said.get(item.key) or self._verdict(connection, item.key) for item in items]
+            return [
+                self._unsent(said[item.key]) if item.key in said else self._verdict(connection, item.key)
+                for item in items
+            ]
         finally:
             self._sending = frozenset()
             self._refused.clear()
@@ -196,6 +203,13 @@ class Hj212Uplink:
 
         await connection.until(fits, max(0, until_ns - self._clock.mono_ns()) / 1e9)
         return fits() or (first and session.backlog < 2 * most)
+
+    def _unsent(self, verdict: Verdict) -> Verdict:
+        """A connection that was answered, or that has stood for long, works although this did not have to
+        go: a platform that wants little may be asked nothing for hours."""
+        stood_ns = self._clock.mono_ns() - self._opened_ns
+        works = self._proven or stood_ns >= STANDS_S * 1e9
+        return ACKNOWLEDGED if works and verdict.answer is Answer.ACKNOWLEDGED else verdict
 
     def _verdict(self, connection: Connection, key: Key) -> Verdict:
         if key in self._refused:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.clock import Clock
 from edge_agent.errors import Unacceptable, Unreachable, UplinkError
-from edge_agent.uplink import ACKNOWLEDGED, Answer, Envelope, Host, Verdict
+from edge_agent.uplink import ACKNOWLEDGED, NOTHING_TO_SEND, Answer, Envelope, Host, Verdict
 from edge_agent.uplinks.http import address, answer
 from edge_agent.uplinks.http.exchange import MAX_ANSWER_BYTES, Exchange, Reply
 from edge_agent.uplinks.http.headers import headers_of
@@ -64,7 +64,8 @@ class ForeignHttpUplink:
         if not self._exchange.is_open:
             raise Unreachable(f"{self._endpoint}: not connected")
         verdicts: list[Verdict] = [
-            ACKNOWLEDGED if item.event is None or len(self._templates) > 1 else _NO_TEMPLATE for item in items
+            NOTHING_TO_SEND if item.event is None or len(self._templates) > 1 else _NO_TEMPLATE
+            for item in items
         ]
         about = About(self._host.agent, self._host.line, self._clock.time_ns(), self._secret)
         try:
@@ -87,6 +88,8 @@ class ForeignHttpUplink:
                     for number in later.items:
                         verdicts[number] = verdict
                 break
+            for number in filled.items:
+                verdicts[number] = verdict
         return verdicts
 
     async def close(self) -> None:

@@ -1,12 +1,13 @@
-"""Envelopes -> the JSON text of one message. A hot path: rows go to the C encoder as the tuples they are,
+"""Envelopes -> the JSON text of one message. A hot path: whole rows are written at a time,
 no Python runs per sample (source time stamps, which only OPC UA has, are the exception)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Sequence
 
-from edge_agent.model import Batch, Schema
+from edge_agent.model import Batch, Schema, Value
 from edge_agent.uplink import Envelope
 
 FORMAT = "lineside/1"
@@ -18,10 +19,11 @@ _TO_TEXT = json.JSONEncoder(
 
 
 class SchemaTexts:
-    """Schemas as they stand in a message, encoded once per digest."""
+    """Schemas as they stand in a message, encoded once per digest, and how their rows are written."""
 
     def __init__(self) -> None:
         self._texts: dict[str, bytes] = {}
+        self._rows: dict[str, Callable[[tuple[Value, ...]], str]] = {}
 
     def of(self, schema: Schema) -> bytes:
         """``"digest":{...}``."""
@@ -34,8 +36,38 @@ class SchemaTexts:
             self._texts[digest] = text
         return text
 
+    def rows(self, schema: Schema, batches: Sequence[Batch]) -> str:
+        """The values of the batches. ValueError or TypeError where JSON knows no such value."""
+        write = self._rows.get(schema.digest)
+        if write is None:
+            if len(self._rows) >= MAX_CACHED_SCHEMAS:
+                self._rows.clear()
+            write = self._rows[schema.digest] = (
+                _WholeRow(len(schema.types)) if _is_whole(schema) else _TO_TEXT
+            )
+        return f"[{','.join([write(batch.values) for batch in batches])}]"
 
-def encode_item(item: Envelope) -> bytes:
+
+class _WholeRow:
+    """A row of whole numbers is written in one go, in half the encoder's time."""
+
+    def __init__(self, columns: int) -> None:
+        self._check = struct.Struct(f"<{columns}q").pack
+        self._format = f"[{','.join(['%d'] * columns)}]"
+
+    def __call__(self, values: tuple[Value, ...]) -> str:
+        try:
+            self._check(*values)  # whole numbers all of them, and all there
+        except struct.error:
+            return _TO_TEXT(values)
+        return self._format % values
+
+
+def _is_whole(schema: Schema) -> bool:
+    return all(type_.is_numeric and not type_.is_float for type_ in schema.types)
+
+
+def encode_item(item: Envelope, texts: SchemaTexts) -> bytes:
     """One element of ``segments`` or ``events``. ValueError or TypeError when it cannot be written as JSON
     (not a number, half a surrogate pair, an object in an event's detail): no retry would ever heal that."""
     if item.event is not None:
@@ -46,7 +78,7 @@ def encode_item(item: Envelope) -> bytes:
     text = (
         f'{{"key":{_TO_TEXT(str(item.key))},"lane":"{item.lane}","schema":"{item.schema.digest}",'
         f'"time_us":{_TO_TEXT([b.time_ns // 1000 for b in batches])},'
-        f'"values":{_TO_TEXT([b.values for b in batches])}{_quality(batches)}{_offsets(batches)},'
+        f'"values":{texts.rows(item.schema, batches)}{_quality(batches)}{_offsets(batches)},'
         f'"clock":{int(min((b.clock for b in batches), default=0))}}}'
     )
     return text.encode()

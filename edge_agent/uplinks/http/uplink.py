@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.clock import Clock
 from edge_agent.errors import Unreachable
-from edge_agent.uplink import ACKNOWLEDGED, Answer, Envelope, Host, Verdict
+from edge_agent.uplink import NOTHING_TO_SEND, Answer, Envelope, Host, Verdict
 from edge_agent.uplinks.http import address, answer, message
 from edge_agent.uplinks.http.exchange import MAX_ANSWER_BYTES, Exchange, Reply, header_text
 
@@ -91,10 +91,10 @@ class HttpUplink:
         draft = _Draft()
         for index, item in enumerate(items):
             if item.event is None and not item.batches:  # nothing of it is selected
-                draft.settled[index] = ACKNOWLEDGED
+                draft.settled[index] = NOTHING_TO_SEND
                 continue
             try:
-                text = message.encode_item(item)
+                text = message.encode_item(item, self._texts)
                 if item.schema is not None and item.schema.digest not in self._known:
                     draft.schemas[item.schema.digest] = self._texts.of(item.schema)
             except (ValueError, TypeError) as error:

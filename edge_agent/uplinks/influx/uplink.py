@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from edge_agent.clock import Clock
 from edge_agent.errors import Denied, Unreachable
-from edge_agent.uplink import ACKNOWLEDGED, Answer, Envelope, Host, Verdict
+from edge_agent.uplink import ACKNOWLEDGED, NOTHING_TO_SEND, Answer, Envelope, Host, Verdict
 from edge_agent.uplinks.http import address, answer
 from edge_agent.uplinks.http.exchange import Exchange, header_text
 from edge_agent.uplinks.influx.lines import Lines, Naming
@@ -76,9 +76,9 @@ class InfluxUplink:
             if lines:
                 out.append(lines)
             else:
-                settled[index] = ACKNOWLEDGED
+                settled[index] = NOTHING_TO_SEND
             await asyncio.sleep(0)  # a large message must not hold up the polls
-        verdict = await self._written(b"".join(out)) if out else ACKNOWLEDGED
+        verdict = await self._written(b"".join(out)) if out else NOTHING_TO_SEND
         return [settled.get(index, verdict) for index in range(len(items))]
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 from edge_agent.clock import Clock
 from edge_agent.errors import Unacceptable
 from edge_agent.model import Schema
-from edge_agent.uplink import ACKNOWLEDGED, Answer, Envelope, Verdict
+from edge_agent.uplink import NOTHING_TO_SEND, Answer, Envelope, Verdict
 from edge_agent.uplinks.http import message
 from edge_agent.uplinks.mqtt import topics
 from edge_agent.uplinks.templates import About, Template
@@ -80,10 +80,10 @@ class OwnForm:
         written: dict[int, bytes] = {}
         for number, item in enumerate(items):
             if _is_empty(item):
-                draft.settled[number] = ACKNOWLEDGED
+                draft.settled[number] = NOTHING_TO_SEND
                 continue
             try:
-                written[number] = message.encode_item(item)
+                written[number] = message.encode_item(item, self._texts)
                 if item.schema is not None:
                     self._texts.of(item.schema)
             except (ValueError, TypeError) as error:
@@ -139,7 +139,7 @@ class Templated:
         return letters
 
     def _unsaid(self, item: Envelope) -> Verdict:
-        return ACKNOWLEDGED if item.event is None or self._takes_events else _NO_TEMPLATE
+        return NOTHING_TO_SEND if item.event is None or self._takes_events else _NO_TEMPLATE
 
 
 _NO_TEMPLATE = Verdict(Answer.REJECTED, "there is no `event_body`: this destination takes no events")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edge_agent.errors import Denied, TooLarge, Unacceptable, Unreachable
 from edge_agent.model import Event
 from edge_agent.testing.destination import START_NS, RecordingHost, incident, segment
-from edge_agent.uplink import Answer, Envelope, Key, Lane
+from edge_agent.uplink import NOTHING_TO_SEND, Answer, Envelope, Key, Lane
 from edge_agent.uplinks.http import PLUGIN
 from edge_agent.uplinks.http.settings import HttpSettings
 
@@ -187,7 +187,7 @@ async def test_nothing_to_send_is_settled_without_a_message() -> None:
     empty = Envelope(Key("samples", 7, 1), Lane.LIVE, 0, segment(1).schema, ())
     none = segment(2, ((None,) * 9,))
     async with serving((500, {})) as (platform, uplink):
-        assert await answers(uplink, [empty, none]) == [Answer.ACKNOWLEDGED] * 2
+        assert await uplink.send([empty, none]) == [NOTHING_TO_SEND] * 2
     assert platform.seen == []
 
 

@@ -26,7 +26,7 @@ def batch(values: tuple[Value, ...], quality: bytes, **more: Any) -> Batch:
 
 def encoded(*batches: Batch) -> dict[str, Any]:
     item = Envelope(Key("samples", 7, 1234), Lane.BACKLOG, 1, batches[0].schema, batches)
-    decoded: dict[str, Any] = json.loads(message.encode_item(item))
+    decoded: dict[str, Any] = json.loads(message.encode_item(item, message.SchemaTexts()))
     return decoded
 
 
@@ -37,8 +37,8 @@ def test_a_whole_message() -> None:
         message.encode_head("ab" * 16, '线 "1"'),
         123,
         [texts.of(SCHEMA)],
-        [message.encode_item(item)],
-        [message.encode_item(incident(9))],
+        [message.encode_item(item, message.SchemaTexts())],
+        [message.encode_item(incident(9), message.SchemaTexts())],
     )
     assert json.loads(body) == {
         "format": "lineside/1",
@@ -71,7 +71,8 @@ def test_a_whole_message() -> None:
 
 
 def test_a_message_of_nothing_but_events_is_valid() -> None:
-    body = message.encode_message(message.encode_head("a", ""), 1, [], [], [message.encode_item(incident(1))])
+    event = message.encode_item(incident(1), message.SchemaTexts())
+    body = message.encode_message(message.encode_head("a", ""), 1, [], [], [event])
     assert json.loads(body)["segments"] == []
 
 
@@ -114,18 +115,51 @@ def test_rows_without_source_time_are_null_among_those_with() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), "\ud800", b"bytes"])
 def test_what_json_cannot_carry_is_refused_and_never_bent(value: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
-        message.encode_item(segment(1, ((True, 1, 1, 1, 1, 1, 1.0, value, ""),)))
+        message.encode_item(segment(1, ((True, 1, 1, 1, 1, 1, 1.0, value, ""),)), message.SchemaTexts())
+    whole = Schema("d", "g", "c", ("a", "b"), (ValueType.INT64,) * 2, ("",) * 2, (None,) * 2)
+    if not isinstance(value, str):
+        item = Envelope(
+            Key("samples", 7, 1), Lane.LIVE, 2, whole, (Batch(whole, 0, 0, (1, value), bytes(2)),)
+        )
+        with pytest.raises((ValueError, TypeError)):
+            message.encode_item(item, message.SchemaTexts())
+
+
+@given(
+    st.lists(
+        st.tuples(
+            *[
+                st.integers(-(2**63), 2**64 - 1)
+                | st.none()
+                | st.floats(-1e9, 1e9)
+                | st.text("09a", max_size=2)
+            ]
+            * 3
+        ),
+        max_size=4,
+    )
+)
+def test_rows_of_whole_numbers_are_what_they_are(rows: list[tuple[Value, ...]]) -> None:
+    """Also where a driver gave something else than its schema says: nothing is rounded or cut."""
+    types = (ValueType.UINT16, ValueType.INT64, ValueType.UINT64)
+    schema = Schema("d", "g", "c", ("a", "b", "c"), types, ("",) * 3, (None,) * 3)
+    batches = tuple(Batch(schema, n, n, row, bytes(3)) for n, row in enumerate(rows))
+    item = Envelope(Key("samples", 7, 1), Lane.LIVE, 3 * len(rows), schema, batches)
+    texts = message.SchemaTexts()
+    for _ in range(2):
+        found = json.loads(message.encode_item(item, texts))["values"]
+        assert [[(type(v), v) for v in row] for row in found] == [[(type(v), v) for v in row] for row in rows]
 
 
 def test_an_event_with_a_foreign_object_is_refused() -> None:
     event = Event("k", "s", 0, 0, "c", {"x": object()})
     with pytest.raises(TypeError):
-        message.encode_item(Envelope(Key("event", 1, 1), Lane.LIVE, event=event))
+        message.encode_item(Envelope(Key("event", 1, 1), Lane.LIVE, event=event), message.SchemaTexts())
 
 
 def test_an_envelope_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="neither"):
-        message.encode_item(Envelope(Key("samples", 1, 1), Lane.LIVE))
+        message.encode_item(Envelope(Key("samples", 1, 1), Lane.LIVE), message.SchemaTexts())
 
 
 @given(st.lists(st.lists(st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1),

@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.errors import Denied, Unreachable
 from edge_agent.testing.wire import until
-from edge_agent.uplink import Answer, Key, Lane
+from edge_agent.uplink import ACKNOWLEDGED, Answer, Key, Lane
 from edge_agent.uplinks.hj212 import connection, drafting
 from edge_agent.uplinks.hj212.moment import read_qn
 from hardware_mocks.hj212_host import Hj212Host
@@ -273,6 +273,20 @@ async def test_real_time_and_unmapped_units(platform: Hj212Host, connected: Open
         {"a21026-Rtd": "1.00", "a21026-Flag": "N"},
         {"a34013-Rtd": "2.0", "a34013-Flag": "N"},
     ]
+
+
+async def test_what_does_not_have_to_go_proves_nothing_before_the_platform_has(
+    connected: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = envelope("samples", 2, batch(schema(["other"], group="slow"), [1.0]))
+    async with connected() as uplink:
+        assert (await uplink.send([other]))[0].reason
+        await uplink.send([minute(1)])
+        assert await uplink.send([other]) == [ACKNOWLEDGED], "it has answered"
+    async with connected() as uplink:
+        assert (await uplink.send([other]))[0].reason, "another connection"
+        monkeypatch.setattr("edge_agent.uplinks.hj212.uplink.STANDS_S", 0)
+        assert await uplink.send([other]) == [ACKNOWLEDGED], "it has stood for long"
 
 
 async def test_a_port_that_is_closed(platform: Hj212Host, connected: Opened) -> None:

@@ -10,7 +10,7 @@ import pytest
 from edge_agent.errors import Denied, TooLarge, Unacceptable, Unreachable
 from edge_agent.model import Event
 from edge_agent.testing.destination import ROWS, SCHEMA, RecordingHost, incident, segment
-from edge_agent.uplink import ACKNOWLEDGED, Answer, Envelope, Key, Lane
+from edge_agent.uplink import ACKNOWLEDGED, NOTHING_TO_SEND, Answer, Envelope, Key, Lane
 from hardware_mocks import mqtt_wire as wire
 from hardware_mocks.message import parse_body, parse_message
 from hardware_mocks.mqtt_broker import CLOSE
@@ -90,9 +90,9 @@ async def test_without_a_schema_topic_every_message_can_be_decoded_alone(park: P
 async def test_a_unit_with_nothing_left_of_it_needs_no_message(park: Park, opened: Opened) -> None:
     empty = Envelope(Key("samples", 7, 5), Lane.LIVE, 0, SCHEMA, ())
     async with opened(park) as uplink:
-        assert await uplink.send([empty]) == [ACKNOWLEDGED]
+        assert await uplink.send([empty]) == [NOTHING_TO_SEND]
         assert park.data == []
-        assert await uplink.send([empty, segment(1)]) == [ACKNOWLEDGED] * 2
+        assert await uplink.send([empty, segment(1)]) == [NOTHING_TO_SEND, ACKNOWLEDGED]
     assert list(park.received) == ["samples/7/1"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from edge_agent.errors import Denied
 from edge_agent.model import engineering
 from edge_agent.testing.destination import ROWS, SCHEMA, RecordingHost, incident, segment
-from edge_agent.uplink import ACKNOWLEDGED, Answer, Envelope
+from edge_agent.uplink import ACKNOWLEDGED, NOTHING_TO_SEND, Answer, Envelope
 from hardware_mocks.mqtt_wire import Connect
 
 from .conftest import Opened
@@ -69,7 +69,7 @@ async def test_events_have_a_template_of_their_own(park: Park, opened: Opened) -
 async def test_a_unit_of_which_nothing_can_be_said_is_settled(park: Park, opened: Opened) -> None:
     bad = segment(2, ROWS[3:])
     async with opened(park, **thingsboard(park)) as uplink:
-        assert await uplink.send([bad]) == [ACKNOWLEDGED]
+        assert await uplink.send([bad]) == [NOTHING_TO_SEND]
         assert park.broker.published == []
 
 
