@@ -115,7 +115,7 @@ class Link(Protocol):
         """One try to restore trust in a station: at most one round trip, under its own deadline. Returns when
         a reply came that can belong to this try only; StationSilent or BadReply when it did not, and the
         supervisor tries again when the station's turn comes. An exception reply of the device proves
-        nothing; BadReply also while there is nothing to ask that would prove anything and silence is being
+        nothing; Unproven while there is nothing to ask that would prove anything and silence is being
         waited for. Returns at once where replies carry an identity of their own. Each station of a new link
         object is proved before its first exchange: late bytes outlive a closed port."""
         ...

@@ -6,6 +6,7 @@ LinesideError
 │   ├── StationError        concerns one station; its neighbours on the link are untouched
 │   │   ├── StationSilent   no reply in time            -> its tags are bad, prove it before trusting it
 │   │   ├── BadReply        a reply that does not fit   -> the same, and count it
+│   │   │   └── Unproven    in doubt, and not asked     -> the same, but nothing came that could be counted
 │   │   ├── Busy            "later" (Modbus 5, 6)       -> ask again, not sooner than retry_after_s
 │   │   ├── Refused         "never, as configured"      -> slow retry, and say so
 │   │   └── Replan          plan again with .learned    -> a hole in the address space, a smaller limit
@@ -76,6 +77,13 @@ class StationSilent(StationError):
 
 class BadReply(StationError):
     reason = "mismatch"
+
+
+class Unproven(BadReply):
+    """Nothing was asked: nobody would know what an answer belongs to. ``reason`` is that of the request which
+    left the station in doubt, so that a noisy line is not told as a silent one."""
+
+    reason = "timeout"
 
 
 class Busy(StationError):

@@ -27,7 +27,7 @@ from drivers.modbus.link_wire import TcpWire, Wire
 from drivers.modbus.serial_port import SerialWire
 from drivers.modbus.write import write_request
 from edge_agent.driver import Request, Reserved, Trace
-from edge_agent.errors import BadReply, DriverError, LinkLost, StationSilent
+from edge_agent.errors import BadReply, DriverError, LinkLost, StationSilent, Unproven
 from edge_agent.model import Tag, Value
 from edge_agent.settings import Text
 
@@ -113,7 +113,7 @@ class ModbusBusLink:
         return limits_of(station)
 
     async def exchange(self, request: Request) -> bytes:
-        """The data bytes of the reply, after its byte count: exactly as many as were asked for. BadReply at
+        """The data bytes of the reply, after its byte count: exactly as many as were asked for. Unproven at
         once, without asking, for a station in doubt."""
         read: Read = request.body
         self._require_trusted(read.station)
@@ -130,7 +130,7 @@ class ModbusBusLink:
     async def prove(self, station: ModbusSettings, reserved: Reserved) -> None:
         """One try; see ``link_trust``. Late replies are skipped until the deadline. Returns without asking
         when nothing can be asked that would prove anything, but the station has been silent for so long that
-        nothing of it can be under way; BadReply while it has not."""
+        nothing of it can be under way; Unproven while it has not."""
         loop = self._require_open()
         trust = self._trust(station.station)
         await self._drain(loop)
@@ -144,13 +144,13 @@ class ModbusBusLink:
             return
         left_s = trust.outwaited_s(loop.time())
         if left_s > 0:
-            raise BadReply(
+            raise Unproven(
                 Text(
                     f"{self._name} station {station.station}: nothing can be asked that would prove its "
                     f"replies; it is left in silence for {left_s:.1f} s",
                     f"{self._name} station {station.station}：没有可用于验证应答的请求，静默 {left_s:.1f} s",
                 ),
-                reason="timeout",
+                reason=trust.cause,
             )
         trust.doubted = False
 
@@ -245,6 +245,7 @@ class ModbusBusLink:
     def _after_input(self) -> None:
         if self._framing.damaged and self._question is not None:
             asked = f"{self._name} station {self._question.station}"
+            self._trust(self._question.station).cause = "checksum"
             self._settle(BadReply(about(asked, _DAMAGED), reason="checksum"))
         if self._framing.waiting and self._timer is None and self._loop is not None:
             self._timer = self._loop.call_later(self._quiet_s, self._look_again)
@@ -336,7 +337,7 @@ class ModbusBusLink:
     def _require_trusted(self, station: int) -> None:
         trust = self._trust(station)
         if trust.doubted and trust.outwaited_s(self._require_open().time()) > 0:
-            raise BadReply(about(f"{self._name} station {station}", _UNPROVEN), reason="timeout")
+            raise Unproven(about(f"{self._name} station {station}", _UNPROVEN), reason=trust.cause)
 
     def _lost(self) -> LinkLost:
         if self._loss is None:

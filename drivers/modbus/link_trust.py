@@ -83,11 +83,12 @@ class Trust:
 
     __slots__ = (
         "_echoes", "_echoing", "_last_s", "_longest_s", "_owed", "_random", "_refusals", "_refused",
-        "_station", "_unanswered", "_used", "doubted",
+        "_station", "_unanswered", "_used", "cause", "doubted",
     )  # fmt: skip
 
     def __init__(self, station: int, now_s: float, random: Random) -> None:
         self.doubted = False  # a request of this connection is without an answer that fits
+        self.cause = "timeout"  # why, as a ``reason``
         self._station = station
         self._random = random
         self._last_s = now_s  # asked or heard; before the connection nobody knows
@@ -107,6 +108,7 @@ class Trust:
     def asked(self, now_s: float, identity: Identity, *, probe: bool = False) -> None:
         """A request is about to be sent: until its answer has come, nothing of this station is sure."""
         self.doubted = True
+        self.cause = "timeout"  # until something comes that says otherwise
         self._last_s = now_s
         self._echoing = identity[0] == ECHO
         self._unanswered = [*self._unanswered[-_REMEMBERED:], (now_s, identity)]

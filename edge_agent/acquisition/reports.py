@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_agent.acquisition.stamp import stamped
-from edge_agent.errors import BadReply
+from edge_agent.errors import BadReply, Unproven
 from edge_agent.model import Quality
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Reports:
         station.row.failures[error.reason] += 1
         if self.heard is not None:
             self.heard(station.device.name, str(error))
-        if isinstance(error, BadReply) and error.reason != "timeout":  # with it nothing came at all
+        if isinstance(error, BadReply) and not isinstance(error, Unproven):
             station.row.mismatches += 1
 
     def proof(self, station: Station, result: str) -> None:

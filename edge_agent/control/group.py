@@ -165,7 +165,7 @@ class Group:
         if partial:
             self._hold(batch)
             for held in self.inputs:
-                held.pull()
+                held.pull()  # what the batch before said, which is let go of here
         else:
             self._held = None
         self.batch, self.mono_ns = batch, batch.mono_ns

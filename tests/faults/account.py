@@ -196,9 +196,11 @@ def ledger(state: Path, uplink: str) -> list[Row]:
             ):
                 key = (reason, epoch, name, first, last, samples, t0 // 1000, t1 // 1000)
                 told[key] = Row(reason, samples, t0, t1)
-    for (body,) in _select(state / "events.db", "SELECT body FROM event WHERE kind = 'data_lost'"):
+    for kind, body in _select(state / "events.db", "SELECT kind, body FROM event WHERE kind LIKE 'data%'"):
         detail = _detail(body)
         if detail.get("stream") == "samples":
+            if kind == "data_salvaged":  # takes back what a row says
+                detail["samples"] = -detail["samples"]
             names = ("reason", "epoch", "uplink", "from_seq", "to_seq", "samples", "from_us", "to_us")
             key = tuple(detail[name] for name in names)
             told.setdefault(key, Row(key[0], key[5], key[6] * 1000, key[7] * 1000 + 999))

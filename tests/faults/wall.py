@@ -57,6 +57,7 @@ class _Wall:
 
 
 def jumps(stage: Stage) -> None:
+    """HJ 212 has one packet for a second that comes twice: what was sent for either visit counts for both."""
     hold_s = stage.either(4.0, 30.0)
     cases = "1970 at boot, +10 years, -2 h, a step of 37 s during an outage, a leap day, TZ and summer time"
     stage.did(f"{cases}; {hold_s:g} s each")
