@@ -213,6 +213,31 @@ async def test_what_was_deleted_while_its_confirmation_was_under_way_has_arrived
     await buffer.close()
 
 
+async def test_a_late_confirmation_is_nothing_to_a_newcomer_of_that_name(tmp_path: Path) -> None:
+    """Removed and added again it starts at the head, and what it is told of its forerunner's data is not its
+    own. Nor does an agent that was started anew know of what it had under way."""
+    clock = ManualClock()
+    wide = schema_of("press-2", (ValueType.FLOAT64,) * 300)
+    buffer = await open_buffer(tmp_path, clock, ["park", "mirror"], quota_bytes=250_000)
+    number = await fill(buffer, clock, 10, schema=wide)
+    sent = {name: await take_all(buffer, name) for name in ("park", "mirror")}
+    number = await fill(buffer, clock, 200, schema=wide, start=number)
+    await buffer.register(["mirror"])
+    await buffer.register(["mirror", "park"])
+    buffer.acknowledge("park", [e.key for e in sent["park"]])
+    row = buffer.info()["uplinks"]["park"]
+    assert (row["acknowledged_samples"], row["lost_samples"]) == (0, 0)
+    await fill(buffer, clock, 1, schema=wide, start=number)
+    await buffer.close()
+    buffer = await open_buffer(tmp_path, clock, ["park", "mirror"], quota_bytes=250_000)
+    before = buffer.info()["uplinks"]["mirror"]
+    buffer.acknowledge("mirror", [e.key for e in sent["mirror"]])
+    assert buffer.info()["uplinks"]["mirror"] == before
+    assert before["lost_samples"] and not before["acknowledged_samples"]
+    assert not [loss for loss in buffer.unreported_losses() if loss.reason == "arrived"]
+    await buffer.close()
+
+
 async def test_the_newest_flush_is_never_deleted(tmp_path: Path) -> None:
     """Whatever the quota: the live lane is served, and the highest number stays known."""
     clock = ManualClock()
