@@ -199,10 +199,10 @@ class Accounts:
         self.dirty = True
         return position
 
-    def lose(self, unit: Unit, reason: str) -> bool:
-        """Gone for every uplink that had not acknowledged it; a ledger row for each of them. Whether there
-        was any."""
-        anybody = False
+    def lose(self, unit: Unit, reason: str, *, counted: bool = True) -> bool:
+        """Gone for every uplink that had not acknowledged it; a ledger row for each of them, of unknown
+        extent unless ``counted``. Whether there was any."""
+        anybody, samples = False, unit.samples if counted else None
         for name, position in self.uplinks.items():
             if unit.seq in position.quarantined_seqs:
                 position.quarantined_seqs.remove(unit.seq)
@@ -218,7 +218,7 @@ class Accounts:
                 position.settled.add(unit.seq)
                 continue
             self._ledger.record(
-                Loss(reason, unit.epoch, name, unit.seq, unit.seq, unit.samples, unit.t0_ns, unit.t1_ns)
+                Loss(reason, unit.epoch, name, unit.seq, unit.seq, samples, unit.t0_ns, unit.t1_ns)
             )
             anybody = True
         while len(self._given_up) > _KNOWN * len(self.uplinks):

@@ -122,5 +122,7 @@ class Delivery:
         self._retention.doom(found.corrupt, "corrupt")
         now_ns = self._clock.time_ns()
         self._retention.doom(
-            (Unit(seq, self._vault.epoch, 0, now_ns, now_ns) for seq in found.missing), "corrupt"
+            (Unit(seq, self._vault.epoch, 0, now_ns, now_ns) for seq in found.missing),
+            "corrupt",
+            counted=False,
         )

@@ -2,12 +2,12 @@
 reason.
 
 Reasons: ``memory`` (no room in memory, the disk refused or was too slow), ``quota`` (the oldest went),
-``corrupt`` (a stored unit no longer passes its checksum), ``uplink_removed``, ``selection_changed``,
-``dropped`` (set aside, then given up by a person),
-``unclean_stop`` (what memory held when the process died), ``quarantined_database``, ``missing_database``,
-``unencodable`` (a bug: a batch that is none), ``thinned`` (one reading in five was kept). ``salvaged`` takes
-back, with a negative count, what was saved of a database that was set aside; ``arrived``, what was deleted
-(``quota``, ``corrupt``) while its confirmation was under way.
+``corrupt`` (a stored unit no longer passes its checksum, or has no row), ``uplink_removed``,
+``selection_changed``, ``dropped`` (set aside, then given up by a person), ``unclean_stop`` (what memory held
+when the process died), ``quarantined_database``, ``missing_database``, ``unencodable`` (a bug: a batch that is
+none), ``thinned`` (one reading in five was kept). ``salvaged`` takes back, with a negative count, what was
+saved of a database that was set aside; ``arrived``, what was deleted (``quota``, ``corrupt``) while its
+confirmation was under way.
 
 ``uplink`` None: lost before it was committed, hence for every uplink. ``n_samples`` None: extent unknown.
 Rows of one kind grow into one row until somebody takes them to report; a row once handed out never changes.
@@ -47,7 +47,7 @@ class Loss:
             self,
             from_seq=_least(self.from_seq, other.from_seq),
             to_seq=other.to_seq if self.to_seq is None else max(self.to_seq, other.to_seq or 0),
-            n_samples=(self.n_samples or 0) + (other.n_samples or 0),
+            n_samples=None if self.n_samples is None else self.n_samples + (other.n_samples or 0),
             t0_ns=min(self.t0_ns, other.t0_ns),
             t1_ns=max(self.t1_ns, other.t1_ns),
         )
@@ -176,15 +176,17 @@ class Ledger:
         return bool(self._unsaved or self._reported)
 
     def _open_row(self, loss: Loss) -> Loss | None:
-        if loss.n_samples is None:
-            return None
-        kind = (loss.reason, loss.epoch, loss.uplink)
+        """The row that goes on with this one. Of unknown extents only the numbers tell anything: what is not
+        next to each other stays apart."""
+        known = loss.n_samples is not None
+        kind = (loss.reason, loss.epoch, loss.uplink, known)
         for number, row in self._rows.items():
             if (
-                number not in self._handed
-                and (row.reason, row.epoch, row.uplink) == kind
-                and row.n_samples is not None
+                number in self._handed
+                or (row.reason, row.epoch, row.uplink, row.n_samples is not None) != kind
             ):
+                continue
+            if known or (loss.from_seq is not None and row.to_seq == loss.from_seq - 1):
                 return row
         return None
 

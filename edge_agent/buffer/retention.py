@@ -45,11 +45,13 @@ class Retention:
             units += [unit for unit in oldest if unit not in units][: wanted - len(units)]
         self.doom(units, "quota")
 
-    def doom(self, units: Iterable[Unit], reason: str) -> None:
+    def doom(self, units: Iterable[Unit], reason: str, *, counted: bool = True) -> None:
+        """They go with the next commit, and are lost for whoever waits for them. ``counted``: how many
+        samples they hold is known."""
         accounts = self._vault.accounts
         for unit in units:
+            self.undelivered += accounts.lose(unit, reason, counted=counted)  # also what is gone already
             if unit.seq not in accounts.store.settled:
-                self.undelivered += accounts.lose(unit, reason)
                 accounts.delete(unit)
                 self._doomed[unit.seq] = unit
 

@@ -1,7 +1,8 @@
 """How much room a store may take, and how room is made.
 
     70 %   of the quota: a warning
-    85 %   held by what is not delivered: new readings are thinned, until it is below 80 %
+    85 %   held by what is not delivered: new readings are thinned, until it is below 80 %; never events and
+           period values
     95 %   the oldest goes: delivered data first, then, into the ledger, what is not delivered
 
 The quota in force is the configured one, or less where the disk has less: below the floor of free space the
@@ -29,15 +30,24 @@ _MINUTES = 60
 
 
 class Room:
-    """``free_bytes``: the floor; None: a twentieth of the disk, at most 200 MB."""
+    """``free_bytes``: the floor; None: a twentieth of the disk, at most 200 MB. ``thins``: what it holds can
+    be thinned."""
 
     def __init__(
-        self, directory: Path, vault: Vault, retention: Retention, quota_bytes: int, free_bytes: int | None
+        self,
+        directory: Path,
+        vault: Vault,
+        retention: Retention,
+        quota_bytes: int,
+        free_bytes: int | None,
+        *,
+        thins: bool = False,
     ) -> None:
         self.ballast = Ballast(directory)
         self.disk: Disk | None = None
         self.held = False  # the ballast is in its place
         self.thinning = False
+        self._thins = thins
         self._directory = directory
         self._vault = vault
         self._retention = retention
@@ -89,7 +99,7 @@ class Room:
         vault.tight = self.disk is not None and self.disk.free < self.floor_bytes
         await self._retention.choose(min(wanted, _DELETIONS), last, unsettled=over > 0)
         share = self.unsettled_bytes / quota
-        self.thinning = share >= (RELAX if self.thinning else THIN)
+        self.thinning = self._thins and share >= (RELAX if self.thinning else THIN)
         self._mark(mono_ns)
 
     def _mark(self, mono_ns: int) -> None:

@@ -95,7 +95,10 @@ class Buffer:
             tuning=tuning,
         )
         self._retention = Retention(self._vault, f"{OUTLINE} WHERE seq BETWEEN ? AND ?")
-        self._room = Room(directory, self._vault, self._retention, config.quota_bytes, config.free_bytes)
+        self._room = Room(
+            directory, self._vault, self._retention, config.quota_bytes, config.free_bytes,
+            thins=self._stream is Stream.SAMPLES,
+        )  # fmt: skip
         self._reader = Reader(path)
         self._delivery = Delivery(
             stream, self._vault, self._reader, self._retention, clock, lambda: self._closed
@@ -358,7 +361,7 @@ class Buffer:
             last = min(self._delivery.newest, vault.accounts.head) - 1
             incoming = sum(len(e.body or b"") for e in encoded)
             await self._room.make(incoming, last, self._clock.mono_ns())
-            self._set_thinning(self._room.thinning and self._stream is Stream.SAMPLES)
+            self._set_thinning(self._room.thinning)
         except BaseException as error:
             self._lose(self._memory.back())
             if isinstance(error, StorageError):

@@ -55,7 +55,7 @@ def list_(device: str | None, config_dir: Path, as_json: bool) -> int:
         return OK
     columns = ("device", "name", "address", "type", "unit", "group", "description")
     headings = say(
-        "device,tag,address,type,unit,group,description", "设备,点,地址,类型,单位,采集组,说明"
+        "device,tag,address,type,unit,group,description", "设备,点,地址,类型,单位,轮询组,说明"
     ).split(",")
     lines = [[row.get(column, "") for column in columns] for row in rows]
     print_tables([without_empty_last(Table("", tuple(headings), lines))])

@@ -26,7 +26,7 @@ NOTES: dict[str, Text] = {
     ),
     "unit": Text("Of the engineering value, such as MPa.", "工程值的单位，例如 MPa。"),
     "description": Text("For people.", "供人阅读的说明。"),
-    "group": Text("A poll group of the device.", "设备的采集组。"),
+    "group": Text("A poll group of the device.", "设备的轮询组。"),
     "scale": Text("Engineering value = raw x scale + offset.", "工程值 = 原始值 × 倍率 + 偏移。"),
     "offset": Text("Engineering value = raw x scale + offset.", "工程值 = 原始值 × 倍率 + 偏移。"),
     "raw_low": Text(

@@ -172,7 +172,7 @@ LOSSES = (
     "dropped",
     "unencodable",
 )
-LOSSES_UNKNOWN = ("unclean_stop", "quarantined_database", "missing_database")
+LOSSES_UNKNOWN = ("unclean_stop", "quarantined_database", "missing_database", "corrupt")
 
 STORE = {  # key of a store's row -> metric
     "quota_bytes": _gauge("store_quota_bytes", "Space the store may take of this disk now.", "store"),

@@ -253,8 +253,9 @@ def _exposed() -> dict[str, tuple[str, set[str]]]:
     return found
 
 
-def test_every_metric_is_documented_with_type_and_labels() -> None:
-    rows = [row for table in page(ROOT / "docs/metrics.md").tables() for row in table]
+@pytest.mark.parametrize("name", ["metrics.md", f"metrics{CHINESE}"])
+def test_every_metric_is_documented_with_type_and_labels(name: str) -> None:
+    rows = [row for table in page(ROOT / "docs" / name).tables() for row in table]
     assert len({row[0] for row in rows}) == len(rows), "a metric stands in the table twice"
     assert {codes(row[0])[0]: (row[1], set(codes(row[2]))) for row in rows} == _exposed()
 

@@ -41,11 +41,10 @@ def test_every_key(model: type[WriteFile], ending: str) -> None:
     assert list(model.model_fields) in shown
 
 
-def test_every_kind_of_event() -> None:
+@pytest.mark.parametrize("name", ["wire-format.md", f"wire-format{CHINESE}"])
+def test_every_kind_of_event(name: str) -> None:
     made = {kind for file in GUARD.glob("*.py") for kind in re.findall(r'"(write_\w+)"', file.read_text())}
-    told = {
-        key for table in page(ROOT / "docs/wire-format.md").tables() for row in table for key in codes(row[0])
-    }
+    told = {key for table in page(ROOT / "docs" / name).tables() for row in table for key in codes(row[0])}
     assert made <= told
 
 

@@ -161,10 +161,10 @@ def _other_station(collector: Collector, source: Source, row: ImportedRow, targe
 def _no_group(collector: Collector, source: Source, row: ImportedRow, target: Target) -> None:
     known = ", ".join(f"{name} {period_s:g} s" for name, period_s in target.periods_s.items()) or "-"
     every = f"{row.period_s:g} s" if row.period_s is not None else "-"
-    group = Text(f"poll group with a period of {every}", f"周期为 {every} 的采集组")
+    group = Text(f"poll group with a period of {every}", f"周期为 {every} 的轮询组")
     if row.group:
         named = f"'{row.group}'" + (f" ({every})" if row.period_s is not None else "")
-        group = Text(f"poll group {named}", f"采集组 {named}")
+        group = Text(f"poll group {named}", f"轮询组 {named}")
     what = Text(
         f"{target.name} has no {group.en}; there are: {known}",
         f"{target.name} 没有{group.zh}，现有：{known}",
@@ -172,7 +172,7 @@ def _no_group(collector: Collector, source: Source, row: ImportedRow, target: Ta
     cure = Text(
         "Tags that are there keep their group, new ones take the nearest; write a group under poll: in "
         "the device's file if another rate is needed.",
-        "已有的点保持原采集组，新增的点取最接近的采集组；如需其他周期，请在设备文件的 poll: 下添加。",
+        "已有的点保持原轮询组，新增的点取最接近的轮询组；如需其他周期，请在设备文件的 poll: 下添加。",
     )
     collector.add(source, row.place("group"), c.W_NOTE, ("tags", what.en), what=what, cure=cure)
 

@@ -3,6 +3,7 @@ enumerator (``tests/crash``) draws such files; here are the ones it found someth
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -146,4 +147,27 @@ async def test_a_first_start_that_did_not_come_to_the_events_lost_none(tmp_path:
     events = await EventStore.open(tmp_path, clock, ["park"], buffer.epoch)
     assert [x.reason for x in events.unreported_losses()] == ["missing_database"]
     await events.close()
+    await buffer.close()
+
+
+async def test_a_position_that_waits_for_what_is_gone_ends_in_the_ledger(tmp_path: Path) -> None:
+    """Else its backlog would be searched for ever, and nothing behind would be sent."""
+    clock = ManualClock()
+    buffer = await open_buffer(tmp_path, clock, ["park"])
+    await fill(buffer, clock, 5)
+    await buffer.close()
+    rewrite(
+        tmp_path / "buffer.db",
+        ["DELETE FROM segment WHERE seq = 3", "UPDATE position SET ranges = '[[3,3]]' WHERE uplink = ''"],
+    )
+    buffer = await open_buffer(tmp_path, clock, ["park"])
+    async with asyncio.timeout(20):
+        for wanted in ([1, 2, 4, 5], []):
+            items = await take_all(buffer, "park")
+            assert [e.key.seq for e in items] == wanted
+            buffer.acknowledge("park", [e.key for e in items])
+    assert buffer.info()["uplinks"]["park"]["pending_segments"] == 0
+    await fill(buffer, clock, 1)
+    (loss,) = [x for x in buffer.unreported_losses() if x.uplink == "park"]
+    assert (loss.reason, loss.from_seq, loss.to_seq, loss.n_samples) == ("corrupt", 3, 3, None)
     await buffer.close()

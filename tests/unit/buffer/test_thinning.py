@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.buffer import Buffer
 from edge_agent.buffer.segment import Codec
 from edge_agent.buffer.thinning import WINDOW, thin
+from edge_agent.config.model import BufferConfig
 from edge_agent.model import Batch, Quality, Value, ValueType
 from edge_agent.testing.clock import ManualClock
-from edge_agent.uplink import Envelope
+from edge_agent.uplink import Envelope, Stream
 from tests.unit.buffer.plant import (
     OVEN,
     PRESS,
@@ -142,6 +144,24 @@ async def test_an_outage_is_thinned_before_it_is_cut_off(tmp_path: Path) -> None
     number = await fill(buffer, clock, 20, schema=WIDE, start=number)
     assert buffer.lost_samples == before and buffer.in_memory_samples == 0
     await buffer.close()
+
+
+async def test_period_values_are_never_thinned_and_nobody_says_so(tmp_path: Path) -> None:
+    clock = ManualClock()
+    samples = await open_buffer(tmp_path, clock)
+    config = BufferConfig(quota_bytes=1_500_000)
+    periods = await Buffer.open(
+        tmp_path, config, clock, ["park"], name="periods.db", stream=Stream.PERIODS, beside=samples
+    )
+    number = 0
+    for _ in range(300):
+        number = await fill(periods, clock, 1, schema=WIDE, start=number)
+        info = periods.info()
+        assert not info["thinning"]
+    assert info["quota_warning"] and info["unsent_ratio"] > 0.85
+    assert {x.reason for x in periods.unreported_losses()} == {"quota"}
+    await periods.close()
+    await samples.close()
 
 
 async def test_history_is_deleted_before_anything_is_thinned(tmp_path: Path) -> None:

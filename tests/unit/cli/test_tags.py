@@ -248,7 +248,7 @@ def test_the_first_import_finds_the_groups_no_tag_is_in_yet(
     shutil.copy(CASES / "kepware-modbus/press-1.csv", file)
     assert main(["tags", "import", str(file), "press-1", "--apply", "--lang", "zh"]) == 0
     shown = capsys.readouterr().err
-    assert "press-1 没有周期为 2 s 的采集组，现有：fast 0.5 s, slow 10 s" in shown
+    assert "press-1 没有周期为 2 s 的轮询组，现有：fast 0.5 s, slow 10 s" in shown
     assert "E-CFG-046" not in shown
     assert {tag.group for tag in load(site, environ={}).devices[0].tags} == {"fast", "slow"}
 

@@ -30,12 +30,26 @@ NAME = "park"
 RETRY = Verdict(Answer.RETRY, "later")
 
 
+class Laws:
+    """What was broken. It is kept, because a forwarder outlives whatever a store or an uplink raises; a bench
+    looks at the end."""
+
+    def __init__(self) -> None:
+        self.broken: list[str] = []
+
+    def require(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            self.broken.append(otherwise)
+            raise AssertionError(otherwise)
+
+
 class MemoryStore:
-    """``samples`` or ``event``. Asserts the store's side of every law: nothing is settled twice, nothing that
+    """``samples`` or ``event``. Watches the store's side of every law: nothing is settled twice, nothing that
     was not committed."""
 
     def __init__(self, stream: str = "samples") -> None:
         self.stream = stream
+        self.laws = Laws()
         self.units: dict[Key, Envelope] = {}
         self.newest: set[Key] = set()
         self.acknowledged: list[Key] = []
@@ -74,8 +88,7 @@ class MemoryStore:
         return keys
 
     async def take(self, uplink: str, lane: Lane, *, max_items: int, max_samples: int) -> Sequence[Envelope]:
-        assert uplink == NAME
-        assert max_items > 0
+        self.laws.require(uplink == NAME and max_items > 0, f"{max_items} units for {uplink}")
         self.takes += 1
         await asyncio.sleep(0)
         if self.fault is not None:
@@ -95,16 +108,16 @@ class MemoryStore:
 
     def acknowledge(self, uplink: str, keys: Sequence[Key]) -> None:
         for key in keys:
-            assert key in self.units, f"{key} was never committed"
-            assert key not in self.acknowledged, f"{key} acknowledged twice"
-            assert key not in self.quarantined, f"{key} acknowledged after quarantine"
+            self.laws.require(key in self.units, f"{key} was never committed")
+            self.laws.require(key not in self.acknowledged, f"{key} acknowledged twice")
+            self.laws.require(key not in self.quarantined, f"{key} acknowledged after quarantine")
             self.acknowledged.append(key)
 
     def quarantine(self, uplink: str, key: Key, reason: str) -> None:
-        assert key in self.units, f"{key} was never committed"
-        assert key not in self.acknowledged, f"{key} quarantined after acknowledgement"
-        assert key not in self.quarantined, f"{key} quarantined twice"
-        assert reason
+        self.laws.require(key in self.units, f"{key} was never committed")
+        self.laws.require(key not in self.acknowledged, f"{key} quarantined after acknowledgement")
+        self.laws.require(key not in self.quarantined, f"{key} quarantined twice")
+        self.laws.require(bool(reason), f"{key} quarantined without a reason")
         self.quarantined[key] = reason
 
     @property
@@ -127,6 +140,7 @@ class Destination:
         self.answer: Answering = take_all
         self.refuse_connect: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.laws = Laws()
         self.sends: list[list[Key]] = []
         self.lanes: list[set[Lane]] = []
         self.connects: list[int] = []
@@ -167,10 +181,10 @@ class FakeUplink:
 
     async def send(self, items: Sequence[Envelope]) -> Sequence[Verdict]:
         d = self._d
-        assert not self._closed, "send after close"
-        assert not d.under_way, "two sends at once"
-        assert items, "an empty message"
-        assert len({item.key for item in items}) == len(items), "a unit twice in a message"
+        d.laws.require(not self._closed, "send after close")
+        d.laws.require(not d.under_way, "two sends at once")
+        d.laws.require(bool(items), "an empty message")
+        d.laws.require(len({item.key for item in items}) == len(items), "a unit twice in a message")
         d.under_way = {item.key for item in items}
         d.sends.append([item.key for item in items])
         d.lanes.append({item.lane for item in items})
@@ -257,6 +271,8 @@ class Bench:
             ended = results[0] is None and self.forwarder._finishing
             assert ended or isinstance(results[0], asyncio.CancelledError), results
             self.task = None
+        broken = [law for part in (*self.stores, self.destination) for law in part.laws.broken]
+        assert not broken, broken
 
     async def work(self, turns: int = 400) -> None:
         """Lets the loop run until it has nothing to do at this moment of the clock."""

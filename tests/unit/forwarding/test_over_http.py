@@ -58,6 +58,7 @@ class Line:
 
     def assert_stored_once_confirmed(self) -> None:
         assert {str(key) for key in self.store.acknowledged} == set(self.park.received)
+        assert not self.store.laws.broken
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,7 @@
 """Any sequence of answers: in the end every unit is settled exactly once; nothing is sent before its commit.
 
-The store of ``fakes`` asserts that no key is settled twice and that each was committed; the uplink that there
-is one send at a time. A failing example is printed with its seed by Hypothesis.
+The store of ``fakes`` sees to it that no key is settled twice and that each was committed; the uplink that
+there is one send at a time. A failing example is printed with its seed by Hypothesis.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Whim:
 
     def answer(self, items: Sequence[Envelope]) -> Sequence[Verdict] | Exception:
         committed = {key for store in self.bench.stores for key in store.units}
-        assert {item.key for item in items} <= committed, "sent before it was committed"
+        laws = self.bench.destination.laws
+        laws.require({item.key for item in items} <= committed, "sent before it was committed")
         if any(item.key.seq * 7919 % 1000 < self.poison * 1000 for item in items):
             return Unacceptable("HTTP 422")
         if self.source.random() < 0.25:
