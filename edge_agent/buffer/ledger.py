@@ -3,11 +3,11 @@ reason.
 
 Reasons: ``memory`` (no room in memory, the disk refused or was too slow), ``quota`` (the oldest went),
 ``corrupt`` (a stored unit no longer passes its checksum, or has no row), ``uplink_removed``,
-``selection_changed``, ``dropped`` (set aside, then given up by a person), ``unclean_stop`` (what memory held
-when the process died), ``quarantined_database``, ``missing_database``, ``unencodable`` (a bug: a batch that is
-none), ``thinned`` (one reading in five was kept). ``salvaged`` takes back, with a negative count, what was
-saved of a database that was set aside; ``arrived``, what was deleted (``quota``, ``corrupt``) while its
-confirmation was under way.
+``selection_changed``, ``dropped`` (set aside, then given up by a person), ``unclean_stop`` (what memory
+held when the process died), ``quarantined_database``, ``missing_database``, ``unencodable`` (a bug: a batch
+that is none), ``thinned`` (one reading in five was kept). ``salvaged`` takes back, with a negative count,
+what was saved of a database that was set aside; ``arrived``, what was deleted (``quota``, ``corrupt``) while
+its confirmation was under way.
 
 ``uplink`` None: lost before it was committed, hence for every uplink. ``n_samples`` None: extent unknown.
 Rows of one kind grow into one row until somebody takes them to report; a row once handed out never changes.
