@@ -143,7 +143,7 @@ def read_only(stage: Stage) -> None:
     state = stage.disk("64m")
     with Scene(stage.folder, Plan(poll=PLAN.poll, state=state)) as scene:
         late = [name for name, park in scene.parks.items() if park.kind == "sparkplug"]
-        scene.each("down", *late)
+        scene.each("down", late)
         scene.start()
         scene.flows(30, *(scene.parks.keys() - late))
         log = stage.folder / "strace.log"
@@ -154,7 +154,7 @@ def read_only(stage: Stage) -> None:
                 scene.site.reload()  # an event, so that its store lets go as well
                 eventually("it says so", lambda: _degraded(scene))
                 eventually("remounted", lambda: disks.remount(state, "ro"), 30)
-            scene.each("ok", *late)
+            scene.each("ok", late)
             time.sleep(hold_s)
             stage.is_("says that it does not store", _degraded(scene), True)
         eventually("remounted", lambda: disks.remount(state, "rw"))

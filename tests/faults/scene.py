@@ -7,7 +7,7 @@ delivered, the agent stops. ``accounts`` then holds the law for each uplink agai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,10 +148,10 @@ class Scene:
 
     # -- the receivers
 
-    def each(self, fault: str, **more: Any) -> None:
-        """At every receiver that can do this."""
-        for park in self.parks.values():
-            if fault == "ok" or fault in park.faults:
+    def each(self, fault: str, names: Collection[str] = (), **more: Any) -> None:
+        """At every receiver that can do this (or of ``names``)."""
+        for name, park in self.parks.items():
+            if (not names or name in names) and (fault == "ok" or fault in park.faults):
                 park.do(fault, **more)
 
     def buffer(self) -> dict[str, Any]:
