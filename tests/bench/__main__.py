@@ -162,7 +162,7 @@ def run_reference(scene: Scene) -> float:
         time.sleep(WARM_UP_S)
         before = scene.report()["plain"]
         cpu = watch(reference.pid, scene.seconds, None)
-        samples = (scene.report()["plain"] - before) * REGISTERS
+        samples: int = (scene.report()["plain"] - before) * REGISTERS
     finally:
         reference.kill()
     return cpu * 1e6 / samples
@@ -185,7 +185,8 @@ def main() -> None:
     chosen = options.parse_args()
     wanted = set(chosen.only.split(","))
     assert wanted <= set(SECTIONS), f"sections: {', '.join(SECTIONS)}"
-    quick, report = chosen.quick, {}
+    quick = chosen.quick
+    report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as name:
         folder = Path(name)
         for section in SECTIONS:

@@ -108,4 +108,4 @@ def card_section(seconds: int = SECONDS) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(card_section(int((sys.argv[1:] or [SECONDS])[0]))))
+    print(json.dumps(card_section(int((sys.argv[1:] or [str(SECONDS)])[0]))))

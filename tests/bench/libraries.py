@@ -10,7 +10,7 @@ import time
 import urllib.parse
 
 import snap7
-from asyncua import Client
+from asyncua.client.client import Client
 
 from tests.bench.reference import http_post
 

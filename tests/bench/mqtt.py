@@ -65,4 +65,5 @@ def _reference(scene: Any, broker_port: int) -> float:
     finally:
         child.kill()
     assert polls, f"the reference read nothing: {Path(scene.folder / 'mqtt.log').read_text('utf-8')}"
-    return cpu * 1e6 / (polls * scene.registers)
+    registers: int = polls * scene.registers
+    return cpu * 1e6 / registers

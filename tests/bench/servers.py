@@ -12,7 +12,8 @@ import struct
 import sys
 from typing import Any
 
-from asyncua import Server, ua
+from asyncua import ua
+from asyncua.server.server import Server
 from snap7.server import Server as S7Server
 from snap7.type import SrvArea
 
@@ -77,7 +78,7 @@ async def opcua_server(tags: int) -> tuple[int, Any, list[Any]]:
     index = await server.register_namespace("urn:bench")
     folder = await server.nodes.objects.add_folder(index, "bench")
     nodes = [
-        await folder.add_variable(ua.NodeId(f"r{n}", index), f"r{n}", value)
+        await folder.add_variable(ua.NodeId(ua.String(f"r{n}"), ua.Int16(index)), f"r{n}", value)
         for n, value in enumerate(numbers(tags))
     ]
     await server.start()

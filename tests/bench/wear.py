@@ -77,4 +77,4 @@ async def main(directory: Path, seconds: int, n_groups: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int((sys.argv[3:] or [GROUPS])[0])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int((sys.argv[3:] or [str(GROUPS)])[0])))

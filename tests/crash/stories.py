@@ -111,8 +111,12 @@ class Agent:
         for store in self.stores.values():
             await self.kept(store)
 
+    @property
+    def all_stores(self) -> tuple[Buffer | EventStore, ...]:
+        return (*self.stores.values(), self.events)
+
     def registered(self) -> None:
-        for store in (*self.stores.values(), self.events):
+        for store in self.all_stores:
             head, stream = store.info()["head"], store.stream
             self.heads.setdefault(stream, head)
             self.say(registered={"stream": stream, "uplinks": list(self.wants), "head": head})
@@ -151,7 +155,7 @@ class Agent:
             self.say(kept={"stream": store.stream, "units": units})
 
     async def take(self) -> None:
-        store = self.random.choice((*self.stores.values(), self.events))
+        store = self.random.choice(self.all_stores)
         for name in [name for name in self.wants if name not in self.run.silent]:
             lane = self.random.choice((Lane.LIVE, Lane.BACKLOG))
             items = await store.take(name, lane, max_items=self.random.choice((3, 50)), max_samples=100_000)
@@ -180,7 +184,7 @@ class Agent:
             self.say(kept={"stream": "event", "units": units, "states": states})
 
     async def report(self) -> None:
-        for store in (*self.stores.values(), self.events):
+        for store in self.all_stores:
             rows = store.unreported_losses()
             if rows:
                 told = [(x.id, f"{x.reason} {x.epoch} {x.uplink} {x.n_samples}") for x in rows]

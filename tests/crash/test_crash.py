@@ -25,8 +25,10 @@ def states(
     return {frozenset(disk.draw(Random(seed)).items()) for seed in range(draws)}
 
 
-def contents(found: set[frozenset[tuple[str, bytes | int | None]]], name: str) -> set[bytes | int | None]:
-    return {dict(state).get(name, "absent") for state in found}  # type: ignore[arg-type]
+def contents(
+    found: set[frozenset[tuple[str, bytes | int | None]]], name: str
+) -> set[bytes | int | str | None]:
+    return {dict(state).get(name, "absent") for state in found}
 
 
 A, B = f"{ROOT}/a", f"{ROOT}/b"

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -129,14 +130,14 @@ async def _run(buses: Sequence[_Bus], seconds: float) -> Outcome:
         for readers in fleet:
             readers.start()
         for readers in fleet:
-            await _until("every station is read", lambda r=readers: _all_read(r), 20)
+            await _until("every station is read", partial(_all_read, readers), 20)
         begin = asyncio.get_running_loop().time()
         await asyncio.sleep(BEFORE_S)
         before_s = _longest_gap(calm, begin)
         for bus in (buses[0], buses[2]):
             await asyncio.to_thread(bus.fault, "silent")
         for readers in (busy, calm):
-            await _until("the breaker is open", lambda r=readers: r.state(DEAD) == "silent", 60)
+            await _until("the breaker is open", partial(_is_silent, readers), 60)
         begin = asyncio.get_running_loop().time()
         await asyncio.sleep(seconds)
         cycle_s, cycle_without_s = _cycle(busy, begin), _cycle(without, begin)
@@ -181,6 +182,10 @@ def _device(path: str, station: int, period_s: float) -> Device:
 
 def _name(station: int) -> str:
     return f"station-{station}"
+
+
+def _is_silent(readers: _Readers) -> bool:
+    return readers.state(DEAD) == "silent"
 
 
 def _all_read(readers: _Readers) -> bool:

@@ -36,9 +36,9 @@ class _Wall:
         self.steps: list[tuple[int, float]] = []
         self._offset_ns = 0
         self._stamped: list[tuple[int, int]] = []  # (monotonic ns, how far the stamps are ahead from then on)
-        self.set(0.0, seen=False)
+        self.turn(0.0, seen=False)
 
-    def set(self, offset_s: float, *, seen: bool = True, synchronised: bool = True) -> None:
+    def turn(self, offset_s: float, *, seen: bool = True, synchronised: bool = True) -> None:
         new_ns = round(offset_s * 1e9)
         steer(self.place, new_ns, synchronised=synchronised)
         self._stamped.append((time.monotonic_ns(), new_ns))
@@ -53,7 +53,7 @@ class _Wall:
         return {wall_ns + self._stamped[max(0, index)][1] for index in around}
 
     def set_to(self, moment: datetime) -> None:
-        self.set(moment.timestamp() - time.time())
+        self.turn(moment.timestamp() - time.time())
 
 
 def jumps(stage: Stage) -> None:
@@ -66,25 +66,25 @@ def jumps(stage: Stage) -> None:
     plan = Plan(poll=f"{PERIOD_S * 1000:g}ms", module=STEERED)
     with Scene(stage.folder, plan) as scene:
         scene.walls = wall.walls
-        wall.set(-time.time() + 100.0, seen=False, synchronised=False)
+        wall.turn(-time.time() + 100.0, seen=False, synchronised=False)
         scene.start(FAULTS_WALL=str(wall.place))
         begin = _reading(scene)
         time.sleep(hold_s)
-        wall.set(0.0)
+        wall.turn(0.0)
         time.sleep(hold_s)
         for offset_s in (TEN_YEARS_S, 0.0, -7200.0, 0.0):
-            wall.set(float(offset_s))
+            wall.turn(float(offset_s))
             time.sleep(hold_s)
         scene.each("down")
         time.sleep(1)
-        wall.set(STEP_S)
+        wall.turn(STEP_S)
         time.sleep(hold_s)
-        wall.set(0.0)
+        wall.turn(0.0)
         time.sleep(1)
         scene.each("ok")
         wall.set_to(LEAP_DAY)
         time.sleep(hold_s + 3)
-        wall.set(0.0)
+        wall.turn(0.0)
         time.sleep(2)
         runs.append((begin, time.monotonic_ns()))
         _drain(scene)
@@ -93,7 +93,7 @@ def jumps(stage: Stage) -> None:
         begin = _reading(scene)
         wall.set_to(SUMMER_TIME)
         time.sleep(hold_s + 3)
-        wall.set(0.0)
+        wall.turn(0.0)
         time.sleep(2)
         runs.append((begin, time.monotonic_ns()))
         _drain(scene)

@@ -109,7 +109,8 @@ class Park:
         rows = {(t, n, q) for park in parks for t, n, _, q in park.samples(device, counter)}
         good = {n for _, n, quality in rows if quality == 0}
         failed = sum(quality != 0 for _, _, quality in rows)
-        return max(0, max(good) - min(good) + 1 - len(good) - failed)
+        missing: int = max(good) - min(good) + 1 - len(good) - failed
+        return max(0, missing)
 
     def close(self) -> None:
         assert self.child.stop() == 0, self.child.text()

@@ -54,7 +54,7 @@ class Child:
         if self._ports is None:
             assert self._process.stdout is not None
             line = self._process.stdout.readline()
-            assert line, f"{self._process.args} ended before it was ready: {self.text()}"
+            assert line, f"{self._process.args!r} ended before it was ready: {self.text()}"
             self._ports = json.loads(line)
         return self._ports
 

@@ -9,5 +9,5 @@ from tests.storage_model.machine import StorageMachine
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-class TestStorage(StorageMachine.TestCase):  # type: ignore[misc,name-defined]
+class TestStorage(StorageMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = SETTINGS

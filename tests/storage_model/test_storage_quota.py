@@ -13,5 +13,5 @@ class ScarceMachine(StorageMachine):
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-class TestQuota(ScarceMachine.TestCase):  # type: ignore[misc,name-defined]
+class TestQuota(ScarceMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = SETTINGS

@@ -41,8 +41,8 @@ def readers(
     made = []
     for station in range(1, _STATIONS.get(transport, 2) + 1):
         name = f"{transport.replace('+', '-over-')}-{link}-{station}"
-        tags, places = _tags(transport, link, station)
-        tags = tuple(replace(tag, description=name) for tag in tags)
+        plain, places = _tags(transport, link, station)
+        tags = tuple(replace(tag, description=name) for tag in plain)
         settings = plugin.settings.model_validate(_settings(transport, endpoint, station, certificate))
         problems = [p for p in plugin.check(settings, tags) if not p.warning]
         assert not problems, problems

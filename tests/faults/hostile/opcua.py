@@ -102,7 +102,7 @@ class OpcuaTalk(Stream):
         kind = ua.extension_objects_by_typeid.get(type_id)
         name = "" if kind is None else kind.__name__
         request = None if kind is None else struct_from_binary(kind, Buffer(body[8:]))
-        if name == "ReadRequest":
+        if request is not None and name == "ReadRequest":
             nodes = request.Parameters.NodesToRead
             if all(node.NodeId.NamespaceIndex == 1 for node in nodes):
                 return _Question(self, self._link, request_id, request)

@@ -53,10 +53,11 @@ class S7Talk(Stream):
             return _tpkt(_data(_ack(reference, bytes((_WRITE, pdu[11])), b"\xff" * pdu[11])))
         if pdu[10] != _READ:
             raise Nonsense
-        spans = [_span(pdu[12 + 12 * i : 24 + 12 * i]) for i in range(pdu[11])]
-        if None in spans:
-            items = b"\x0a\0\0\0" * len(spans)
-            return _tpkt(_data(_ack(reference, bytes((_READ, len(spans))), items)))
+        asked = [_span(pdu[12 + 12 * i : 24 + 12 * i]) for i in range(pdu[11])]
+        spans = [span for span in asked if span is not None]
+        if len(spans) < len(asked):
+            items = b"\x0a\0\0\0" * len(asked)
+            return _tpkt(_data(_ack(reference, bytes((_READ, len(asked))), items)))
         return _Question(self._link, reference, spans)
 
 
