@@ -55,7 +55,7 @@ class Loss:
     new: bool  # made by the start under test
 
     def covers(self, uplink: str, unit: Unit, time_ns: int) -> bool:
-        if self.samples is None:
+        if self.samples is None and self.first is None:
             told = self.new or self.reason in FAULTS
             return told and self.epoch >= unit[0] and self.t0_ns <= time_ns
         within = self.last is not None and (self.first or 0) <= unit[1] <= self.last
