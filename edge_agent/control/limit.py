@@ -79,10 +79,18 @@ def edge(sight: Sight, rule: Rule) -> tuple[float, float]:
     return found.high, found.clear_high
 
 
+def blur_of(sight: Sight) -> float:
+    """By how much the target as it is may miss what its raw value and its scaling say on paper."""
+    return _blurred(sight, sight.centre(), 0.0)
+
+
 def _blur(sight: Sight, rule: Rule, centre: Number | None) -> float:
+    return _blurred(sight, centre, sight.window.tolerance if rule.own else rule.value)
+
+
+def _blurred(sight: Sight, centre: Number | None, tolerance: Number | None) -> float:
     if centre is None:
         return 0.0
-    tolerance = sight.window.tolerance if rule.own else rule.value
     if sight.target is None:  # a number, as written; its sum with the tolerance rounds all the same
         return target_blur(centre, tolerance or 0.0, ValueType.FLOAT64, None)
     return target_blur(centre, tolerance or 0.0, *sight.target.meaning)

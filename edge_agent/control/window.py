@@ -28,7 +28,7 @@ from typing import Any
 from edge_agent.config.model import LimitKind, TagRef, Window
 from edge_agent.control.excursion import WAITING, Excursion, Moment, Spent, State
 from edge_agent.control.inputs import Input, Meaning, quality_name
-from edge_agent.control.limit import Machine, innermost, side, stirs
+from edge_agent.control.limit import Machine, blur_of, innermost, side, stirs
 from edge_agent.control.limits import DISCRETE, REGARDLESS, Fence
 from edge_agent.control.outbox import Outbox
 from edge_agent.control.shown import facts, kind_of, row, why_out
@@ -49,7 +49,7 @@ class Watcher(Sight):
     """
 
     __slots__ = (
-        "_centre", "_fence", "_meaning", "_starting", "_told", "active", "bounds", "excursion", "excursions",
+        "_blur", "_centre", "_fence", "_meaning", "_starting", "_told", "active", "bounds", "excursion", "excursions",
         "machines", "outbox", "reason", "since_ns", "spent", "state",
     )  # fmt: skip
 
@@ -75,6 +75,7 @@ class Watcher(Sight):
         self._told: State | None = None  # the last state anybody was told of; None: of none yet
         self._starting = True  # unknown only because nothing was read since the start
         self._centre: Number | None = None
+        self._blur = 0.0  # of the centre
         self._meaning: Meaning | None = None
         self._fence = REGARDLESS  # made of the two at the first look
 
@@ -207,14 +208,17 @@ class Watcher(Sight):
 
     def _follow(self) -> None:
         """New edges when the target or the tag's scaling has changed; that restarts the delays of the limits
-        that follow the target."""
+        that follow the target. After a reload the target may have another scaling and be the same, but for
+        rounding: 1 * 0.1 - 40 is not quite -399 * 0.1."""
         centre, meaning = self.centre(), self.source.meaning
         if centre == self._centre and meaning == self._meaning:
             return
-        self._centre, self._meaning = centre, meaning
+        blur = blur_of(self)
+        moved = meaning != self._meaning or not _close(centre, self._centre, max(blur, self._blur))
+        self._centre, self._meaning, self._blur = centre, meaning, blur
         self._fence = innermost(self)
         for machine in self.machines or ():
-            if machine.rule.follows:
+            if machine.rule.follows and moved:
                 machine.hold()
             machine.edge = None
         if not self.active and all(machine.outside_ns is None for machine in self.machines or ()):
@@ -402,3 +406,9 @@ class Watcher(Sight):
         spent.add_unknown(WAITING, down_ns)
         self.spent = spent
         self.since_ns = at.time_ns
+
+
+def _close(one: Number | None, other: Number | None, blur: float) -> bool:
+    if one is None or other is None or (isinstance(one, int) and isinstance(other, int)):
+        return one == other
+    return abs(one - other) <= blur

@@ -13,6 +13,9 @@ from tests.unit.config.good import write
 
 DEVICES, TAGS = 20, 100
 BOUND_S = 0.5
+LIBRARIES = "import asyncio, click, yaml; from pydantic import BaseModel, TypeAdapter"
+"""The reference: an interpreter that loads what ``check`` stands on, and does nothing with it."""
+BOUND_RATIO = 3.4  # half a second where the reference takes 0.148 s
 TRIES = 12  # the quickest counts: other programs on the machine make no check slower
 
 
@@ -39,16 +42,22 @@ def processor_s(words: Sequence[str], environment: Mapping[str, str]) -> float:
 
 
 def test_two_thousand_tags_within_half_a_second(tmp_path: Path) -> None:
-    """Processor time of a process that waits for nothing, so that a busy machine counts as little as it can;
-    the plain interpreter beside it tells how fast the machine is. Byte code is there, as pip leaves it."""
+    """Processor time of a process that waits for nothing. A neighbour on the same core makes a second of it
+    worth half as much: then the reference beside it tells. Byte code is there, as pip leaves it."""
     line = large_line(tmp_path / "line")
     environment = dict(os.environ) | {"PYTHONPYCACHEPREFIX": str(tmp_path / "byte-code")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     check = [sys.executable, "-m", "edge_agent", "check", "--config", str(line)]
-    plain = [sys.executable, "-c", "pass"]
-    processor_s(check, environment)  # writes the byte code
+    reference = [sys.executable, "-c", LIBRARIES]
+    for words in (check, reference):
+        processor_s(words, environment)  # writes the byte code
     told: list[tuple[float, float]] = []
-    while len(told) < TRIES and min(told, default=(9.0, 0.0))[0] > BOUND_S:
-        told.append((processor_s(check, environment), processor_s(plain, environment)))
-    print("check and plain interpreter, processor time in s:", told)
-    assert min(told)[0] <= BOUND_S, told
+    while len(told) < TRIES and not any(map(within, told)):
+        told.append((processor_s(check, environment), processor_s(reference, environment)))
+    print("check and reference, processor time in s:", told)
+    assert any(map(within, told)), told
+
+
+def within(pair: tuple[float, float]) -> bool:
+    check_s, reference_s = pair
+    return check_s <= BOUND_S or check_s / reference_s <= BOUND_RATIO

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from edge_agent.config.model import Window
 from edge_agent.control import Control
-from edge_agent.model import Batch, Event, Quality
+from edge_agent.model import Batch, Event, Quality, Scaling, Schema, Tag, ValueType
 from tests.unit.control.line import (
     FAST,
     GOOD,
@@ -179,6 +180,24 @@ def test_reload_ends_nothing_that_is_not_active() -> None:
     assert reload(line, 1, window("b", high=0.7)) == []
     assert line.batch(2) == []
     assert line.state(2, "b") == ("in", False)
+
+
+@pytest.mark.parametrize(
+    ("raw", "began"), [(-399, ["excursion_begin"]), (-400, [])], ids=["the same", "one step lower"]
+)
+def test_a_target_that_a_reload_gives_another_scaling_is_the_same_where_only_rounding_differs(
+    raw: int, began: list[str]
+) -> None:
+    """1 * 0.1 - 40 is -39.9 and -399 * 0.1 is -39.900000000000006: no delay starts anew for that."""
+    same = window(source=PRESSURE, target=SETPOINT, tolerance=0.4, on_delay_s=1, max_age_s=9)
+    tag = Tag("setpoint", "0", ValueType.INT16, scaling=Scaling(0.1, -40.0))
+    line = Line(same, slow=Schema.of("plc-2", "slow", "v1", [tag]))
+    line.batch(0, "slow", setpoint=1)
+    line.batch(0.5, pressure=-39.0)
+    assert reload(line, 1, same) == []
+    line.schemas["slow"] = Schema.of("plc-2", "slow", "v2", [replace(tag, scaling=Scaling(0.1))])
+    assert line.batch(1.2, "slow", setpoint=raw) == []
+    assert [event.kind for event in line.batch(1.5)] == began
 
 
 def test_reload_and_then_a_target_that_never_comes_back() -> None:

@@ -31,7 +31,7 @@ async def test_on_a_bus_who_refuses_is_found_too(tmp_path: Path) -> None:
     bus = ModbusSerialServer({3: Bank(10), 17: Bank(0), 247: Bank(10)}, PtyLine(tmp_path / "bus"))
     await bus.start()
     try:
-        answers = await found(ModbusSettings(link=f"rtu://{bus.place}", baud=115_200, timeout="30ms"))
+        answers = await found(ModbusSettings(link=f"rtu://{bus.place}", baud=115_200, timeout="50ms"))
     finally:
         await bus.close()
     assert list(answers) == [3, 17, 247]
@@ -44,7 +44,7 @@ async def test_on_a_connection(units: Mapping[int, int]) -> None:
     server = ModbusServer({unit: Bank(size) for unit, size in units.items()}, 0)
     await server.start()
     try:
-        settings = ModbusSettings(link=f"tcp://127.0.0.1:{server.port}", timeout="20ms")
+        settings = ModbusSettings(link=f"tcp://127.0.0.1:{server.port}", timeout="40ms")
         assert list(await found(settings)) == list(units)
     finally:
         await server.close()
