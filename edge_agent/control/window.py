@@ -49,8 +49,8 @@ class Watcher(Sight):
     """
 
     __slots__ = (
-        "_blur", "_centre", "_fence", "_meaning", "_starting", "_told", "active", "bounds", "excursion", "excursions",
-        "machines", "outbox", "reason", "since_ns", "spent", "state",
+        "_blur", "_centre", "_fence", "_meaning", "_starting", "_told", "active", "bounds", "excursion",
+        "excursions", "machines", "outbox", "reason", "since_ns", "spent", "state",
     )  # fmt: skip
 
     def __init__(
