@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import json
 import os
@@ -13,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -30,14 +31,45 @@ _TROUBLE = ("Traceback", "Warning: ", "was never awaited", "never retrieved", "i
 START_WITHIN_S = 40.0  # a start takes two seconds; other tests may share the machine
 
 
-_NUMBERS = itertools.count(os.getpid() * 13)
+class _Ports:
+    """Numbers below those that the kernel gives away by itself, a block of them for each process that runs
+    tests: nobody else takes one while the agent that has it is dead or not yet there."""
+
+    FIRST, BLOCK, BLOCKS = 20_000, 200, 50
+
+    def __init__(self) -> None:
+        self._held: int | None = None
+        self._numbers: Iterator[int] = iter(())
+
+    def next(self) -> int:
+        if self._held is None:
+            self._claim()
+        return next(self._numbers)
+
+    def _claim(self) -> None:
+        folder = Path(tempfile.gettempdir()) / f"lineside-test-ports-{os.getuid()}"
+        folder.mkdir(exist_ok=True)
+        for number in range(self.BLOCKS):
+            held = os.open(folder / str(number), os.O_RDWR | os.O_CREAT)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(held)
+                continue
+            self._held = held  # for as long as this process lives
+            begin = self.FIRST + number * self.BLOCK
+            self._numbers = itertools.cycle(range(begin, begin + self.BLOCK))
+            return
+        raise RuntimeError(f"{self.BLOCKS} processes run tests at once; {folder} tells their ports")
+
+
+_PORTS = _Ports()
 
 
 def free_port() -> int:
-    """Below those that the kernel gives away by itself: nobody takes it before the agent does. Each process
-    begins somewhere else."""
+    """One that no other test has, nor anybody else at this moment."""
     while True:
-        port = 20_000 + next(_NUMBERS) % 10_000
+        port = _PORTS.next()
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
