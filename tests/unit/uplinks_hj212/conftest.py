@@ -26,9 +26,17 @@ RUN = Run("test", 0)
 
 
 class SetClock(SystemClock):
-    """The machine's, which says of itself what the test wants."""
+    """The machine's, which says of itself what the test wants. ``up_s``: for how long it has been on; else as
+    long as it truly has."""
 
     said = ClockState.SYNCHRONISED
+
+    def __init__(self, up_s: float | None = None) -> None:
+        super().__init__()
+        self._earlier_ns = 0 if up_s is None else super().mono_ns() - round(up_s * 1e9)
+
+    def mono_ns(self) -> int:
+        return super().mono_ns() - self._earlier_ns
 
     def state(self) -> ClockState:
         return self.said
