@@ -16,12 +16,12 @@ from tests.plant.mqtt import MqttPark
 from tests.plant.processes import eventually
 from tests.plant.site import Site, assert_conserved
 
-pytestmark = [pytest.mark.tool("mosquitto"), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.tool("mosquitto"), pytest.mark.timeout(240)]
 ACK = {"ack_topic": "lineside/{agent}/ack"}
 WAYS = pytest.mark.parametrize(
     "keys", [{"version": "5"}, {"version": "3.1.1", **ACK}], ids=["5-puback", "3.1.1-acknowledged"]
 )
-PATIENCE_S = 40.0
+PATIENCE_S = 80.0  # a broker of 3.1.1 that closes three connections without a word is tried once a minute
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Connections that a broker closes soon after it took them, without a word. Pure.
 
 MQTT 3.1.1 cannot say "another client has your id": it closes the older connection, the older client connects
-again, and both throw each other out for ever. So what was closed too often in a row is tried slowly.
+again, and both throw each other out for ever. So what was closed too often in a row is tried slowly. That may
+hit a broker that is restarted three times within seconds, too: nothing is lost, it goes on within a minute.
 """
 
 from __future__ import annotations

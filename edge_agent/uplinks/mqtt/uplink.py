@@ -53,6 +53,7 @@ class MqttUplink:
         self._refusal: Denied | None = None
         self._sending = False
         self._opened_ns = 0
+        self._took = False  # this connection has brought something to the broker
         self._closings = Closings()
         self._to_keep = False
         self._commands: Commands | None = None
@@ -137,7 +138,7 @@ class MqttUplink:
         if self._link is not None:
             self._link.close()
         self._known.clear()
-        self._opened_ns = 0
+        self._opened_ns, self._took = 0, False
         self._refusal = None
         sock = await self._dialled()
         link = self._link = Link(self._call(), self._hear, self._over)
@@ -244,6 +245,7 @@ class MqttUplink:
                 self._host.acknowledged([items[unit].key for unit in delivery.taken])
             raise
         self._known |= draft.schemas.keys()
+        self._took = True
         taken = PENDING if self._ack_topic else ACKNOWLEDGED
         return [delivery.verdict(unit, taken) for unit in range(len(items))]
 
@@ -323,10 +325,16 @@ class MqttUplink:
             self._refusal = error
             return
         now_ns = self._clock.mono_ns()
-        if loss.why is Why.CLOSED and now_ns - self._opened_ns < SHORT_LIFE_S * 1e9:
+        short = now_ns - self._opened_ns < SHORT_LIFE_S * 1e9
+        if loss.why is Why.CLOSED and short and not self._fair():
             self._closings.add(now_ns)
             self._to_keep = True
         self._host.lost(str(error))
+
+    def _fair(self) -> bool:
+        """A broker of MQTT 5 has a word for a rival (0x8E): one that took data and then closes without any is
+        being restarted. It may be back before the next try, so that no failed try tells."""
+        return self._took and self._settings.version == "5"
 
     @contextlib.asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:

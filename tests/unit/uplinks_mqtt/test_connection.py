@@ -244,6 +244,31 @@ async def test_silent_closings_one_after_the_other_are_tried_slowly(
     assert list(host.kept) == ["closings"]
 
 
+async def test_a_broker_that_took_data_and_is_restarted_is_no_rival(
+    park5: Park, opened: Opened, host: RecordingHost
+) -> None:
+    for number in range(1, 6):
+        async with opened(park5) as uplink:
+            assert (await uplink.send([segment(number)]))[0].answer is Answer.ACKNOWLEDGED
+            park5.broker.kick(CLOSE)
+            before = len(host.losses)
+            await until(lambda before=before: len(host.losses) > before, "not noticed")  # type: ignore[misc]
+    assert len(host.losses) == 5 and not host.kept
+
+
+async def test_a_broker_of_mqtt_5_that_takes_nothing_and_closes_is_tried_slowly(
+    park5: Park, opened: Opened, host: RecordingHost
+) -> None:
+    for _ in range(3):
+        async with opened(park5):
+            park5.broker.kick(CLOSE)
+            before = len(host.losses)
+            await until(lambda before=before: len(host.losses) > before, "not noticed")  # type: ignore[misc]
+    with pytest.raises(Denied, match="allow these topics"):
+        async with opened(park5):
+            pass
+
+
 async def test_half_open_is_noticed_within_one_and_a_half_keep_alives(
     park: Park, opened: Opened, host: RecordingHost
 ) -> None:
