@@ -71,7 +71,8 @@ def edge(sight: Sight, rule: Rule) -> tuple[float, float]:
     where on inwards it is clear. Both inclusive."""
     centre, meaning = sight.centre(), sight.source.meaning
     limit = in_force(sight.window, rule, centre)
-    blur = _blur(sight, rule, centre) if rule.follows else None
+    tolerance = sight.window.tolerance if rule.own else rule.value
+    blur = blur_of(sight, tolerance) if rule.follows else None
     if rule.kind in LOWER:
         found = edges(limit, None, rule.deadband, *meaning, blur)
         return found.low, found.clear_low
@@ -79,21 +80,20 @@ def edge(sight: Sight, rule: Rule) -> tuple[float, float]:
     return found.high, found.clear_high
 
 
-def blur_of(sight: Sight) -> float:
-    """By how much the target as it is may miss what its raw value and its scaling say on paper."""
-    return _blurred(sight, sight.centre(), 0.0)
-
-
-def _blur(sight: Sight, rule: Rule, centre: Number | None) -> float:
-    return _blurred(sight, centre, sight.window.tolerance if rule.own else rule.value)
-
-
-def _blurred(sight: Sight, centre: Number | None, tolerance: Number | None) -> float:
+def blur_of(sight: Sight, tolerance: Number | None = None) -> float:
+    """By how much the target as it is, and its sum with the tolerance, may miss what they are on paper."""
+    centre = sight.centre()
     if centre is None:
         return 0.0
     if sight.target is None:  # a number, as written; its sum with the tolerance rounds all the same
         return target_blur(centre, tolerance or 0.0, ValueType.FLOAT64, None)
     return target_blur(centre, tolerance or 0.0, *sight.target.meaning)
+
+
+def same_target(one: Number | None, other: Number | None, blur: float) -> bool:
+    if one is None or other is None or (isinstance(one, int) and isinstance(other, int)):
+        return one == other
+    return abs(one - other) <= blur
 
 
 def innermost(sight: Sight) -> Fence:

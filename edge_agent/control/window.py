@@ -28,7 +28,7 @@ from typing import Any
 from edge_agent.config.model import LimitKind, TagRef, Window
 from edge_agent.control.excursion import WAITING, Excursion, Moment, Spent, State
 from edge_agent.control.inputs import Input, Meaning, quality_name
-from edge_agent.control.limit import Machine, blur_of, innermost, side, stirs
+from edge_agent.control.limit import Machine, blur_of, innermost, same_target, side, stirs
 from edge_agent.control.limits import DISCRETE, REGARDLESS, Fence
 from edge_agent.control.outbox import Outbox
 from edge_agent.control.shown import facts, kind_of, row, why_out
@@ -214,7 +214,7 @@ class Watcher(Sight):
         if centre == self._centre and meaning == self._meaning:
             return
         blur = blur_of(self)
-        moved = meaning != self._meaning or not _close(centre, self._centre, max(blur, self._blur))
+        moved = meaning != self._meaning or not same_target(centre, self._centre, max(blur, self._blur))
         self._centre, self._meaning, self._blur = centre, meaning, blur
         self._fence = innermost(self)
         for machine in self.machines or ():
@@ -406,9 +406,3 @@ class Watcher(Sight):
         spent.add_unknown(WAITING, down_ns)
         self.spent = spent
         self.since_ns = at.time_ns
-
-
-def _close(one: Number | None, other: Number | None, blur: float) -> bool:
-    if one is None or other is None or (isinstance(one, int) and isinstance(other, int)):
-        return one == other
-    return abs(one - other) <= blur

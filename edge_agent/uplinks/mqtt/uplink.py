@@ -245,7 +245,7 @@ class MqttUplink:
                 self._host.acknowledged([items[unit].key for unit in delivery.taken])
             raise
         self._known |= draft.schemas.keys()
-        self._took = True
+        self._took = self._took or bool(delivery.taken)
         taken = PENDING if self._ack_topic else ACKNOWLEDGED
         return [delivery.verdict(unit, taken) for unit in range(len(items))]
 
@@ -326,12 +326,12 @@ class MqttUplink:
             return
         now_ns = self._clock.mono_ns()
         short = now_ns - self._opened_ns < SHORT_LIFE_S * 1e9
-        if loss.why is Why.CLOSED and short and not self._fair():
+        if loss.why is Why.CLOSED and short and not self._restarted():
             self._closings.add(now_ns)
             self._to_keep = True
         self._host.lost(str(error))
 
-    def _fair(self) -> bool:
+    def _restarted(self) -> bool:
         """A broker of MQTT 5 has a word for a rival (0x8E): one that took data and then closes without any is
         being restarted. It may be back before the next try, so that no failed try tells."""
         return self._took and self._settings.version == "5"

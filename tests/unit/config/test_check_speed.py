@@ -1,4 +1,5 @@
-"""``check`` of a large line: 2,000 tags in 20 devices within half a second, interpreter start included."""
+"""``check`` of a large line: 2,000 tags in 20 devices within half a second, interpreter start included, where
+the libraries it stands on take 0.148 s to load."""
 
 from __future__ import annotations
 
@@ -12,11 +13,10 @@ from pathlib import Path
 from tests.unit.config.good import write
 
 DEVICES, TAGS = 20, 100
-BOUND_S = 0.5
 LIBRARIES = "import asyncio, click, yaml; from pydantic import BaseModel, TypeAdapter"
 """The reference: an interpreter that loads what ``check`` stands on, and does nothing with it."""
-BOUND_RATIO = 3.4  # half a second where the reference takes 0.148 s
-TRIES = 12  # the quickest counts: other programs on the machine make no check slower
+BOUND_RATIO = 0.5 / 0.148
+TRIES = 12  # of each; the quickest counts: other programs on the machine make no check slower
 
 
 def large_line(directory: Path) -> Path:
@@ -43,7 +43,7 @@ def processor_s(words: Sequence[str], environment: Mapping[str, str]) -> float:
 
 def test_two_thousand_tags_within_half_a_second(tmp_path: Path) -> None:
     """Processor time of a process that waits for nothing. A neighbour on the same core makes a second of it
-    worth half as much: then the reference beside it tells. Byte code is there, as pip leaves it."""
+    worth half as much, so it is judged beside the reference. Byte code is there, as pip leaves it."""
     line = large_line(tmp_path / "line")
     environment = dict(os.environ) | {"PYTHONPYCACHEPREFIX": str(tmp_path / "byte-code")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -51,13 +51,7 @@ def test_two_thousand_tags_within_half_a_second(tmp_path: Path) -> None:
     reference = [sys.executable, "-c", LIBRARIES]
     for words in (check, reference):
         processor_s(words, environment)  # writes the byte code
-    told: list[tuple[float, float]] = []
-    while len(told) < TRIES and not any(map(within, told)):
-        told.append((processor_s(check, environment), processor_s(reference, environment)))
+    told = [(processor_s(check, environment), processor_s(reference, environment)) for _ in range(TRIES)]
+    checks, references = zip(*told, strict=True)
     print("check and reference, processor time in s:", told)
-    assert any(map(within, told)), told
-
-
-def within(pair: tuple[float, float]) -> bool:
-    check_s, reference_s = pair
-    return check_s <= BOUND_S or check_s / reference_s <= BOUND_RATIO
+    assert min(checks) / min(references) <= BOUND_RATIO, told
